@@ -1,0 +1,2 @@
+//! Exit code only.
+fn main() {}
