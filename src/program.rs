@@ -32,6 +32,8 @@ pub enum Instr {
     Fail { fault: u8, site: u32 },
     /// Begin the flow that the workload's mix draws.
     Begin,
+    /// A virtual user of an arrival-rate executor is free again.
+    Rest,
     /// The request is done.
     End,
 }

@@ -297,15 +297,29 @@ impl Engine<'_> {
 
     /// The answer has come to a user of an arrival-rate executor, who is busy until the script's pause is over.
     fn think_open(&mut self, w: usize, slot: u32) -> bool {
-        self.give_slot(slot);
+        let plan = &self.model.workloads[w];
+        let r = &mut self.cx.requests[slot];
+        r.flags = DETACHED;
+        r.home = NONE;
+        r.pc = plan.entry + 1;
+        if plan.think.is_some() {
+            let think = self.cx.sample_site(plan.think_site, slot);
+            self.cx.hold(slot, think);
+            return false;
+        }
+        true
+    }
+
+    /// `Rest`: the user is free for the next arrival.
+    pub(super) fn rest(&mut self, slot: u32) {
         let now = self.cx.now();
-        let start = self.cx.requests[slot].start;
-        let me = &mut self.workloads[w];
+        let r = self.cx.requests[slot];
+        let me = &mut self.workloads[r.workload as usize];
         me.idle += 1;
         me.busy_users.leave(now);
         me.iterations += 1;
-        me.iteration_time.record(now.nanos() - start);
-        false
+        me.iteration_time.record(now.nanos() - r.start);
+        self.give_slot(slot);
     }
 
     // ---------------------------------------------------------------- closed

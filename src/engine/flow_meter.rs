@@ -82,6 +82,20 @@ impl FlowMeter {
         self.inside.reset(now);
     }
 
+    /// Adds another flow's buckets and times.
+    pub fn merge(&mut self, other: &FlowMeter) {
+        self.started += other.started;
+        self.completed += other.completed;
+        self.client_timeouts += other.client_timeouts;
+        self.wasted += other.wasted;
+        for (a, b) in self.failed.iter_mut().zip(other.failed) {
+            *a += b;
+        }
+        self.response.merge(&other.response);
+        self.intended.merge(&other.intended);
+        self.failure_time.merge(&other.failure_time);
+    }
+
     /// Sent = ended + inside.
     pub fn check(&self) -> Result<(), String> {
         let inside = self.inside.value() as u64;

@@ -160,6 +160,7 @@ impl Engine<'_> {
                         return;
                     }
                 }
+                Instr::Rest => return self.rest(slot),
                 Instr::End => {
                     if !self.finish(slot, None) {
                         return;
