@@ -171,12 +171,12 @@ impl Sink {
 /// The candidate that was probably meant, if one is close: another spelling of the same word
 /// (`maximumPoolSize` for `maximum-pool-size`) or at most one slip for every three letters, where
 /// two neighbours changed about count as one. The first of equals wins.
-pub fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_lowercase)
+            .collect()
     };
     let wanted = plain(name);
     let length = wanted.chars().count();
@@ -202,7 +202,14 @@ mod tests {
 
     #[test]
     fn a_near_name_is_offered_and_a_far_one_is_not() {
-        let keys = ["burst", "rate", "maximum-pool-size", "minimum-idle", "in", "to"];
+        let keys = [
+            "burst",
+            "rate",
+            "maximum-pool-size",
+            "minimum-idle",
+            "in",
+            "to",
+        ];
         for (name, expected) in [
             ("brust", Some("burst")),
             ("bursts", Some("burst")),
@@ -226,7 +233,9 @@ mod tests {
         let mut sink = Sink::default();
         sink.warning(0..1, "odd", "this is odd").help("do this");
         assert!(!sink.has_errors());
-        sink.error(0..1, "bad", "this is bad").label("here").note("why");
+        sink.error(0..1, "bad", "this is bad")
+            .label("here")
+            .note("why");
         assert!(sink.has_errors());
         let found = sink.into_vec();
         assert_eq!(found[0].help, ["do this"]);

@@ -46,19 +46,26 @@ fn group<'a>(diagnostic: &Diagnostic, path: &'a str, lines: &Lines<'_>) -> Group
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let title = level.primary_title(printable(&diagnostic.message, false)).id(diagnostic.id);
+    let title = level
+        .primary_title(printable(&diagnostic.message, false))
+        .id(diagnostic.id);
     let mut group = Group::with_title(title);
     match &diagnostic.span {
         Some(span) => {
             let view = lines.view(span);
             let label = printable(&diagnostic.label, false);
             let annotation = AnnotationKind::Primary.span(view.mark);
-            let annotation =
-                if label.is_empty() { annotation } else { annotation.label(Some(label)) };
+            let annotation = if label.is_empty() {
+                annotation
+            } else {
+                annotation.label(Some(label))
+            };
             group = group
                 .element(Origin::path(path).line(view.line).char_column(view.column))
                 .element(
-                    Snippet::source(view.text).line_start(view.line).annotation(annotation),
+                    Snippet::source(view.text)
+                        .line_start(view.line)
+                        .annotation(annotation),
                 );
         }
         None => group = group.element(Origin::path(path)),
@@ -116,8 +123,13 @@ struct View {
 
 impl<'a> Lines<'a> {
     fn new(source: &'a str) -> Self {
-        let breaks = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        let breaks = source
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0)
+            .chain(breaks.map(|(at, _)| at + 1))
+            .collect();
         Lines { source, starts }
     }
 
@@ -128,20 +140,36 @@ impl<'a> Lines<'a> {
         if start == self.source.len() && self.source.ends_with('\n') && start > 0 {
             start -= 1;
         }
-        let index = self.starts.partition_point(|line| *line <= start).saturating_sub(1);
+        let index = self
+            .starts
+            .partition_point(|line| *line <= start)
+            .saturating_sub(1);
         let line_start = self.starts[index];
-        let line_end = self.starts.get(index + 1).map_or(self.source.len(), |next| next - 1);
+        let line_end = self
+            .starts
+            .get(index + 1)
+            .map_or(self.source.len(), |next| next - 1);
         let line = &self.source[line_start..line_end];
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let bom = if line_start == 0 && line.starts_with('\u{feff}') { 3 } else { 0 };
+        let bom = if line_start == 0 && line.starts_with('\u{feff}') {
+            3
+        } else {
+            0
+        };
         let line = &line[bom..];
         let line_start = line_start + bom;
 
         let first = start.saturating_sub(line_start).min(line.len());
-        let last = floor(self.source, span.end).saturating_sub(line_start).clamp(first, line.len());
+        let last = floor(self.source, span.end)
+            .saturating_sub(line_start)
+            .clamp(first, line.len());
         let last = floor(line, last);
         let column = line[..first].chars().count();
-        let skipped = if line.chars().count() > WIDTH { column.saturating_sub(BEFORE) } else { 0 };
+        let skipped = if line.chars().count() > WIDTH {
+            column.saturating_sub(BEFORE)
+        } else {
+            0
+        };
 
         let mut text = String::new();
         if skipped > 0 {
@@ -171,7 +199,12 @@ impl<'a> Lines<'a> {
         if first == line.len() {
             mark = text.len()..text.len();
         }
-        View { text, mark, line: index + 1, column: column + 1 }
+        View {
+            text,
+            mark,
+            line: index + 1,
+            column: column + 1,
+        }
     }
 }
 

@@ -75,7 +75,10 @@ impl Decimal {
                 }
                 b'_' if seen_digit && digit(at + 1) => {}
                 b',' if digit(at + 1) => {
-                    return Err(format!("{} has a comma; the decimal sign is a point", quote(text)));
+                    return Err(format!(
+                        "{} has a comma; the decimal sign is a point",
+                        quote(text)
+                    ));
                 }
                 _ => break,
             }
@@ -114,8 +117,19 @@ impl Decimal {
                 .ok_or_else(too_many)?;
         }
         // Beyond 38 places a value of at most 22 digits is nothing in any unit known here.
-        let places = if digits == 0 { 0 } else { places.clamp(0, 39) as u32 };
-        Ok((Decimal { digits, places, text: clean }, &text[at..]))
+        let places = if digits == 0 {
+            0
+        } else {
+            places.clamp(0, 39) as u32
+        };
+        Ok((
+            Decimal {
+                digits,
+                places,
+                text: clean,
+            },
+            &text[at..],
+        ))
     }
 
     /// This many units, to the nearest whole, halves upwards; none if it does not fit.
@@ -194,7 +208,9 @@ impl Quantity for Rate {
             .iter()
             .find(|(name, _)| *name == unit)
             .ok_or_else(|| format!("{} is not a unit of time for a rate", quote(unit)))?;
-        Ok(Rate { per_second: number.to_f64() / seconds })
+        Ok(Rate {
+            per_second: number.to_f64() / seconds,
+        })
     }
 }
 
@@ -315,7 +331,9 @@ impl Share {
         if (0.0..=1.0).contains(&number) {
             Ok(Share(number))
         } else if number > 1.0 && number <= 100.0 {
-            Err(format!("{number} is more than the whole; for {number} of a hundred write \"{number}%\""))
+            Err(format!(
+                "{number} is more than the whole; for {number} of a hundred write \"{number}%\""
+            ))
         } else {
             Err(format!("{number} is not between 0 and 1"))
         }
@@ -379,7 +397,10 @@ impl Quantity for Money {
         if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
             return Err(format!("{} is not a currency", quote(currency)));
         }
-        Ok(Money { amount: number.to_f64(), currency: currency.to_owned() })
+        Ok(Money {
+            amount: number.to_f64(),
+            currency: currency.to_owned(),
+        })
     }
 }
 
@@ -413,7 +434,10 @@ mod tests {
             assert_eq!(rate.per_second, per_second, "{text}");
             assert_eq!(rate.to_string(), back);
         }
-        assert_eq!(Rate::per_second(40.0).period(), SimDuration::from_millis(25));
+        assert_eq!(
+            Rate::per_second(40.0).period(),
+            SimDuration::from_millis(25)
+        );
         assert_eq!(Rate::ZERO.period(), SimDuration::MAX);
     }
 
@@ -457,16 +481,36 @@ mod tests {
         type Problem = fn(&str) -> String;
         let table: [(Problem, &str, &str); 20] = [
             (problem::<Rate>, "40", "`40` does not say over which time"),
-            (problem::<Rate>, "40 rps", "`rps` is not `/` and a unit of time"),
-            (problem::<Rate>, "40/m", "`m` is not a unit of time for a rate"),
-            (problem::<Rate>, "40/", "`` is not a unit of time for a rate"),
+            (
+                problem::<Rate>,
+                "40 rps",
+                "`rps` is not `/` and a unit of time",
+            ),
+            (
+                problem::<Rate>,
+                "40/m",
+                "`m` is not a unit of time for a rate",
+            ),
+            (
+                problem::<Rate>,
+                "40/",
+                "`` is not a unit of time for a rate",
+            ),
             (problem::<Rate>, "-1/s", "`-1/s` is negative"),
             (problem::<Rate>, "/s", "`/s` does not begin with a number"),
-            (problem::<Rate>, "1,000/s", "`1,000/s` has a comma; the decimal sign is a point"),
+            (
+                problem::<Rate>,
+                "1,000/s",
+                "`1,000/s` has a comma; the decimal sign is a point",
+            ),
             (problem::<Bytes>, "512", "`512` has no unit"),
             (problem::<Bytes>, "512m", "`m` is not a unit of size"),
             (problem::<Bytes>, "8 mib", "`mib` is not a unit of size"),
-            (problem::<Bytes>, "99999999TiB", "`99999999TiB` is more than 16 EiB"),
+            (
+                problem::<Bytes>,
+                "99999999TiB",
+                "`99999999TiB` is more than 16 EiB",
+            ),
             (problem::<Bytes>, "", "`` does not begin with a number"),
             (problem::<Share>, "120%", "`120%` is more than the whole"),
             (
@@ -476,9 +520,17 @@ mod tests {
             ),
             (problem::<Share>, "200", "200 is not between 0 and 1"),
             (problem::<Share>, "5 percent", "`percent` is not `%`"),
-            (problem::<Share>, "NaN", "`NaN` does not begin with a number"),
+            (
+                problem::<Share>,
+                "NaN",
+                "`NaN` does not begin with a number",
+            ),
             (problem::<Money>, "12", "`12` has no currency"),
-            (problem::<Money>, "12 dollars", "`dollars` is not a currency"),
+            (
+                problem::<Money>,
+                "12 dollars",
+                "`dollars` is not a currency",
+            ),
             (
                 problem::<Bytes>,
                 "1234567890123456789012345678901234567890123456789B",

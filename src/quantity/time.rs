@@ -115,7 +115,10 @@ fn unit_nanos(name: &str) -> Option<u64> {
         "µs" | "μs" => "us",
         other => other,
     };
-    UNITS.iter().find(|(unit, _)| *unit == name).map(|(_, nanos)| *nanos)
+    UNITS
+        .iter()
+        .find(|(unit, _)| *unit == name)
+        .map(|(_, nanos)| *nanos)
 }
 
 impl Quantity for SimDuration {
@@ -341,8 +344,14 @@ mod tests {
             ("-5s", "`-5s` is negative"),
             ("s", "`s` does not begin with a number"),
             ("1,5s", "`1,5s` has a comma; the decimal sign is a point"),
-            ("1s 1m", "the units of `1s 1m` do not go from the longest to the shortest"),
-            ("1s1s", "the units of `1s1s` do not go from the longest to the shortest"),
+            (
+                "1s 1m",
+                "the units of `1s 1m` do not go from the longest to the shortest",
+            ),
+            (
+                "1s1s",
+                "the units of `1s1s` do not go from the longest to the shortest",
+            ),
             ("1s/2", "`/2` does not begin with a number"),
             ("600y", "`y` is not a unit of time"),
             ("300000d", "`300000d` is longer than 584 years"),
@@ -378,7 +387,10 @@ mod tests {
         assert_eq!(SimDuration::ZERO - second, SimDuration::ZERO);
         assert_eq!(SimDuration::MAX * 2, SimDuration::MAX);
         assert_eq!(second / 0, SimDuration::MAX);
-        assert_eq!([second, SimDuration::MAX].into_iter().sum::<SimDuration>(), SimDuration::MAX);
+        assert_eq!(
+            [second, SimDuration::MAX].into_iter().sum::<SimDuration>(),
+            SimDuration::MAX
+        );
     }
 
     #[test]
