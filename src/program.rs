@@ -158,6 +158,11 @@ impl Assembler {
         Patch(self.emit(Instr::Op { op, frame, sel, comp, jump: NONE }, remark))
     }
 
+    /// An operation that draws from a site's law instead of jumping.
+    pub fn op_at(&mut self, comp: u32, sel: u16, frame: u16, op: u8, site: u32, remark: impl Into<String>) {
+        self.emit(Instr::Op { op, frame, sel, comp, jump: site }, remark);
+    }
+
     pub fn jump(&mut self, remark: impl Into<String>) -> Patch {
         Patch(self.emit(Instr::Jump { pc: NONE }, remark))
     }

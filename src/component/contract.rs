@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::distribution::Law;
+use crate::distribution::{Law, LawUnit};
 use crate::document::{Item, Key, Reader, Spanned};
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
-use crate::metric::Gauge;
 use crate::program::{Assembler, NO_FRAME};
-use crate::quantity::SimTime;
+use crate::quantity::{SimDuration, SimTime};
 use crate::random::{PurposeKey, purpose_key};
 
 /// A kind of component. One file holds its keys, its checked plan, its running state and its behaviour.
@@ -99,8 +98,9 @@ pub trait Component: Sized {
     /// Its table was changed by the timeline.
     fn adopt(&mut self, _plan: &Self::Plan, _cx: &mut Context) {}
 
-    /// Servers or permits busy, where that is not simply those inside less those waiting.
-    fn busy(&self) -> Option<&Gauge> {
+    /// Servers or permits busy over time since the measurement began, in server-nanoseconds, where that is not
+    /// simply those inside less those waiting.
+    fn busy(&self, _now: SimTime) -> Option<f64> {
         None
     }
 
@@ -175,7 +175,7 @@ impl Lowering<'_> {
         self.asm.enter(step.place.base, step.place.sel, site, catches, step.name.clone());
         if let Some(law) = &step.time {
             let hold = self.site(step.path.clone(), Some(law.clone()));
-            self.asm.hold(hold, law.to_string());
+            self.asm.hold(hold, describe(law));
         }
         body(self);
         self.asm.leave(step.name.clone());
@@ -185,12 +185,20 @@ impl Lowering<'_> {
     pub fn serve(&mut self, step: &UseStep, body: &mut dyn FnMut(&mut Lowering)) {
         let site = self.site(step.path.clone(), step.time.clone());
         let what = match &step.time {
-            Some(law) => format!("{} for {law}", step.name),
+            Some(law) => format!("{}: {}", step.name, describe(law)),
             None => step.name.clone(),
         };
         self.asm.enter(step.place.base, step.place.sel, site, false, what);
         body(self);
         self.asm.leave(step.name.clone());
+    }
+}
+
+/// A law of durations in a few words, for the listing.
+pub fn describe(law: &Law) -> String {
+    match law {
+        Law::Constant { value } => SimDuration::from_secs_f64(*value).to_string(),
+        _ => format!("mean {}", law.mean().map_or("infinite".into(), |m| SimDuration::from_secs_f64(m).to_string())),
     }
 }
 
@@ -203,8 +211,8 @@ pub struct ComponentId(pub u32);
 pub struct Names {
     /// In the order of their ids: kind, name.
     pub list: Vec<(&'static str, String)>,
-    /// Replicas of each service by name; what is placed in a service has as many instances.
-    pub replicas: BTreeMap<String, u64>,
+    /// The folder of the model's file; files that laws name lie relative to it.
+    pub folder: Option<std::path::PathBuf>,
 }
 
 impl Names {
@@ -223,7 +231,7 @@ impl Names {
         let known: Vec<&str> =
             self.list.iter().filter(|(k, _)| kinds.contains(k)).map(|(_, n)| n.as_str()).collect();
         let what = kinds.join(" or ").replace('-', " ");
-        let d = reader.sink().error(
+        let mut d = reader.sink().error(
             name.span.clone(),
             "unknown-name",
             format!("there is no {what} called `{}`", name.value),
@@ -238,6 +246,47 @@ impl Names {
             format!("the model has {}", known.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))
         });
         None
+    }
+}
+
+/// Reads a law; what is wrong with it is reported at its place.
+pub fn read_law(
+    text: &Spanned<String>,
+    unit: LawUnit,
+    what: &str,
+    names: &Names,
+    sink: &mut crate::diagnostic::Sink,
+) -> Option<Law> {
+    match Law::parse(&text.value, unit, &mut |file| names.load(file)) {
+        Ok(law) => Some(law),
+        Err(problem) => {
+            sink.error(text.span.clone(), "bad-law", format!("{what} is not a law: {problem}"));
+            None
+        }
+    }
+}
+
+impl Names {
+    /// The numbers in a file that a law names, one a line or the first column of a CSV with a header.
+    pub fn load(&self, file: &str) -> Result<Vec<f64>, String> {
+        let path = match &self.folder {
+            Some(folder) => folder.join(file),
+            None => std::path::PathBuf::from(file),
+        };
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
+        let mut numbers = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            let field = line.split(',').next().unwrap_or("").trim();
+            if field.is_empty() || field.starts_with('#') {
+                continue;
+            }
+            match field.parse::<f64>() {
+                Ok(v) if v.is_finite() && v >= 0.0 => numbers.push(v),
+                _ if i == 0 => {}
+                _ => return Err(format!("{}, line {}: `{field}` is not a number from zero up", path.display(), i + 1)),
+            }
+        }
+        if numbers.is_empty() { Err(format!("{} has no numbers", path.display())) } else { Ok(numbers) }
     }
 }
 
@@ -256,6 +305,8 @@ pub struct Layout {
     pub replicas: BTreeMap<ComponentId, u32>,
     /// Number of shared places of a component, by its id.
     pub seats: BTreeMap<ComponentId, u32>,
+    /// The service that a balancer sends to, by the balancer's id.
+    pub balances: BTreeMap<ComponentId, ComponentId>,
     /// The service a component is placed in, by id.
     pub placed_in: BTreeMap<ComponentId, ComponentId>,
 }

@@ -5,21 +5,24 @@ mod contract;
 mod balancer;
 mod connection_pool;
 mod database;
-mod external;
 mod host;
-mod lock;
+mod permits;
+mod processor_sharing;
 mod service;
 mod station;
 mod thread_pool;
 
 pub use contract::{
+    describe, read_law,
     Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage, UseStep,
     single,
 };
 
+pub use service::Plan as ServicePlan;
+pub use station::Plan as StationPlan;
+
 use crate::document::{Key, Reader};
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
-use crate::metric::Gauge;
 use crate::quantity::SimTime;
 
 /// A kind of component, as the checker and the documentation see it.
@@ -129,8 +132,8 @@ macro_rules! components {
                     _ => {}
                 }
             }
-            pub fn busy(&self) -> Option<&Gauge> {
-                match self { $(Instance::$kind(c) => c.busy()),* }
+            pub fn busy(&self, now: SimTime) -> Option<f64> {
+                match self { $(Instance::$kind(c) => c.busy(now)),* }
             }
             pub fn reset(&mut self, now: SimTime) {
                 match self { $(Instance::$kind(c) => c.reset(now)),* }
@@ -153,8 +156,6 @@ components! {
     thread_pool::ThreadPool,
     connection_pool::ConnectionPool,
     database::Database,
-    lock::Lock,
-    external::External,
 }
 
 /// The kind of this name.

@@ -48,7 +48,9 @@ impl Engine<'_> {
                         Admission::Serve(demand) => {
                             self.cx.meters[i].unwaited += 1;
                             self.cx.requests[slot].pc = pc + 1;
-                            return self.cx.hold(slot, demand);
+                            if demand > 0 {
+                                return self.cx.hold(slot, demand);
+                            }
                         }
                         Admission::Wait => {
                             self.cx.requests[slot].state = State::Waiting;
@@ -84,7 +86,8 @@ impl Engine<'_> {
                     return self.cx.hold(slot, after);
                 }
                 Instr::Op { op, frame, sel, comp, jump } => {
-                    let visit = self.visit(slot, comp, sel, frame, NONE);
+                    // An operation that draws keeps its site where others keep their jump.
+                    let visit = self.visit(slot, comp, sel, frame, jump);
                     match self.components[visit.instance as usize].op(op, visit, &mut self.cx) {
                         Admission::Proceed => self.cx.requests[slot].pc = pc + 1,
                         Admission::Serve(d) => {

@@ -462,7 +462,8 @@ impl<'m> Engine<'m> {
 
     fn first_replica_of(&self, balancer: u32) -> u32 {
         let id = self.model.layout.owner[balancer as usize];
-        self.model.layout.placed_in.get(&id).and_then(|s| self.model.layout.first_replica.get(s)).copied().unwrap_or(0)
+        let layout = &self.model.layout;
+        layout.balances.get(&id).and_then(|s| layout.first_replica.get(s)).copied().unwrap_or(0)
     }
 
     fn happen(&mut self, index: usize) {

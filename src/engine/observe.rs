@@ -82,7 +82,7 @@ struct FlowWas {
 
 #[derive(Clone, Default)]
 struct ComponentWas {
-    busy: u128,
+    busy: f64,
     waiting: u128,
     present: u128,
 }
@@ -201,7 +201,7 @@ impl Recorder {
         self.inside.push(inside);
         self.response.push(if count > 0 { sum / count as f64 } else { f64::NAN });
         for (was, &(base, count, capacity)) in self.components.iter_mut().zip(&self.layout) {
-            let (mut busy, mut waiting, mut present) = (0u128, 0u128, 0u128);
+            let (mut busy, mut waiting, mut present) = (0.0, 0u128, 0u128);
             self.probe_buffer.clear();
             let mut probes: Vec<f64> = Vec::new();
             for i in base..base + count {
@@ -209,7 +209,7 @@ impl Recorder {
                 let (p, q) = (m.present.area(now), m.waiting.area(now));
                 present += p;
                 waiting += q;
-                busy += components[i as usize].busy().map_or(p - q, |g| g.area(now));
+                busy += components[i as usize].busy(now).unwrap_or((p - q) as f64);
                 self.probe_buffer.clear();
                 components[i as usize].probe(cx, &mut self.probe_buffer);
                 if probes.is_empty() {
@@ -221,7 +221,7 @@ impl Recorder {
                 }
             }
             let of = |area: u128, before: u128| area.wrapping_sub(before) as f64 / span;
-            put(&mut self.columns, of(busy, was.busy) / (capacity * count as f64));
+            put(&mut self.columns, (busy - was.busy) / span / (capacity * count as f64));
             put(&mut self.columns, of(waiting, was.waiting));
             put(&mut self.columns, of(present, was.present));
             for v in probes {
@@ -332,7 +332,7 @@ impl Figures {
             let value = if enough { h.quantile(p).map_or(f64::NAN, |v| v * 1e-9) } else { f64::NAN };
             self.put(subject, &format!("{what}_{name}"), Unit::Seconds, value);
         }
-        let max = if h.count() > 0 { h.max() as f64 * 1e-9 } else { f64::NAN };
+        let max = h.max().map_or(f64::NAN, |v| v as f64 * 1e-9);
         self.put(subject, &format!("{what}_max"), Unit::Seconds, max);
     }
 
@@ -376,7 +376,7 @@ impl Figures {
     ) {
         let (cx, now) = (&engine.cx, engine.cx.now());
         let count = instances.len() as f64;
-        let (mut busy, mut waiting, mut present) = (0u128, 0u128, 0u128);
+        let (mut busy, mut waiting, mut present) = (0.0, 0u128, 0u128);
         let (mut queue_max, mut system_max) = (0, 0);
         let mut sum = [0u64; 7];
         let mut merged: Vec<(String, Unit, Combine, f64)> = Vec::new();
@@ -385,7 +385,7 @@ impl Figures {
             let (p, q) = (m.present.area(now), m.waiting.area(now));
             present += p;
             waiting += q;
-            busy += engine.components[i].busy().map_or(p - q, |g| g.area(now));
+            busy += engine.components[i].busy(now).unwrap_or((p - q) as f64);
             queue_max = queue_max.max(m.waiting.max());
             system_max = system_max.max(m.present.max());
             let mine = [m.arrivals, m.completed, m.failed, m.rejected, m.timed_out, m.cancelled, m.unwaited];
@@ -405,9 +405,9 @@ impl Figures {
         let mean = |area: u128| area as f64 * 1e-9 / self.span;
         let [arrivals, completed, failed, rejected, timed_out, cancelled, unwaited] = sum;
         if let Some(c) = capacity {
-            self.put(subject, "utilisation", Unit::Share, mean(busy) / (c * count));
+            self.put(subject, "utilisation", Unit::Share, busy * 1e-9 / self.span / (c * count));
         }
-        self.put(subject, "busy_mean", Unit::Count, mean(busy));
+        self.put(subject, "busy_mean", Unit::Count, busy * 1e-9 / self.span);
         self.put(subject, "in_queue_mean", Unit::Count, mean(waiting));
         self.put(subject, "in_queue_max", Unit::Count, queue_max as f64);
         self.put(subject, "in_system_mean", Unit::Count, mean(present));

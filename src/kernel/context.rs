@@ -240,12 +240,27 @@ impl Context {
 
     // ---------------------------------------------------------------- waiting
 
-    /// The visitor begins to wait at the instance.
+    /// The visitor begins to wait.
     #[inline(always)]
-    pub fn begin_wait(&mut self, instance: u32, slot: u32) {
-        self.requests[slot].since = self.now;
+    pub fn begin_wait(&mut self, visit: Visit) {
+        let r = &mut self.requests[visit.slot];
+        r.since = self.now;
+        // The ticket is free while a request waits: it notes the frame of the visit.
+        r.ticket = visit.frame;
         let now = self.now();
-        self.meters[instance as usize].waiting.enter(now);
+        self.meters[visit.instance as usize].waiting.enter(now);
+    }
+
+    /// The component's word of a waiting visitor.
+    #[inline(always)]
+    pub fn waiting_word(&mut self, slot: u32) -> &mut u64 {
+        let frame = self.requests[slot].ticket;
+        &mut self.requests.frame(frame).word
+    }
+
+    /// The visit that a waiting visitor makes at this instance.
+    pub fn waiting_visit(&self, instance: u32, slot: u32) -> Visit {
+        Visit { instance, slot, frame: self.requests[slot].ticket, site: NONE, demand: 0 }
     }
 
     #[inline(always)]
@@ -268,6 +283,9 @@ impl Context {
     #[inline(always)]
     pub fn admit_for(&mut self, instance: u32, slot: u32, demand: u64) {
         self.end_wait(instance, slot);
+        if demand == 0 {
+            return self.proceed(slot);
+        }
         self.requests[slot].pc += 1;
         self.hold(slot, demand);
     }

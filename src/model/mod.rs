@@ -1,6 +1,15 @@
 //! The checked model: every unit explicit, every name resolved, the flows compiled.
 
+pub mod check;
+pub mod compile;
+pub mod objective;
+mod reach;
+pub mod step;
+pub mod timeline;
 pub mod workload;
+pub mod workload_check;
+
+pub use check::{from_document, load};
 
 use crate::component::{ComponentId, Layout, Plan, SitePlan};
 use crate::document::Document;
@@ -97,6 +106,7 @@ pub struct Model {
     pub agents: Vec<Agent>,
     pub timeline: Vec<Happening>,
     pub run: RunPlan,
+    pub objectives: Vec<objective::Objective>,
     /// Number of replicas of all services.
     pub replicas: u32,
 }
