@@ -1,368 +1,12 @@
-//! How the keys of a table are declared, and the reading of one table against them.
+//! The reading of one table against its keys.
 
 use std::ops::RangeInclusive;
 
-use super::{Item, Table, Value, clipped, code};
+use super::convert::{Refusal, boolean, choice, count, number, quantity, share, text, zero};
+use super::key::example;
+use super::{Form, Item, Key, Spanned, Table, Value, code};
 use crate::diagnostic::{Sink, Span, nearest};
 use crate::quantity::{Bytes, Money, Quantity, Rate, Share, SimDuration};
-
-/// How a key of a table is declared, once: read by the checker, by the documentation and by
-/// "did you mean".
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub struct Key {
-    pub name: &'static str,
-    pub form: Form,
-    /// As it would be written in TOML: `"30s"` with its quotation marks, `200` without.
-    pub default: Option<&'static str>,
-    /// One line, with the source of the default.
-    pub about: &'static str,
-}
-
-/// What a key may hold.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Form {
-    Duration,
-    Rate,
-    Bytes,
-    Share,
-    Money,
-    /// A whole number from zero up.
-    Count,
-    Number,
-    Boolean,
-    Text,
-    /// The name of another table.
-    Name,
-    Choice(&'static [&'static str]),
-    /// A law of chance such as `"exp(2ms)"`; what it means is read elsewhere.
-    Law,
-    Steps,
-    List,
-    Table,
-    /// Anything; read elsewhere.
-    Value,
-}
-
-pub const fn key(
-    name: &'static str,
-    form: Form,
-    default: Option<&'static str>,
-    about: &'static str,
-) -> Key {
-    Key {
-        name,
-        form,
-        default,
-        about,
-    }
-}
-
-impl Form {
-    /// In words for the documentation, such as "a duration".
-    pub fn describe(&self) -> String {
-        match self {
-            Form::Duration => SimDuration::NAME.to_owned(),
-            Form::Rate => Rate::NAME.to_owned(),
-            Form::Bytes => Bytes::NAME.to_owned(),
-            Form::Share => Share::NAME.to_owned(),
-            Form::Money => Money::NAME.to_owned(),
-            Form::Count => "a whole number".to_owned(),
-            Form::Number => "a number".to_owned(),
-            Form::Boolean => "true or false".to_owned(),
-            Form::Text => "a text".to_owned(),
-            Form::Name => "the name of a table".to_owned(),
-            Form::Choice(choices) => {
-                let quoted: Vec<String> = choices.iter().map(|c| format!("\"{c}\"")).collect();
-                format!("one of {}", quoted.join(", "))
-            }
-            Form::Law => "a law".to_owned(),
-            Form::Steps => "a list of steps".to_owned(),
-            Form::List => "a list".to_owned(),
-            Form::Table => "a table".to_owned(),
-            Form::Value => "a value".to_owned(),
-        }
-    }
-}
-
-impl Key {
-    /// Whether the declaration itself holds: its default is TOML and of its form. For tests.
-    ///
-    /// # Errors
-    /// Says what is wrong with the default.
-    pub fn check(&self) -> Result<(), String> {
-        let Some(default) = self.default else {
-            return Ok(());
-        };
-        let value = Value::parse(default)?;
-        let refusal = match self.form {
-            Form::Duration => quantity::<SimDuration>(&value).err(),
-            Form::Rate => quantity::<Rate>(&value).err(),
-            Form::Bytes => quantity::<Bytes>(&value).err(),
-            Form::Money => quantity::<Money>(&value).err(),
-            Form::Share => share(&value).err(),
-            Form::Count => count(&value, &(0..=u64::MAX)).err(),
-            Form::Number => number(&value).err(),
-            Form::Boolean => boolean(&value).err(),
-            Form::Text | Form::Name | Form::Law => text(&value, self.form).err(),
-            Form::Choice(choices) => choice(&value, choices).err(),
-            Form::Steps | Form::List => match value {
-                Value::Array(_) => None,
-                other => Some(wrong_type(&other, "a list", "")),
-            },
-            Form::Table => match value {
-                Value::Table(_) => None,
-                other => Some(wrong_type(&other, "a table", "")),
-            },
-            Form::Value => None,
-        };
-        match refusal {
-            Some(refusal) => Err(format!("{}: {}", refusal.problem, refusal.label)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A value with its place.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Spanned<T> {
-    pub value: T,
-    pub span: Span,
-}
-
-/// Why a value will not do.
-struct Refusal {
-    id: &'static str,
-    /// Goes on after the name of the key: "is not a duration".
-    problem: String,
-    label: String,
-    help: String,
-}
-
-/// What was found, short enough for a message.
-fn found(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("found the text \"{}\"", clipped(text)),
-        Value::Integer(number) => format!("found the number {number}"),
-        Value::Float(number) => format!("found the number {number:?}"),
-        Value::Boolean(flag) => format!("found {flag}"),
-        other => format!("found {}", other.describe()),
-    }
-}
-
-fn wrong_type(value: &Value, wanted: &str, help: &str) -> Refusal {
-    Refusal {
-        id: "wrong-type",
-        problem: format!("is not {wanted}"),
-        label: found(value),
-        help: help.to_owned(),
-    }
-}
-
-fn quantity<T: Quantity>(value: &Value) -> Result<T, Refusal> {
-    let (id, label) = match value {
-        Value::String(text) => match T::read(text) {
-            Ok(quantity) => return Ok(quantity),
-            Err(problem) => ("bad-quantity", problem),
-        },
-        Value::Integer(number) => ("bad-quantity", format!("the number {number} has no unit")),
-        Value::Float(number) => ("bad-quantity", format!("the number {number:?} has no unit")),
-        other => ("wrong-type", found(other)),
-    };
-    Err(Refusal {
-        id,
-        problem: format!("is not {}", T::NAME),
-        label,
-        help: T::HELP.to_owned(),
-    })
-}
-
-fn share(value: &Value) -> Result<Share, Refusal> {
-    let number = match value {
-        Value::Integer(number) => *number as f64,
-        Value::Float(number) => *number,
-        other => return quantity(other),
-    };
-    Share::from_number(number).map_err(|label| Refusal {
-        id: "out-of-range",
-        problem: format!("is not {}", Share::NAME),
-        label,
-        help: Share::HELP.to_owned(),
-    })
-}
-
-fn count(value: &Value, allowed: &RangeInclusive<u64>) -> Result<u64, Refusal> {
-    let range = || match (*allowed.start(), *allowed.end()) {
-        (least, u64::MAX) => format!("{least} or more"),
-        (least, most) => format!("from {least} to {most}"),
-    };
-    match value {
-        Value::Integer(number) => match u64::try_from(*number) {
-            Ok(count) if allowed.contains(&count) => Ok(count),
-            _ => Err(Refusal {
-                id: "out-of-range",
-                problem: "is out of range".to_owned(),
-                label: format!("found {number}, allowed is {}", range()),
-                help: format!("write a whole number, {}", range()),
-            }),
-        },
-        Value::String(text) if text.trim().parse::<u64>().is_ok() => Err(wrong_type(
-            value,
-            "a whole number",
-            &format!("write {} without quotation marks", text.trim()),
-        )),
-        other => Err(wrong_type(
-            other,
-            "a whole number",
-            &format!("write a whole number, {}", range()),
-        )),
-    }
-}
-
-fn number(value: &Value) -> Result<f64, Refusal> {
-    match value {
-        Value::Integer(number) => Ok(*number as f64),
-        Value::Float(number) if number.is_finite() => Ok(*number),
-        Value::Float(number) => Err(Refusal {
-            id: "out-of-range",
-            problem: "is out of range".to_owned(),
-            label: format!("found {number}"),
-            help: "write a finite number".to_owned(),
-        }),
-        other => Err(wrong_type(
-            other,
-            "a number",
-            "write a number such as 2 or 0.5",
-        )),
-    }
-}
-
-fn boolean(value: &Value) -> Result<bool, Refusal> {
-    match value {
-        Value::Boolean(flag) => Ok(*flag),
-        other => Err(wrong_type(
-            other,
-            "true or false",
-            "write true or false, without quotation marks",
-        )),
-    }
-}
-
-fn text(value: &Value, form: Form) -> Result<String, Refusal> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        other => Err(match form {
-            Form::Law => wrong_type(
-                other,
-                "a law",
-                r#"write a law or a constant with its unit, such as "exp(2ms)" or "50ms""#,
-            ),
-            Form::Name => wrong_type(
-                other,
-                "a name",
-                "write the name of a table, in quotation marks",
-            ),
-            _ => wrong_type(other, "a text", "write a text in quotation marks"),
-        }),
-    }
-}
-
-fn choice(value: &Value, choices: &'static [&'static str]) -> Result<&'static str, Refusal> {
-    let help = || format!("write {}", Form::Choice(choices).describe());
-    let Value::String(text) = value else {
-        return Err(wrong_type(value, "a text", &help()));
-    };
-    if let Some(known) = choices.iter().find(|known| *known == text) {
-        return Ok(known);
-    }
-    Err(Refusal {
-        id: "bad-choice",
-        problem: format!("cannot be \"{}\"", clipped(text)),
-        label: match nearest(text, choices.iter().copied()) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => "not one of the choices".to_owned(),
-        },
-        help: help(),
-    })
-}
-
-/// Reads single values for which no [`Key`] is declared, such as those under names the modeller
-/// chose. `what` opens the message: "`purchase` in the mix of workload `shoppers`".
-impl Item {
-    fn read<T>(
-        &self,
-        what: &str,
-        sink: &mut Sink,
-        convert: impl FnOnce(&Value) -> Result<T, Refusal>,
-    ) -> Option<T> {
-        convert(&self.value)
-            .map_err(|refusal| {
-                let message = format!("{what} {}", refusal.problem);
-                let mut added = sink
-                    .error(self.span.clone(), refusal.id, message)
-                    .label(refusal.label);
-                if !refusal.help.is_empty() {
-                    added.help.push(refusal.help);
-                }
-            })
-            .ok()
-    }
-
-    pub fn duration(&self, what: &str, sink: &mut Sink) -> Option<SimDuration> {
-        self.read(what, sink, quantity)
-    }
-
-    pub fn rate(&self, what: &str, sink: &mut Sink) -> Option<Rate> {
-        self.read(what, sink, quantity)
-    }
-
-    pub fn bytes(&self, what: &str, sink: &mut Sink) -> Option<Bytes> {
-        self.read(what, sink, quantity)
-    }
-
-    pub fn money(&self, what: &str, sink: &mut Sink) -> Option<Money> {
-        self.read(what, sink, quantity)
-    }
-
-    pub fn share(&self, what: &str, sink: &mut Sink) -> Option<Share> {
-        self.read(what, sink, share)
-    }
-
-    pub fn count(&self, what: &str, sink: &mut Sink) -> Option<u64> {
-        self.read(what, sink, |value| count(value, &(0..=u64::MAX)))
-    }
-
-    pub fn number(&self, what: &str, sink: &mut Sink) -> Option<f64> {
-        self.read(what, sink, number)
-    }
-
-    pub fn boolean(&self, what: &str, sink: &mut Sink) -> Option<bool> {
-        self.read(what, sink, boolean)
-    }
-
-    pub fn text(&self, what: &str, sink: &mut Sink) -> Option<String> {
-        self.read(what, sink, |value| text(value, Form::Text))
-    }
-
-    pub fn table(&self, what: &str, sink: &mut Sink) -> Option<&Table> {
-        self.read(what, sink, |value| match value {
-            Value::Table(_) => Ok(()),
-            other => Err(wrong_type(
-                other,
-                "a table",
-                "write a table such as { key = 1 }",
-            )),
-        })?;
-        self.as_table()
-    }
-
-    pub fn list(&self, what: &str, sink: &mut Sink) -> Option<&[Item]> {
-        self.read(what, sink, |value| match value {
-            Value::Array(_) => Ok(()),
-            other => Err(wrong_type(other, "a list", "write a list such as [1, 2]")),
-        })?;
-        self.as_array()
-    }
-}
 
 /// Reads one table against its keys; every problem goes to the sink, none stops the others.
 ///
@@ -419,12 +63,32 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The key, which the documentation describes in the same form in which it is read.
+    fn declared(&self, name: &str, form: Form) -> &'static Key {
+        let key = self.key(name);
+        let agrees = match form {
+            Form::List => matches!(key.form, Form::List | Form::Steps),
+            Form::Text => matches!(key.form, Form::Text | Form::Name | Form::Law),
+            Form::Number => matches!(key.form, Form::Number | Form::Count),
+            form => key.form == form,
+        };
+        debug_assert!(
+            agrees || key.form == Form::Value,
+            "`{name}` of {} is read as {} but declared as {}",
+            self.what,
+            form.describe(),
+            key.form.describe()
+        );
+        key
+    }
+
     fn read<T>(
         &mut self,
         key: &str,
+        form: Form,
         convert: impl FnOnce(&Value) -> Result<T, Refusal>,
     ) -> Option<T> {
-        let declared = self.key(key);
+        let declared = self.declared(key, form);
         if let Some(item) = self.table.get(key) {
             return item.read(&format!("`{key}` of {}", self.what), self.sink, convert);
         }
@@ -445,12 +109,12 @@ impl<'a> Reader<'a> {
     }
 
     pub fn duration(&mut self, key: &str) -> Option<SimDuration> {
-        self.read(key, quantity)
+        self.read(key, Form::Duration, quantity)
     }
 
     /// A duration that may not be zero.
     pub fn positive_duration(&mut self, key: &str) -> Option<SimDuration> {
-        self.read(key, |value| {
+        self.read(key, Form::Duration, |value| {
             quantity(value).and_then(|length: SimDuration| match length.is_zero() {
                 true => Err(zero(value, "longer than nothing", SimDuration::HELP)),
                 false => Ok(length),
@@ -459,12 +123,12 @@ impl<'a> Reader<'a> {
     }
 
     pub fn rate(&mut self, key: &str) -> Option<Rate> {
-        self.read(key, quantity)
+        self.read(key, Form::Rate, quantity)
     }
 
     /// A rate that may not be zero.
     pub fn positive_rate(&mut self, key: &str) -> Option<Rate> {
-        self.read(key, |value| {
+        self.read(key, Form::Rate, |value| {
             quantity(value).and_then(|rate: Rate| match rate.per_second > 0.0 {
                 false => Err(zero(value, "above nothing", Rate::HELP)),
                 true => Ok(rate),
@@ -473,15 +137,15 @@ impl<'a> Reader<'a> {
     }
 
     pub fn bytes(&mut self, key: &str) -> Option<Bytes> {
-        self.read(key, quantity)
+        self.read(key, Form::Bytes, quantity)
     }
 
     pub fn money(&mut self, key: &str) -> Option<Money> {
-        self.read(key, quantity)
+        self.read(key, Form::Money, quantity)
     }
 
     pub fn share(&mut self, key: &str) -> Option<Share> {
-        self.read(key, share)
+        self.read(key, Form::Share, share)
     }
 
     pub fn count(&mut self, key: &str) -> Option<u64> {
@@ -489,15 +153,15 @@ impl<'a> Reader<'a> {
     }
 
     pub fn count_in(&mut self, key: &str, allowed: RangeInclusive<u64>) -> Option<u64> {
-        self.read(key, |value| count(value, &allowed))
+        self.read(key, Form::Count, |value| count(value, &allowed))
     }
 
     pub fn number(&mut self, key: &str) -> Option<f64> {
-        self.read(key, number)
+        self.read(key, Form::Number, number)
     }
 
     pub fn number_in(&mut self, key: &str, allowed: RangeInclusive<f64>) -> Option<f64> {
-        self.read(key, |value| match number(value)? {
+        self.read(key, Form::Number, |value| match number(value)? {
             number if allowed.contains(&number) => Ok(number),
             number => Err(Refusal {
                 id: "out-of-range",
@@ -517,15 +181,15 @@ impl<'a> Reader<'a> {
     }
 
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
-        self.read(key, boolean)
+        self.read(key, Form::Boolean, boolean)
     }
 
     pub fn text(&mut self, key: &str) -> Option<String> {
-        self.read(key, |value| text(value, Form::Text))
+        self.read(key, Form::Text, |value| text(value, Form::Text))
     }
 
     pub fn name(&mut self, key: &str) -> Option<Spanned<String>> {
-        let name = self.read(key, |value| text(value, Form::Name))?;
+        let name = self.read(key, Form::Name, |value| text(value, Form::Name))?;
         Some(Spanned {
             value: name,
             span: self.span(key),
@@ -534,7 +198,7 @@ impl<'a> Reader<'a> {
 
     /// The text of a law; its meaning is read elsewhere, with this place.
     pub fn law(&mut self, key: &str) -> Option<Spanned<String>> {
-        let law = self.read(key, |value| text(value, Form::Law))?;
+        let law = self.read(key, Form::Law, |value| text(value, Form::Law))?;
         Some(Spanned {
             value: law,
             span: self.span(key),
@@ -549,7 +213,7 @@ impl<'a> Reader<'a> {
                 self.what
             );
         };
-        self.read(key, |value| choice(value, choices))
+        self.read(key, Form::Choice(choices), |value| choice(value, choices))
     }
 
     /// The value as it stands; a default does not apply.
@@ -560,12 +224,14 @@ impl<'a> Reader<'a> {
 
     /// The entries of a list; a default does not apply.
     pub fn list(&mut self, key: &str) -> Option<&'a [Item]> {
+        self.declared(key, Form::List);
         let what = format!("`{key}` of {}", self.what);
         self.item(key)?.list(&what, self.sink)
     }
 
     /// A table within this one; a default does not apply.
     pub fn table(&mut self, key: &str) -> Option<&'a Table> {
+        self.declared(key, Form::Table);
         let what = format!("`{key}` of {}", self.what);
         self.item(key)?.table(&what, self.sink)
     }
@@ -644,31 +310,266 @@ required! {
     required_table = table -> &'a Table;
 }
 
-fn zero(value: &Value, wanted: &str, help: &str) -> Refusal {
-    Refusal {
-        id: "out-of-range",
-        problem: "is zero".to_owned(),
-        label: format!("{}, must be {wanted}", found(value)),
-        help: help.to_owned(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::tests::document;
+    use super::super::{Document, key};
+    use super::*;
+    use crate::diagnostic::{Diagnostic, render};
 
-/// What a value of this form looks like in TOML.
-fn example(form: Form) -> String {
-    match form {
-        Form::Duration => "\"200ms\"".to_owned(),
-        Form::Rate => "\"40/s\"".to_owned(),
-        Form::Bytes => "\"8MiB\"".to_owned(),
-        Form::Share => "\"62%\"".to_owned(),
-        Form::Money => "\"12 USD\"".to_owned(),
-        Form::Count => "10".to_owned(),
-        Form::Number => "1.5".to_owned(),
-        Form::Boolean => "true".to_owned(),
-        Form::Text | Form::Value => "\"…\"".to_owned(),
-        Form::Name => "\"its name\"".to_owned(),
-        Form::Choice(choices) => format!("\"{}\"", choices.first().copied().unwrap_or("…")),
-        Form::Law => "\"exp(2ms)\"".to_owned(),
-        Form::Steps | Form::List => "[…]".to_owned(),
-        Form::Table => "{ … }".to_owned(),
+    const KEYS: &[Key] = &[
+        key("size", Form::Count, Some("10"), "how many"),
+        key("timeout", Form::Duration, Some("\"30s\""), "how long"),
+        key("rate", Form::Rate, None, "how often"),
+        key("bytes", Form::Bytes, Some("\"8MiB\""), "how large"),
+        key("share", Form::Share, Some("0.5"), "how much"),
+        key("cost", Form::Money, None, "how dear"),
+        key("factor", Form::Number, Some("1.5"), "how strong"),
+        key("on", Form::Boolean, Some("true"), "whether"),
+        key("title", Form::Text, Some("\"none\""), "what"),
+        key("host", Form::Name, None, "where"),
+        key(
+            "mode",
+            Form::Choice(&["fast", "slow"]),
+            Some("\"fast\""),
+            "how",
+        ),
+        key("time", Form::Law, Some("\"exp(2ms)\""), "how long"),
+        key("steps", Form::Steps, None, "what"),
+        key("more", Form::Table, None, "more"),
+    ];
+
+    fn reading(document: &Document, read: impl FnOnce(&mut Reader<'_>)) -> Vec<Diagnostic> {
+        let mut sink = Sink::default();
+        let mut reader = Reader::new("pool `p`".to_owned(), document.root(), KEYS, &mut sink);
+        read(&mut reader);
+        sink.into_vec()
+    }
+
+    #[test]
+    fn what_is_absent_takes_its_default() {
+        let document = document("");
+        let found = reading(&document, |r| {
+            assert_eq!(r.count("size"), Some(10));
+            assert_eq!(r.duration("timeout"), Some(SimDuration::from_secs(30)));
+            assert_eq!(r.rate("rate"), None);
+            assert_eq!(r.bytes("bytes"), Some(Bytes(8 << 20)));
+            assert_eq!(r.share("share"), Some(Share(0.5)));
+            assert_eq!(r.money("cost"), None);
+            assert_eq!(r.number("factor"), Some(1.5));
+            assert_eq!(r.boolean("on"), Some(true));
+            assert_eq!(r.text("title").as_deref(), Some("none"));
+            assert_eq!(r.name("host"), None);
+            assert_eq!(r.choice("mode"), Some("fast"));
+            assert_eq!(
+                r.law("time").map(|law| law.value).as_deref(),
+                Some("exp(2ms)")
+            );
+            assert!(r.list("steps").is_none() && r.table("more").is_none());
+        });
+        assert_eq!(found, []);
+        assert!(KEYS.iter().all(|key| key.check().is_ok()));
+    }
+
+    #[test]
+    fn a_default_that_is_not_of_its_form_is_found_by_its_check() {
+        assert!(key("k", Form::Duration, Some("30"), "").check().is_err());
+        assert!(key("k", Form::Duration, Some("30s"), "").check().is_err());
+        assert!(
+            key("k", Form::Choice(&["a"]), Some("\"b\""), "")
+                .check()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_with_its_place() {
+        let document = document(
+            "size = 20\ntimeout = \"5s\"\nrate = \"60/min\"\ncost = \"15 USD\"\nfactor = 2\n\
+             host = \"vps\"\nmode = \"slow\"\nshare = \"62%\"\nsteps = [{}, {}]\nmore = { a = 1 }\n",
+        );
+        let found = reading(&document, |r| {
+            assert_eq!(r.required_count("size"), Some(20));
+            assert_eq!(
+                r.required_duration("timeout"),
+                Some(SimDuration::from_secs(5))
+            );
+            assert_eq!(r.positive_rate("rate"), Some(Rate::per_second(1.0)));
+            assert_eq!(r.money("cost").unwrap().to_string(), "15 USD");
+            assert_eq!(r.number("factor"), Some(2.0));
+            let host = r.required_name("host").unwrap();
+            assert_eq!(
+                (host.value.as_str(), &document.source[host.span]),
+                ("vps", "\"vps\"")
+            );
+            assert_eq!(r.choice("mode"), Some("slow"));
+            assert_eq!(r.share("share"), Some(Share(0.62)));
+            assert_eq!(r.required_list("steps").unwrap().len(), 2);
+            assert_eq!(r.table("more").unwrap().entries.len(), 1);
+        });
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn a_value_that_will_not_do_is_named_with_what_would() {
+        type Read = fn(&mut Reader<'_>) -> bool;
+        let duration: Read = |r| r.positive_duration("timeout").is_none();
+        let size: Read = |r| r.count_in("size", 1..=100).is_none();
+        let share: Read = |r| r.share("share").is_none();
+        let mode: Read = |r| r.choice("mode").is_none();
+        let rows: &[(&str, Read, &str)] = &[
+            (
+                "timeout = 5000",
+                duration,
+                "bad-quantity: `timeout` of pool `p` is not a duration: the number 5000 has no unit",
+            ),
+            (
+                "timeout = 0.5",
+                duration,
+                "bad-quantity: `timeout` of pool `p` is not a duration: the number 0.5 has no unit",
+            ),
+            (
+                "timeout = \"5 sec\"",
+                duration,
+                "bad-quantity: `timeout` of pool `p` is not a duration: `sec` is not a unit of time",
+            ),
+            (
+                "timeout = true",
+                duration,
+                "wrong-type: `timeout` of pool `p` is not a duration: found true",
+            ),
+            (
+                "timeout = \"0s\"",
+                duration,
+                "out-of-range: `timeout` of pool `p` is zero: found the text \"0s\", must be longer than nothing",
+            ),
+            (
+                "size = 0",
+                size,
+                "out-of-range: `size` of pool `p` is out of range: found 0, allowed is from 1 to 100",
+            ),
+            (
+                "size = -5",
+                size,
+                "out-of-range: `size` of pool `p` is out of range: found -5, allowed is from 1 to 100",
+            ),
+            (
+                "size = 2.5",
+                size,
+                "wrong-type: `size` of pool `p` is not a whole number: found the number 2.5",
+            ),
+            (
+                "size = \"20\"",
+                size,
+                "wrong-type: `size` of pool `p` is not a whole number: found the text \"20\"",
+            ),
+            (
+                "share = 62",
+                share,
+                "out-of-range: `share` of pool `p` is not a share: 62 is more than the whole; for 62 of a hundred write \"62%\"",
+            ),
+            (
+                "share = \"120%\"",
+                share,
+                "bad-quantity: `share` of pool `p` is not a share: `120%` is more than the whole",
+            ),
+            (
+                "mode = \"fsat\"",
+                mode,
+                "bad-choice: `mode` of pool `p` cannot be \"fsat\": did you mean \"fast\"?",
+            ),
+            (
+                "mode = 1",
+                mode,
+                "wrong-type: `mode` of pool `p` is not a text: found the number 1",
+            ),
+            (
+                "on = \"yes\"",
+                |r| r.boolean("on").is_none(),
+                "wrong-type: `on` of pool `p` is not true or false: found the text \"yes\"",
+            ),
+            (
+                "factor = inf",
+                |r| r.number("factor").is_none(),
+                "out-of-range: `factor` of pool `p` is out of range: found inf",
+            ),
+            (
+                "factor = 3",
+                |r| r.number_in("factor", 0.0..=2.0).is_none(),
+                "out-of-range: `factor` of pool `p` is out of range: found 3, allowed is from 0 to 2",
+            ),
+            (
+                "steps = {}",
+                |r| r.list("steps").is_none(),
+                "wrong-type: `steps` of pool `p` is not a list: found a table",
+            ),
+            (
+                "time = 5",
+                |r| r.law("time").is_none(),
+                "wrong-type: `time` of pool `p` is not a law: found the number 5",
+            ),
+            (
+                "",
+                |r| r.required_rate("rate").is_none(),
+                "missing-key: pool `p` has no `rate`: `rate` is needed here",
+            ),
+        ];
+        for (source, read, expected) in rows {
+            let document = document(source);
+            let found = reading(&document, |r| assert!(read(r), "{source}"));
+            let [only] = &found[..] else {
+                panic!("{source}: {found:?}")
+            };
+            assert_eq!(
+                format!("{}: {}: {}", only.id, only.message, only.label),
+                *expected
+            );
+            assert!(only.help.len() == 1 && !only.help[0].is_empty(), "{source}");
+            let span = only.span.clone().unwrap();
+            let value = source.split_once(" = ").map_or("", |(_, value)| value);
+            assert_eq!(&source[span], value);
+        }
+    }
+
+    #[test]
+    fn every_unknown_key_is_told_and_the_keys_are_listed_once() {
+        let source = "sise = 1\ncolour = 2\n";
+        let document = document(source);
+        let found = reading(&document, |_| ());
+        let text = render(&found, "m.toml", source, false);
+        assert_eq!(
+            text,
+            "\
+error[unknown-key]: pool `p` has no key `sise`
+ --> m.toml:1:1
+  |
+1 | sise = 1
+  | ^^^^ did you mean `size`?
+  |
+  = help: its keys are `bytes`, `cost`, `factor`, `host`, `mode`, `more`, `on`, `rate`, `share`, `size`, `steps`, `time`, `timeout`, `title`
+
+error[unknown-key]: pool `p` has no key `colour`
+ --> m.toml:2:1
+  |
+2 | colour = 2
+  | ^^^^^^ not a key of this table
+"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "`seize` is read from pool `p` but is not declared among its keys")]
+    fn reading_an_undeclared_key_is_a_bug() {
+        reading(&document(""), |r| assert!(r.count("seize").is_none()));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "`size` of pool `p` is read as a duration but declared as a whole number"
+    )]
+    fn reading_a_key_in_another_form_than_declared_is_a_bug() {
+        reading(&document("size = 1"), |r| {
+            assert!(r.duration("size").is_none())
+        });
     }
 }

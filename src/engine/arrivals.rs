@@ -107,7 +107,8 @@ impl Engine<'_> {
             self.cx.arm_ranked(timers[INTERRUPT as usize], end.saturating_add(plan.graceful_stop), rank::TIMER);
         }
         let now = self.cx.now();
-        self.workloads[w].users.add(now, self.workloads[w].exist as i64);
+        let exist = self.workloads[w].exist as i64;
+        self.workloads[w].users.add(now, exist);
         if plan.is_closed() {
             self.cx.arm_ranked(timers[POPULATION as usize], plan.start, rank::ARRIVAL);
         } else {

@@ -236,7 +236,7 @@ impl Recorder {
 pub fn check_presence(engine: &Engine) -> Result<(), Broken> {
     for (i, m) in engine.cx.meters.iter().enumerate() {
         let (present, waiting) = (m.present.value(), m.waiting.value());
-        if present < 0 || waiting < 0 || waiting > present {
+        if waiting > present {
             let id = engine.model.layout.owner[i];
             let name = engine.model.components[id.0 as usize].subject();
             return Err(Broken(format!("{name}: {present} inside, {waiting} of them waiting")));
@@ -402,7 +402,8 @@ impl Figures {
                 }
             }
         }
-        let mean = |area: u128| area as f64 * 1e-9 / self.span;
+        let span = self.span;
+        let mean = |area: u128| area as f64 * 1e-9 / span;
         let [arrivals, completed, failed, rejected, timed_out, cancelled, unwaited] = sum;
         if let Some(c) = capacity {
             self.put(subject, "utilisation", Unit::Share, busy * 1e-9 / self.span / (c * count));

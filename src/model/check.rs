@@ -97,7 +97,7 @@ pub fn words(kind: &str) -> String {
     kind.replace('-', " ")
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     fn check(&mut self) -> Option<Parts> {
         self.top_level();
         self.collect_names();
@@ -182,8 +182,9 @@ impl Checker<'_> {
         }
     }
 
-    fn named(&self, kind: &str) -> Vec<(&str, Span, &Table)> {
-        let Some(Value::Table(t)) = self.document.root().get(kind).map(|i| &i.value) else { return Vec::new() };
+    fn named(&self, kind: &str) -> Vec<(&'a str, Span, &'a Table)> {
+        let document: &'a Document = self.document;
+        let Some(Value::Table(t)) = document.root().get(kind).map(|i| &i.value) else { return Vec::new() };
         let mut list: Vec<_> = t
             .entries
             .iter()
@@ -212,7 +213,7 @@ impl Checker<'_> {
         let balanced: Vec<String> = self
             .named("balancer")
             .iter()
-            .filter_map(|(_, _, t)| t.get("to").and_then(|i| i.value.as_str()).map(str::to_owned))
+            .filter_map(|(_, _, t)| t.get("to").and_then(|i| i.as_str()).map(str::to_owned))
             .collect();
         for (name, span, table) in self.named("service") {
             if !balanced.iter().any(|b| b == name) {

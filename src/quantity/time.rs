@@ -5,7 +5,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
 
-use super::{Decimal, Quantity, quote};
+use super::{Decimal, Quantity, padded, quote};
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
@@ -172,7 +172,7 @@ impl Quantity for SimDuration {
 impl fmt::Display for SimDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {
-            return f.pad("0s");
+            return padded(f, "0s");
         }
         let mut text = String::new();
         let mut left = self.0;
@@ -192,15 +192,7 @@ impl fmt::Display for SimDuration {
             }
             text.push_str(&under_a_minute(left, precision));
         }
-        // `pad` would take the precision for a number of characters to keep.
-        match f.width() {
-            Some(width) if f.sign_aware_zero_pad() || width > 0 => match f.align() {
-                Some(fmt::Alignment::Right) => write!(f, "{text:>width$}"),
-                Some(fmt::Alignment::Center) => write!(f, "{text:^width$}"),
-                _ => write!(f, "{text:<width$}"),
-            },
-            _ => f.write_str(&text),
-        }
+        padded(f, &text)
     }
 }
 
@@ -410,6 +402,10 @@ mod tests {
         }
         assert_eq!(format!("{:.3}", SimDuration(1_234_567_891)), "1.23s");
         assert_eq!(format!("{:.2}", SimDuration(999_600)), "1ms");
+        assert_eq!(
+            format!("{:>4.1}|{:.1}", SimDuration::ZERO, SimTime::ZERO),
+            "  0s|0s"
+        );
         assert_eq!(format!("{:>8.3}|", SimDuration(12_345_678)), "  12.3ms|");
     }
 
