@@ -15,6 +15,7 @@ mod sampler;
 mod special;
 #[cfg(test)]
 mod tests;
+mod text;
 mod ziggurat;
 
 pub use parse::LawUnit;

@@ -1,6 +1,7 @@
-//! Laws and popularities as they are written.
+//! Laws as they are written.
 
-use super::{Law, Popularity};
+use super::Law;
+use super::text::{named, nearest, plain_number, split, split_number, weighted};
 
 /// What the values of a law measure, and so which units may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,33 +72,39 @@ impl LawUnit {
     }
 }
 
-/// How a law is called and written, in the order of the documentation; `…` stands for a value.
+/// How a law is called and written, in the order of the documentation.
 const LAWS: &[(&str, &str)] = &[
-    ("exp", "exp(mean)"),
-    ("uniform", "uniform(low, high)"),
-    ("triangular", "triangular(low, most likely, high)"),
-    ("normal", "normal(mean, cv 0.2) or normal(mean, sd …)"),
+    ("exp", "`exp(mean)`"),
+    ("uniform", "`uniform(low, high)`"),
+    ("triangular", "`triangular(low, most likely, high)`"),
+    (
+        "normal",
+        "`normal(mean, cv 0.2)` or `normal(mean, sd value)`",
+    ),
     (
         "lognormal",
-        "lognormal(mean, cv 0.5) or lognormal(mean, sd …)",
+        "`lognormal(mean, cv 0.5)` or `lognormal(mean, sd value)`",
     ),
     (
         "erlang",
-        "erlang(3, mean), the mean being that of all three phases together",
+        "`erlang(3, mean)`, the mean being that of all phases together",
     ),
-    ("gamma", "gamma(mean, cv 2) or gamma(mean, sd …)"),
-    ("weibull", "weibull(mean, shape 0.7)"),
-    ("pareto", "pareto(minimum, alpha 1.5)"),
+    ("gamma", "`gamma(mean, cv 2)` or `gamma(mean, sd value)`"),
+    ("weibull", "`weibull(mean, shape 0.7)`"),
+    ("pareto", "`pareto(minimum, alpha 1.5)`"),
     (
         "bounded-pareto",
-        "bounded-pareto(minimum, maximum, alpha 1.5)",
+        "`bounded-pareto(minimum, maximum, alpha 1.5)`",
     ),
-    ("hyperexp", "hyperexp(mean, cv 4) or hyperexp(mean, sd …)"),
+    (
+        "hyperexp",
+        "`hyperexp(mean, cv 4)` or `hyperexp(mean, sd value)`",
+    ),
     (
         "empirical",
-        "empirical(value, value, …), empirical(3: value, 1: value) or empirical(file.csv)",
+        "`empirical(value, value)`, `empirical(3: value, 1: value)` or `empirical(file)`",
     ),
-    ("mix", "mix(0.9: law, 0.1: law)"),
+    ("mix", "`mix(0.9: law, 0.1: law)`"),
 ];
 
 /// Other names under which the same laws are known.
@@ -307,7 +314,7 @@ impl Reader<'_, '_> {
     fn plain(&self, text: &str) -> Result<Law, String> {
         if let Some((_, written)) = LAWS.iter().find(|(name, _)| *name == text) {
             return Err(format!(
-                "`{text}` stands without its parameters: write `{written}`"
+                "`{text}` stands without its parameters: write {written}"
             ));
         }
         Ok(Law::Constant {
@@ -343,7 +350,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// `cv 0.5`, or `sd` and a value; a bare number is taken for neither.
+    /// `cv 0.5`, or `sd` and a value; a bare number could be meant as either.
     fn cv(&self, text: &str, mean: f64) -> Result<f64, String> {
         if let Some(sd) = text.trim().strip_prefix("sd ") {
             return Ok(if mean > 0.0 {
@@ -352,7 +359,11 @@ impl Reader<'_, '_> {
                 0.0
             });
         }
-        named("cv", text).map_err(|_| {
+        let cv = text
+            .trim()
+            .strip_prefix("cv")
+            .and_then(|cv| plain_number(cv).ok());
+        cv.ok_or_else(|| {
             format!(
                 "found `{}`: write the coefficient of variation as in `cv 0.5`, or the standard \
                  deviation as in `sd {}`",
@@ -407,176 +418,12 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Reads `uniform(n)`, `zipf(n, s)` or `list(weight, …)`.
-pub(super) fn popularity(text: &str) -> Result<Popularity, String> {
-    const WRITTEN: &str = "write `uniform(1000)`, `zipf(1000, 1.1)` or `list(3, 2, 1)`";
-    let text = text.trim();
-    let call = text
-        .split_once('(')
-        .and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)));
-    let Some((name, inside)) = call else {
-        return Err(format!(
-            "found `{text}` for the popularity of keys: {WRITTEN}"
-        ));
-    };
-    let name = name.trim();
-    let arguments: Vec<&str> = inside.split(',').map(str::trim).collect();
-    let popularity = match (name, arguments.as_slice()) {
-        ("uniform", [n]) => Popularity::uniform(key_count(n)?),
-        ("zipf", [n, s]) => {
-            let s = s.strip_prefix("s ").unwrap_or(s);
-            Popularity::zipf(key_count(n)?, plain_number(s)?)
-        }
-        ("list", weights) => Popularity::list(
-            weights
-                .iter()
-                .map(|weight| share(weight))
-                .collect::<Result<_, _>>()?,
-        ),
-        ("uniform" | "zipf", _) => {
-            return Err(format!(
-                "`{text}` has {} parameters: {WRITTEN}",
-                arguments.len()
-            ));
-        }
-        _ => {
-            let meant = nearest(name, ["uniform", "zipf", "list"].into_iter());
-            let meant = meant.map(|meant| format!("did you mean `{meant}`? "));
-            return Err(format!(
-                "no popularity is called `{name}`: {}{WRITTEN}",
-                meant.unwrap_or_default()
-            ));
-        }
-    };
-    popularity.map_err(|message| format!("`{text}`: {message}"))
-}
-
-fn key_count(text: &str) -> Result<u64, String> {
-    let (number, suffix) = split_number(text);
-    let factor = match suffix {
-        "" => 1.0,
-        "k" => 1e3,
-        "M" => 1e6,
-        _ => 0.0,
-    };
-    match number.map(|number| number * factor) {
-        Some(n) if n >= 1.0 && n <= 1e18 && n == n.trunc() => Ok(n as u64),
-        _ => Err(format!(
-            "found `{text}` as the number of keys: write a whole number, as `1000`, `10k` or `1M`"
-        )),
-    }
-}
-
-/// `name value` or the value alone.
-fn named(name: &str, text: &str) -> Result<f64, String> {
-    let text = text.trim();
-    let number = match text.strip_prefix(name) {
-        Some(rest) => rest.trim_start().trim_start_matches('='),
-        None => text,
-    };
-    match plain_number(number) {
-        Ok(number) => Ok(number),
-        Err(_) => Err(format!(
-            "found `{text}`: write a plain number, as in `{name} 1.5`"
-        )),
-    }
-}
-
-/// `weight: rest`.
-fn weighted(text: &str) -> Result<(f64, &str), String> {
-    match text.split_once(':') {
-        Some((weight, rest)) => Ok((share(weight)?, rest)),
-        None => Err(format!(
-            "`{}` has no weight: write the weight and a colon before it, as in `0.9: {0}`",
-            text.trim()
-        )),
-    }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    match split_number(text.trim()) {
-        (Some(number), "") if number >= 0.0 => Ok(number),
-        (Some(number), "%") if number >= 0.0 => Ok(number / 100.0),
-        _ => Err(format!(
-            "found `{}` as a weight: write a number such as `0.9`, `3` or `90%`",
-            text.trim()
-        )),
-    }
-}
-
-fn plain_number(text: &str) -> Result<f64, String> {
-    match split_number(text.trim()) {
-        (Some(number), "") => Ok(number),
-        _ => Err(format!("found `{}`: write a plain number", text.trim())),
-    }
-}
-
-/// A finite number (digits may be set apart by `_`) and what follows it.
-fn split_number(text: &str) -> (Option<f64>, &str) {
-    let bytes = text.as_bytes();
-    let mut end = 0;
-    while end < bytes.len() {
-        let exponent = end > 0 && matches!(bytes[end - 1], b'e' | b'E');
-        let fits = match bytes[end] {
-            b'0'..=b'9' | b'.' | b'_' => true,
-            b'+' | b'-' => end == 0 || exponent,
-            b'e' | b'E' => {
-                end > 0
-                    && bytes[end - 1].is_ascii_digit()
-                    && matches!(bytes.get(end + 1), Some(b'0'..=b'9' | b'+' | b'-'))
-            }
-            _ => false,
-        };
-        if !fits {
-            break;
-        }
-        end += 1;
-    }
-    let digits: String = text[..end].chars().filter(|c| *c != '_').collect();
-    let number = digits
-        .parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite());
-    (number, text[end..].trim_start())
-}
-
 /// Whether the only argument of `empirical` is a file rather than a value.
 fn names_a_file(argument: &str) -> bool {
     let (number, suffix) = split_number(argument.trim());
     let known = |units: Suffixes| units.iter().any(|(written, _)| *written == suffix);
     number.is_none() && !argument.contains(':')
         || number.is_some() && suffix.contains('.') && !(known(DURATION) || known(BYTES))
-}
-
-/// Cuts at a sign that stands outside parentheses and, for a plus, outside numbers like `1e+3`.
-fn split(text: &str, sign: char) -> Result<Vec<&str>, String> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start) = (0usize, 0);
-    for (at, found) in text.char_indices() {
-        match found {
-            '(' => depth += 1,
-            ')' => match depth.checked_sub(1) {
-                Some(less) => depth = less,
-                None => return Err(format!("`{text}` closes a parenthesis that was not opened")),
-            },
-            _ if found == sign && depth == 0 && !(sign == '+' && in_exponent(text, at)) => {
-                parts.push(text[start..at].trim());
-                start = at + found.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    if depth > 0 {
-        return Err(format!("`{text}` lacks a closing parenthesis"));
-    }
-    parts.push(text[start..].trim());
-    Ok(parts)
-}
-
-fn in_exponent(text: &str, at: usize) -> bool {
-    let before = text.as_bytes()[..at].last_chunk::<2>();
-    let after = text.as_bytes().get(at + 1);
-    matches!(before, Some([b'0'..=b'9', b'e' | b'E'])) && matches!(after, Some(b'0'..=b'9'))
 }
 
 fn wrong_call(name: &str, text: &str, unit: LawUnit) -> String {
@@ -590,7 +437,7 @@ fn wrong_call(name: &str, text: &str, unit: LawUnit) -> String {
             .find(|(known, _)| known == meant)
             .map(|(_, written)| *written);
         let instead = match written {
-            Some(written) => format!("`{written}`"),
+            Some(written) => written.to_string(),
             None => format!("a value alone, as `{}`", unit.example()),
         };
         return format!("no law is called `{name}`: write {instead}");
@@ -601,13 +448,4 @@ fn wrong_call(name: &str, text: &str, unit: LawUnit) -> String {
         Some(meant) => format!("no law is called `{name}`: did you mean `{meant}`?"),
         None => format!("no law is called `{name}`: the laws are {all}"),
     }
-}
-
-/// The known name that is close enough to be meant.
-fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|name| (strsim::damerau_levenshtein(found, name), name))
-        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }

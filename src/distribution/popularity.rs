@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rand::distr::Distribution;
 use rand_distr::weighted::WeightedAliasIndex;
 
-use super::parse;
 use super::sampler::below;
+use super::text::{nearest, plain_number, share, split_number};
 use crate::random::Draws;
 
 /// Up to this many keys a table is drawn from; above, no memory is spent on keys.
@@ -39,7 +39,46 @@ impl Popularity {
     /// # Errors
     /// One phrase that names what was found and what would do.
     pub fn parse(text: &str) -> Result<Popularity, String> {
-        parse::popularity(text)
+        const WRITTEN: &str = "write `uniform(1000)`, `zipf(1000, 1.1)` or `list(3, 2, 1)`";
+        let text = text.trim();
+        let call = text
+            .split_once('(')
+            .and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)));
+        let Some((name, inside)) = call else {
+            return Err(format!(
+                "found `{text}` for the popularity of keys: {WRITTEN}"
+            ));
+        };
+        let name = name.trim();
+        let arguments: Vec<&str> = inside.split(',').map(str::trim).collect();
+        let popularity = match (name, arguments.as_slice()) {
+            ("uniform", [n]) => Popularity::uniform(key_count(n)?),
+            ("zipf", [n, s]) => {
+                let s = s.strip_prefix("s ").unwrap_or(s);
+                Popularity::zipf(key_count(n)?, plain_number(s)?)
+            }
+            ("list", weights) => Popularity::list(
+                weights
+                    .iter()
+                    .map(|weight| share(weight))
+                    .collect::<Result<_, _>>()?,
+            ),
+            ("uniform" | "zipf", _) => {
+                return Err(format!(
+                    "`{text}` has {} parameters: {WRITTEN}",
+                    arguments.len()
+                ));
+            }
+            _ => {
+                let meant = nearest(name, ["uniform", "zipf", "list"].into_iter());
+                let meant = meant.map(|meant| format!("did you mean `{meant}`? "));
+                return Err(format!(
+                    "no popularity is called `{name}`: {}{WRITTEN}",
+                    meant.unwrap_or_default()
+                ));
+            }
+        };
+        popularity.map_err(|message| format!("`{text}`: {message}"))
     }
 
     /// `n` keys asked for equally often; `n` from 1 to 10^9.
@@ -118,6 +157,22 @@ impl Popularity {
             }
             PopularityLaw::List { weights } => Picker::of_weights(weights.to_vec()),
         })
+    }
+}
+
+fn key_count(text: &str) -> Result<u64, String> {
+    let (number, suffix) = split_number(text);
+    let factor = match suffix {
+        "" => 1.0,
+        "k" => 1e3,
+        "M" => 1e6,
+        _ => 0.0,
+    };
+    match number.map(|number| number * factor) {
+        Some(n) if n >= 1.0 && n <= 1e18 && n == n.trunc() => Ok(n as u64),
+        _ => Err(format!(
+            "found `{text}` as the number of keys: write a whole number, as `1000`, `10k` or `1M`"
+        )),
     }
 }
 
@@ -247,6 +302,108 @@ impl ZipfPicker {
             if rank - x <= self.sure || y >= self.integral(rank + 0.5) - libm::pow(rank, -self.s) {
                 return rank as u64 - 1;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{purpose_key, request_key};
+
+    const N: u64 = 400_000;
+
+    fn made(popularity: Result<Popularity, String>) -> Popularity {
+        match popularity {
+            Ok(popularity) => popularity,
+            Err(message) => panic!("{message}"),
+        }
+    }
+
+    /// Each of the first ten keys, and all beyond together, is drawn as often as its probability
+    /// says, within five standard errors: once in 1.7 million times chance alone goes further.
+    fn holds(what: &str, popularity: &Popularity, mut sample: impl FnMut(&mut Draws) -> u64) {
+        let key = purpose_key(1, 0, what);
+        let mut counts = [0u64; 11];
+        for number in 0..N {
+            let picked = sample(&mut Draws::new(key, request_key(0, number)));
+            assert!(picked < popularity.len(), "{what}: {picked}");
+            counts[picked.min(10) as usize] += 1;
+        }
+        let first: f64 = (0..10).map(|i| popularity.probability(i)).sum();
+        for (i, count) in counts.into_iter().enumerate() {
+            let p = if i < 10 {
+                popularity.probability(i as u64)
+            } else {
+                (1.0 - first).max(0.0)
+            };
+            let (mean, sd) = (N as f64 * p, (N as f64 * p * (1.0 - p)).sqrt());
+            // Where less than one is expected the normal bound does not hold; a few may come.
+            let room = 5.0 * sd + if mean < 10.0 { 8.0 } else { 1e-6 };
+            assert!(
+                (count as f64 - mean).abs() <= room,
+                "{what}, key {i}: {count} instead of {mean}"
+            );
+        }
+    }
+
+    #[test]
+    fn keys_are_drawn_as_often_as_they_say() {
+        for text in [
+            "uniform(7)",
+            "uniform(1000000000)",
+            "list(3, 2, 1)",
+            "list(0, 5, 0, 1)",
+            "list(1)",
+            "zipf(1, 1)",
+            "zipf(1000, 0)",
+            "zipf(1000, 1.1)",
+            "zipf(100000, 1)",
+            "zipf(2000000, 0.8)",
+            "zipf(1000000000, 1)",
+            "zipf(1000000000, 1.2)",
+            "zipf(1000000000, 20)",
+        ] {
+            let popularity = made(Popularity::parse(text));
+            let sampler = popularity.sampler();
+            holds(text, &popularity, |draws| sampler.sample(draws));
+        }
+    }
+
+    #[test]
+    fn rejection_inversion_agrees_with_the_exact_shares() {
+        for n in [1, 2, 10, 12, 1000] {
+            for s in [0.0, 0.5, 0.99, 1.0, 1.01, 2.0, 8.0, 20.0] {
+                let popularity = made(Popularity::zipf(n, s));
+                let zipf = ZipfPicker::new(n, s);
+                holds(&format!("{n} {s}"), &popularity, |draws| zipf.sample(draws));
+            }
+        }
+    }
+
+    #[test]
+    fn an_impossible_key_is_never_drawn() {
+        let sampler = made(Popularity::list(vec![0.0, 1.0, 0.0])).sampler();
+        let key = purpose_key(1, 0, "x");
+        assert!((0..10_000).all(|number| sampler.sample(&mut Draws::new(key, number)) == 1));
+    }
+
+    #[test]
+    fn probabilities_add_up() {
+        for text in [
+            "uniform(7)",
+            "list(3, 2, 1)",
+            "zipf(5000, 1.1)",
+            "zipf(200000, 0.7)",
+            "zipf(200000, 1)",
+        ] {
+            let popularity = made(Popularity::parse(text));
+            let sum: f64 = (0..popularity.len())
+                .rev()
+                .map(|i| popularity.probability(i))
+                .sum();
+            assert!((sum - 1.0).abs() < 1e-12, "{text}: {sum}");
+            assert_eq!(popularity.probability(popularity.len()), 0.0);
         }
     }
 }

@@ -228,3 +228,80 @@ impl Tables {
         self.exp(libm::log(x) * exponent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::purpose_key;
+
+    #[test]
+    fn the_layers_close_at_the_top() {
+        let tables = Tables::get();
+        for (ziggurat, bits) in [(&tables.exponential, 53), (&tables.normal, 52)] {
+            let places = (1u64 << bits) as f64;
+            let edge = |i: usize| ziggurat.layers[i].width * places;
+            let area = edge(0) * ziggurat.heights[1];
+            for i in 1..LAYERS {
+                let layer = edge(i) * (ziggurat.heights[i + 1] - ziggurat.heights[i]);
+                assert!(
+                    (layer / area - 1.0).abs() < 1e-9,
+                    "layer {i}: {layer} instead of {area}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_tails_have_their_share_and_shape() {
+        let tables = Tables::get();
+        let mut draws = Draws::new(purpose_key(1, 0, "tails"), 0);
+        let n = 4_000_000;
+        let (mut far_exponential, mut beyond, mut far_normal, mut positive) =
+            (0u32, 0.0, 0u32, 0u32);
+        for _ in 0..n {
+            let e = tables.exponential(&mut draws);
+            if e > EXPONENTIAL_TAIL {
+                far_exponential += 1;
+                beyond += e - EXPONENTIAL_TAIL;
+            }
+            let z = tables.normal(&mut draws);
+            far_normal += u32::from(z.abs() > NORMAL_TAIL);
+            positive += u32::from(z > 0.0);
+        }
+        let within = |found: f64, p: f64| {
+            let (mean, sd) = (f64::from(n) * p, (f64::from(n) * p * (1.0 - p)).sqrt());
+            assert!(
+                (found - mean).abs() < 5.0 * sd,
+                "{found} instead of {mean} ± {sd}"
+            );
+        };
+        within(f64::from(far_exponential), libm::exp(-EXPONENTIAL_TAIL));
+        within(
+            f64::from(far_normal),
+            libm::erfc(NORMAL_TAIL * std::f64::consts::FRAC_1_SQRT_2),
+        );
+        within(f64::from(positive), 0.5);
+        let (mean, count) = (
+            beyond / f64::from(far_exponential),
+            f64::from(far_exponential),
+        );
+        assert!(
+            (mean - 1.0).abs() < 5.0 / count.sqrt(),
+            "the tail exceeds by {mean} on average"
+        );
+    }
+
+    #[test]
+    fn the_fast_exponential_function_agrees_with_libm() {
+        let tables = Tables::get();
+        let mut worst: f64 = 0.0;
+        for i in -700_000..=700_000 {
+            let x = f64::from(i) * 1e-3 + f64::from(i % 977) * 1e-7;
+            let x = x.clamp(-700.0, 700.0);
+            worst = worst.max((tables.exp(x) / libm::exp(x) - 1.0).abs());
+        }
+        assert!(worst < 1e-14, "{worst}");
+        assert_eq!(tables.exp(0.0), 1.0);
+        assert!(tables.exp(f64::INFINITY).is_finite() && tables.exp(f64::NEG_INFINITY) > 0.0);
+    }
+}
