@@ -169,7 +169,7 @@ fn key_count(text: &str) -> Result<u64, String> {
         _ => 0.0,
     };
     match number.map(|number| number * factor) {
-        Some(n) if n >= 1.0 && n <= 1e18 && n == n.trunc() => Ok(n as u64),
+        Some(n) if (1.0..=1e18).contains(&n) && n == n.trunc() => Ok(n as u64),
         _ => Err(format!(
             "found `{text}` as the number of keys: write a whole number, as `1000`, `10k` or `1M`"
         )),

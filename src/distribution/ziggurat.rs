@@ -218,7 +218,7 @@ impl Tables {
         let high = 1.0 / 24.0 + r * (1.0 / 120.0);
         let polynomial = low + r2 * (middle + r2 * high);
         let root = self.roots[number as usize & (PIECES - 1)];
-        let power = f64::from_bits(((number >> 5) + 1023 << 52) as u64);
+        let power = f64::from_bits((((number >> 5) + 1023) << 52) as u64);
         root * polynomial * power
     }
 
