@@ -10,26 +10,63 @@ pub const NO_FRAME: u16 = u16::MAX;
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Instr {
     /// Enter a component and open its scope.
-    Enter { frame: u16, sel: u16, comp: u32, site: u32 },
+    Enter {
+        frame: u16,
+        sel: u16,
+        comp: u32,
+        site: u32,
+    },
     /// Leave it and close the scope.
-    Leave { frame: u16, sel: u16, comp: u32 },
+    Leave {
+        frame: u16,
+        sel: u16,
+        comp: u32,
+    },
     /// Wait for a time drawn from the site's law.
-    Hold { site: u32 },
+    Hold {
+        site: u32,
+    },
     /// An operation of a component's own; `Skip` jumps.
-    Op { op: u8, frame: u16, sel: u16, comp: u32, jump: u32 },
+    Op {
+        op: u8,
+        frame: u16,
+        sel: u16,
+        comp: u32,
+        jump: u32,
+    },
     /// Choose one of a table's targets by weight.
-    Branch { table: u32, site: u32 },
-    Jump { pc: u32 },
+    Branch {
+        table: u32,
+        site: u32,
+    },
+    Jump {
+        pc: u32,
+    },
     /// Begin a loop of a drawn number of rounds; zero rounds jump behind it.
-    Repeat { frame: u16, site: u32, exit: u32 },
+    Repeat {
+        frame: u16,
+        site: u32,
+        exit: u32,
+    },
     /// End of a loop's round.
-    Again { frame: u16, body: u32 },
+    Again {
+        frame: u16,
+        body: u32,
+    },
     /// Start one child for each of a table's targets and wait for all.
-    Fork { frame: u16, table: u32 },
+    Fork {
+        frame: u16,
+        table: u32,
+    },
     /// The end of a forked child.
-    Join { frame: u16 },
+    Join {
+        frame: u16,
+    },
     /// Raise `fault` with the site's probability.
-    Fail { fault: u8, site: u32 },
+    Fail {
+        fault: u8,
+        site: u32,
+    },
     /// Begin the flow that the workload's mix draws.
     Begin,
     /// A virtual user of an arrival-rate executor is free again.
@@ -50,7 +87,15 @@ pub struct Scope {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum ScopeKind {
     /// A visit; `catches` says that the component is asked when a step fails.
-    Visit { comp: u32, frame: u16, sel: u16, site: u32, body: u32, end: u32, catches: bool },
+    Visit {
+        comp: u32,
+        frame: u16,
+        sel: u16,
+        site: u32,
+        body: u32,
+        end: u32,
+        catches: bool,
+    },
     /// A loop.
     Loop { frame: u16, body: u32 },
     /// A fork: children may be running.
@@ -95,8 +140,15 @@ pub struct Patch(u32);
 impl Assembler {
     /// An empty program whose requests keep `reserved` frames for themselves.
     pub fn new(reserved: u16) -> Self {
-        let program = Program { stride: reserved.max(1), ..Program::default() };
-        Assembler { program, scope: NONE, depth: reserved }
+        let program = Program {
+            stride: reserved.max(1),
+            ..Program::default()
+        };
+        Assembler {
+            program,
+            scope: NONE,
+            depth: reserved,
+        }
     }
 
     /// Where the next instruction will stand.
@@ -120,7 +172,10 @@ impl Assembler {
     }
 
     fn open(&mut self, kind: ScopeKind) {
-        self.program.scopes.push(Scope { parent: self.scope, kind });
+        self.program.scopes.push(Scope {
+            parent: self.scope,
+            kind,
+        });
         self.scope = self.program.scopes.len() as u32 - 1;
     }
 
@@ -132,8 +187,24 @@ impl Assembler {
     /// Opens a visit. The frame's number is returned; [`Assembler::leave`] closes it.
     pub fn enter(&mut self, comp: u32, sel: u16, site: u32, catches: bool, remark: impl Into<String>) -> u16 {
         let frame = self.frame();
-        let pc = self.emit(Instr::Enter { frame, sel, comp, site }, remark);
-        self.open(ScopeKind::Visit { comp, frame, sel, site, body: pc + 1, end: NONE, catches });
+        let pc = self.emit(
+            Instr::Enter {
+                frame,
+                sel,
+                comp,
+                site,
+            },
+            remark,
+        );
+        self.open(ScopeKind::Visit {
+            comp,
+            frame,
+            sel,
+            site,
+            body: pc + 1,
+            end: NONE,
+            catches,
+        });
         frame
     }
 
@@ -155,12 +226,30 @@ impl Assembler {
     }
 
     pub fn op(&mut self, comp: u32, sel: u16, frame: u16, op: u8, remark: impl Into<String>) -> Patch {
-        Patch(self.emit(Instr::Op { op, frame, sel, comp, jump: NONE }, remark))
+        Patch(self.emit(
+            Instr::Op {
+                op,
+                frame,
+                sel,
+                comp,
+                jump: NONE,
+            },
+            remark,
+        ))
     }
 
     /// An operation that draws from a site's law instead of jumping.
     pub fn op_at(&mut self, comp: u32, sel: u16, frame: u16, op: u8, site: u32, remark: impl Into<String>) {
-        self.emit(Instr::Op { op, frame, sel, comp, jump: site }, remark);
+        self.emit(
+            Instr::Op {
+                op,
+                frame,
+                sel,
+                comp,
+                jump: site,
+            },
+            remark,
+        );
     }
 
     pub fn jump(&mut self, remark: impl Into<String>) -> Patch {
@@ -185,7 +274,14 @@ impl Assembler {
     /// A loop over `body` for as many rounds as the site's law says.
     pub fn repeat(&mut self, site: u32, body: impl FnOnce(&mut Self), remark: impl Into<String>) {
         let frame = self.frame();
-        let head = Patch(self.emit(Instr::Repeat { frame, site, exit: NONE }, remark));
+        let head = Patch(self.emit(
+            Instr::Repeat {
+                frame,
+                site,
+                exit: NONE,
+            },
+            remark,
+        ));
         let start = self.here();
         self.open(ScopeKind::Loop { frame, body: start });
         body(self);
@@ -195,7 +291,13 @@ impl Assembler {
     }
 
     /// A weighted choice; `bodies` are written one after the other.
-    pub fn choose<T>(&mut self, weights: &[f64], site: u32, bodies: Vec<T>, mut write: impl FnMut(&mut Self, T)) {
+    pub fn choose<T>(
+        &mut self,
+        weights: &[f64],
+        site: u32,
+        bodies: Vec<T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
         let table = self.program.tables.len() as u32;
         let total: f64 = weights.iter().sum();
         let mut sum = 0.0;
@@ -206,7 +308,10 @@ impl Assembler {
                 sum / total
             })
             .collect();
-        self.program.tables.push(Table { cumulative, targets: Vec::new() });
+        self.program.tables.push(Table {
+            cumulative,
+            targets: Vec::new(),
+        });
         self.emit(Instr::Branch { table, site }, "choose");
         let mut ends = Vec::new();
         for body in bodies {
@@ -227,7 +332,10 @@ impl Assembler {
         // Two frames for the parent: what is left to do, and the first child.
         let frame = self.frame();
         self.frame();
-        self.emit(Instr::Fork { frame, table }, format!("{} branches at once", bodies.len()));
+        self.emit(
+            Instr::Fork { frame, table },
+            format!("{} branches at once", bodies.len()),
+        );
         self.open(ScopeKind::Fork { frame });
         let outer = self.scope;
         let over = self.jump("all branches are done");
@@ -303,13 +411,22 @@ impl Program {
                 Instr::Repeat { exit, .. } => format!(" -> {exit}"),
                 Instr::Again { body, .. } => format!(" -> {body}"),
                 Instr::Branch { table, .. } | Instr::Fork { table, .. } => {
-                    let t: Vec<String> =
-                        self.tables[*table as usize].targets.iter().map(u32::to_string).collect();
+                    let t: Vec<String> = self.tables[*table as usize]
+                        .targets
+                        .iter()
+                        .map(u32::to_string)
+                        .collect();
                     format!(" -> {}", t.join(", "))
                 }
                 _ => String::new(),
             };
-            let _ = writeln!(out, "{pc:4} {:indent$}{name:<7}{target} {}", "", self.remarks[pc], indent = 2 * depth);
+            let _ = writeln!(
+                out,
+                "{pc:4} {:indent$}{name:<7}{target} {}",
+                "",
+                self.remarks[pc],
+                indent = 2 * depth
+            );
         }
         out
     }

@@ -206,10 +206,7 @@ mod tests {
         }
         for (test, counts) in counts.iter().enumerate() {
             let chi2 = chi_square(counts);
-            assert!(
-                CHI2_255.contains(&chi2),
-                "{what}, test {test}: chi-square {chi2}"
-            );
+            assert!(CHI2_255.contains(&chi2), "{what}, test {test}: chi-square {chi2}");
         }
         let centred: Vec<f64> = words.iter().map(|word| open_unit(*word) - 0.5).collect();
         let product: f64 = centred.windows(2).map(|pair| pair[0] * pair[1]).sum();
@@ -294,13 +291,8 @@ mod tests {
     #[test]
     fn no_two_draws_are_equal_across_requests_purposes_replications_and_k() {
         let mut words = Vec::new();
-        for (seed, replication, purpose) in [
-            (1, 0, "a"),
-            (1, 0, "b"),
-            (1, 1, "a"),
-            (2, 0, "a"),
-            (0, 1, "a"),
-        ] {
+        for (seed, replication, purpose) in [(1, 0, "a"), (1, 0, "b"), (1, 1, "a"), (2, 0, "a"), (0, 1, "a")]
+        {
             let key = purpose_key(seed, replication, purpose);
             for number in 0..20_000 {
                 let request = request_key(5, number);
@@ -356,10 +348,7 @@ mod tests {
         let key = purpose_key(1, 0, "x");
         let parent = request_key(salt("shoppers"), 1);
         let first = |request| Draws::new(key, request).next_u64();
-        looks_random(
-            "children",
-            (0..1 << 18).map(|i| first(child_key(parent, i))),
-        );
+        looks_random("children", (0..1 << 18).map(|i| first(child_key(parent, i))));
         let line = std::iter::successors(Some(parent), |request| Some(child_key(*request, 0)));
         looks_random("line of descent", line.take(1 << 18).map(first));
     }

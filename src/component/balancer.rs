@@ -47,8 +47,18 @@ impl Component for Balancer {
     const KIND: &'static str = "balancer";
     const ABOUT: &'static str = "sends each call to one replica of a service";
     const KEYS: &'static [Key] = &[
-        key("to", Form::Name, None, "the service whose replicas it chooses from"),
-        key("policy", Form::Choice(POLICIES), Some("\"round-robin\""), "how it chooses (nginx's default is round robin)"),
+        key(
+            "to",
+            Form::Name,
+            None,
+            "the service whose replicas it chooses from",
+        ),
+        key(
+            "policy",
+            Form::Choice(POLICIES),
+            Some("\"round-robin\""),
+            "how it chooses (nginx's default is round robin)",
+        ),
     ];
     type Plan = Plan;
 
@@ -116,7 +126,10 @@ impl Balancer {
                 Some(found)
             }
             Policy::LeastConnections => {
-                let found = (0..n).map(|i| (self.turn + i) % n).filter(|r| up(*r)).min_by_key(|r| load(*r))?;
+                let found = (0..n)
+                    .map(|i| (self.turn + i) % n)
+                    .filter(|r| up(*r))
+                    .min_by_key(|r| load(*r))?;
                 self.turn = (found + 1) % n;
                 Some(found)
             }
@@ -125,7 +138,13 @@ impl Balancer {
                 if alive == 0 {
                     return None;
                 }
-                let nth = |k: u32| if alive == n { Some(k) } else { (0..n).filter(|r| up(*r)).nth(k as usize) };
+                let nth = |k: u32| {
+                    if alive == n {
+                        Some(k)
+                    } else {
+                        (0..n).filter(|r| up(*r)).nth(k as usize)
+                    }
+                };
                 let mut draws = cx.draws(self.purpose, visit.slot);
                 let pick = |u: f64, m: u32| ((u * m as f64) as u32).min(m - 1);
                 let a = pick(draws.unit(), alive);

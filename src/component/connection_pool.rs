@@ -30,10 +30,25 @@ impl Component for ConnectionPool {
     const KIND: &'static str = "connection-pool";
     const ABOUT: &'static str = "connections that are held while they are used";
     const KEYS: &'static [Key] = &[
-        key("in", Form::Name, None, "the service it is part of: one in every replica"),
+        key(
+            "in",
+            Form::Name,
+            None,
+            "the service it is part of: one in every replica",
+        ),
         key("to", Form::Name, None, "the database it connects to"),
-        key("maximum-pool-size", Form::Count, Some("10"), "most connections (HikariCP `maximumPoolSize`, 10)"),
-        key("connection-timeout", Form::Duration, Some("\"30s\""), "longest wait for a connection (HikariCP `connectionTimeout`, 30 s)"),
+        key(
+            "maximum-pool-size",
+            Form::Count,
+            Some("10"),
+            "most connections (HikariCP `maximumPoolSize`, 10)",
+        ),
+        key(
+            "connection-timeout",
+            Form::Duration,
+            Some("\"30s\""),
+            "longest wait for a connection (HikariCP `connectionTimeout`, 30 s)",
+        ),
     ];
     type Plan = Plan;
 
@@ -43,7 +58,10 @@ impl Component for ConnectionPool {
         if let Some(to) = reader.name("to") {
             names.resolve(&["database"], &to, reader)?;
         }
-        Some(Plan { maximum_pool_size: maximum_pool_size?, connection_timeout: connection_timeout? })
+        Some(Plan {
+            maximum_pool_size: maximum_pool_size?,
+            connection_timeout: connection_timeout?,
+        })
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {

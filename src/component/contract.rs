@@ -47,7 +47,12 @@ pub trait Component: Sized {
     }
 
     /// Compiles a step that uses it.
-    fn lower(_plan: &Self::Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
+    fn lower(
+        _plan: &Self::Plan,
+        step: &UseStep,
+        lowering: &mut Lowering,
+        body: &mut dyn FnMut(&mut Lowering),
+    ) {
         lowering.visit(step, Self::CATCHES, body);
     }
 
@@ -165,14 +170,18 @@ pub struct Lowering<'a> {
 impl Lowering<'_> {
     /// Notes a place where draws are made.
     pub fn site(&mut self, purpose: impl Into<String>, law: Option<Law>) -> u32 {
-        self.sites.push(SitePlan { purpose: purpose.into(), law });
+        self.sites.push(SitePlan {
+            purpose: purpose.into(),
+            law,
+        });
         self.sites.len() as u32 - 1
     }
 
     /// Holds the component while `body` runs, for `time` if the step names one.
     pub fn visit(&mut self, step: &UseStep, catches: bool, body: &mut dyn FnMut(&mut Lowering)) {
         let site = self.site(format!("{}/enter", step.path), None);
-        self.asm.enter(step.place.base, step.place.sel, site, catches, step.name.clone());
+        self.asm
+            .enter(step.place.base, step.place.sel, site, catches, step.name.clone());
         if let Some(law) = &step.time {
             let hold = self.site(step.path.clone(), Some(law.clone()));
             self.asm.hold(hold, describe(law));
@@ -198,7 +207,11 @@ impl Lowering<'_> {
 pub fn describe(law: &Law) -> String {
     match law {
         Law::Constant { value } => SimDuration::from_secs_f64(*value).to_string(),
-        _ => format!("mean {}", law.mean().map_or("infinite".into(), |m| SimDuration::from_secs_f64(m).to_string())),
+        _ => format!(
+            "mean {}",
+            law.mean()
+                .map_or("infinite".into(), |m| SimDuration::from_secs_f64(m).to_string())
+        ),
     }
 }
 
@@ -218,18 +231,30 @@ pub struct Names {
 impl Names {
     /// The component of this kind and name.
     pub fn get(&self, kind: &str, name: &str) -> Option<ComponentId> {
-        self.list.iter().position(|(k, n)| *k == kind && n == name).map(|i| ComponentId(i as u32))
+        self.list
+            .iter()
+            .position(|(k, n)| *k == kind && n == name)
+            .map(|i| ComponentId(i as u32))
     }
 
     /// Resolves a reference to a component of one of several kinds; an unknown name is reported with the nearest one.
-    pub fn resolve(&self, kinds: &[&'static str], name: &Spanned<String>, reader: &mut Reader) -> Option<ComponentId> {
+    pub fn resolve(
+        &self,
+        kinds: &[&'static str],
+        name: &Spanned<String>,
+        reader: &mut Reader,
+    ) -> Option<ComponentId> {
         for kind in kinds {
             if let Some(id) = self.get(kind, &name.value) {
                 return Some(id);
             }
         }
-        let known: Vec<&str> =
-            self.list.iter().filter(|(k, _)| kinds.contains(k)).map(|(_, n)| n.as_str()).collect();
+        let known: Vec<&str> = self
+            .list
+            .iter()
+            .filter(|(k, _)| kinds.contains(k))
+            .map(|(_, n)| n.as_str())
+            .collect();
         let what = kinds.join(" or ").replace('-', " ");
         let mut d = reader.sink().error(
             name.span.clone(),
@@ -241,9 +266,19 @@ impl Names {
             None => "not defined in this model".into(),
         };
         d.help.push(if known.is_empty() {
-            format!("the model has no {what}; add a table [{}.{}]", kinds[0], name.value)
+            format!(
+                "the model has no {what}; add a table [{}.{}]",
+                kinds[0], name.value
+            )
         } else {
-            format!("the model has {}", known.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))
+            format!(
+                "the model has {}",
+                known
+                    .iter()
+                    .map(|n| format!("`{n}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         });
         None
     }
@@ -260,7 +295,11 @@ pub fn read_law(
     match Law::parse(&text.value, unit, &mut |file| names.load(file)) {
         Ok(law) => Some(law),
         Err(problem) => {
-            sink.error(text.span.clone(), "bad-law", format!("{what} is not a law: {problem}"));
+            sink.error(
+                text.span.clone(),
+                "bad-law",
+                format!("{what} is not a law: {problem}"),
+            );
             None
         }
     }
@@ -283,10 +322,20 @@ impl Names {
             match field.parse::<f64>() {
                 Ok(v) if v.is_finite() && v >= 0.0 => numbers.push(v),
                 _ if i == 0 => {}
-                _ => return Err(format!("{}, line {}: `{field}` is not a number from zero up", path.display(), i + 1)),
+                _ => {
+                    return Err(format!(
+                        "{}, line {}: `{field}` is not a number from zero up",
+                        path.display(),
+                        i + 1
+                    ));
+                }
             }
         }
-        if numbers.is_empty() { Err(format!("{} has no numbers", path.display())) } else { Ok(numbers) }
+        if numbers.is_empty() {
+            Err(format!("{} has no numbers", path.display()))
+        } else {
+            Ok(numbers)
+        }
     }
 }
 
@@ -340,7 +389,10 @@ pub struct Build<'a> {
 impl Build<'_> {
     /// A timer of this instance's own.
     pub fn timer(&mut self, tag: u32) -> crate::kernel::TimerId {
-        self.cx.timer(crate::kernel::TimerOwner::Component { instance: self.instance, tag })
+        self.cx.timer(crate::kernel::TimerOwner::Component {
+            instance: self.instance,
+            tag,
+        })
     }
 
     /// Names a purpose for draws of the component's own; all its instances share it.
@@ -358,7 +410,10 @@ impl Build<'_> {
     /// The replica of the service in which this instance runs, as the context numbers them.
     pub fn home(&self) -> Option<u32> {
         let service = self.layout.placed_in.get(&self.id)?;
-        self.layout.first_replica.get(service).map(|first| first + self.replica)
+        self.layout
+            .first_replica
+            .get(service)
+            .map(|first| first + self.replica)
     }
 }
 

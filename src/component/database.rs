@@ -30,9 +30,24 @@ impl Component for Database {
     const KIND: &'static str = "database";
     const ABOUT: &'static str = "a database server that runs queries";
     const KEYS: &'static [Key] = &[
-        key("host", Form::Name, None, "the host whose cores its `cpu` demands share"),
-        key("parallelism", Form::Count, None, "statements that run at once; without it there is no limit (InnoDB `innodb_thread_concurrency`, 0)"),
-        key("max-connections", Form::Count, Some("151"), "connections the server accepts (MySQL `max_connections`, 151; PostgreSQL 100)"),
+        key(
+            "host",
+            Form::Name,
+            None,
+            "the host whose cores its `cpu` demands share",
+        ),
+        key(
+            "parallelism",
+            Form::Count,
+            None,
+            "statements that run at once; without it there is no limit (InnoDB `innodb_thread_concurrency`, 0)",
+        ),
+        key(
+            "max-connections",
+            Form::Count,
+            Some("151"),
+            "connections the server accepts (MySQL `max_connections`, 151; PostgreSQL 100)",
+        ),
     ];
     type Plan = Plan;
 
@@ -47,7 +62,11 @@ impl Component for Database {
             Some(name) => Some(names.resolve(&["host"], &name, reader)?),
             None => None,
         };
-        Some(Plan { parallelism: parallelism?, max_connections: max_connections?, host })
+        Some(Plan {
+            parallelism: parallelism?,
+            max_connections: max_connections?,
+            host,
+        })
     }
 
     fn seats(plan: &Plan) -> Option<u64> {
@@ -64,7 +83,9 @@ impl Component for Database {
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let timer = build.timer(0);
-        Database { statements: Permits::new(plan.parallelism, u64::MAX, Fault::Rejected, build.instance, timer) }
+        Database {
+            statements: Permits::new(plan.parallelism, u64::MAX, Fault::Rejected, build.instance, timer),
+        }
     }
 
     #[inline(always)]

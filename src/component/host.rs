@@ -64,9 +64,24 @@ impl Component for Host {
     const PROBES: &'static [(&'static str, Unit, Combine)] = &[("load_average", Unit::Count, Combine::Sum)];
     const KEYS: &'static [Key] = &[
         key("cores", Form::Number, Some("1"), "how many run at once"),
-        key("discipline", Form::Choice(DISCIPLINES), Some("\"processor-sharing\""), "who runs: all at once at equal speed, or first come first served"),
-        key("speed", Form::Number, Some("1.0"), "work done a second by one core; demands are stated for 1"),
-        key("contention", Form::Table, None, "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core)"),
+        key(
+            "discipline",
+            Form::Choice(DISCIPLINES),
+            Some("\"processor-sharing\""),
+            "who runs: all at once at equal speed, or first come first served",
+        ),
+        key(
+            "speed",
+            Form::Number,
+            Some("1.0"),
+            "work done a second by one core; demands are stated for 1",
+        ),
+        key(
+            "contention",
+            Form::Table,
+            None,
+            "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core)",
+        ),
     ];
     type Plan = Plan;
 
@@ -81,10 +96,19 @@ impl Component for Host {
         let cores = cores?;
         if discipline == Discipline::FirstCome && cores.fract() != 0.0 {
             let span = reader.span("cores");
-            reader.sink().error(span, "out-of-range", "first come first served needs a whole number of cores");
+            reader.sink().error(
+                span,
+                "out-of-range",
+                "first come first served needs a whole number of cores",
+            );
             return None;
         }
-        Some(Plan { cores, discipline, speed: speed?, contention: contention? })
+        Some(Plan {
+            cores,
+            discipline,
+            speed: speed?,
+            contention: contention?,
+        })
     }
 
     fn accepts(_: &Plan, usage: Usage) -> Result<(), String> {
@@ -190,12 +214,15 @@ impl Component for Host {
     fn freeze(&mut self, replica: u32, cx: &mut Context) {
         if self.plan.discipline == Discipline::Sharing {
             let taken = self.sharing.take(replica, cx);
-            self.paused.extend(taken.into_iter().map(|(slot, left)| (replica, slot, left)));
+            self.paused
+                .extend(taken.into_iter().map(|(slot, left)| (replica, slot, left)));
         }
     }
 
     fn thaw(&mut self, replica: u32, cx: &mut Context) {
-        let (back, stay) = std::mem::take(&mut self.paused).into_iter().partition(|p| p.0 == replica);
+        let (back, stay) = std::mem::take(&mut self.paused)
+            .into_iter()
+            .partition(|p| p.0 == replica);
         self.paused = stay;
         let back: Vec<(u32, u32, u64)> = back;
         for (_, slot, left) in back {
@@ -211,7 +238,10 @@ impl Component for Host {
     fn reset(&mut self, now: SimTime) {
         self.sharing.busy.reset(now);
         self.sharing.runnable.reset(now);
-        self.load = LoadAverage { one: self.load.one, ..LoadAverage::default() };
+        self.load = LoadAverage {
+            one: self.load.one,
+            ..LoadAverage::default()
+        };
     }
 
     fn probe(&self, _: &Context, out: &mut Vec<f64>) {
@@ -220,7 +250,12 @@ impl Component for Host {
 
     fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
         if self.load.samples > 0 {
-            out.add("load_average_mean", Unit::Count, Combine::Mean, self.load.sum / self.load.samples as f64);
+            out.add(
+                "load_average_mean",
+                Unit::Count,
+                Combine::Mean,
+                self.load.sum / self.load.samples as f64,
+            );
             out.add("load_average_max", Unit::Count, Combine::Max, self.load.max);
         }
         if self.plan.discipline == Discipline::Sharing {
@@ -238,7 +273,11 @@ impl Component for Host {
 impl Host {
     #[inline(always)]
     fn scaled(&self, demand: u64) -> u64 {
-        if self.plan.speed == 1.0 { demand } else { libm::round(demand as f64 / self.plan.speed) as u64 }
+        if self.plan.speed == 1.0 {
+            demand
+        } else {
+            libm::round(demand as f64 / self.plan.speed) as u64
+        }
     }
 }
 
@@ -257,7 +296,12 @@ fn check_contention(reader: &mut Reader) -> Option<Contention> {
     const KEYS: &[Key] = &[
         key("sigma", Form::Number, Some("0.0"), "serial share"),
         key("kappa", Form::Number, Some("0.0"), "coherency"),
-        key("switch", Form::Number, Some("0.0"), "share of a slice lost to a context switch"),
+        key(
+            "switch",
+            Form::Number,
+            Some("0.0"),
+            "share of a slice lost to a context switch",
+        ),
     ];
     let Some(table) = reader.table("contention") else {
         return (!reader.has("contention")).then_some(Contention::NONE);
@@ -267,5 +311,9 @@ fn check_contention(reader: &mut Reader) -> Option<Contention> {
     let sigma = inner.number_in("sigma", 0.0..=1e3);
     let kappa = inner.number_in("kappa", 0.0..=1e3);
     let switch = inner.number_in("switch", 0.0..=0.99);
-    Some(Contention { sigma: sigma?, kappa: kappa?, switch: switch? })
+    Some(Contention {
+        sigma: sigma?,
+        kappa: kappa?,
+        switch: switch?,
+    })
 }

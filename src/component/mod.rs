@@ -13,9 +13,8 @@ mod station;
 mod thread_pool;
 
 pub use contract::{
-    describe, read_law,
-    Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage, UseStep,
-    single,
+    Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage,
+    UseStep, describe, read_law, single,
 };
 
 pub use service::Plan as ServicePlan;

@@ -21,7 +21,16 @@ pub struct Permits {
 impl Permits {
     /// `timer` must wake [`Permits::expire`]; `fault` is raised in who has waited too long.
     pub fn new(limit: u64, patience: u64, fault: Fault, instance: u32, timer: TimerId) -> Self {
-        Permits { limit, taken: 0, line: Line::default(), patience, instance, timer, armed: false, fault }
+        Permits {
+            limit,
+            taken: 0,
+            line: Line::default(),
+            patience,
+            instance,
+            timer,
+            armed: false,
+            fault,
+        }
     }
 
     /// Takes a permit or joins the line.
@@ -83,7 +92,9 @@ impl Permits {
     pub fn resize(&mut self, limit: u64, cx: &mut Context) {
         self.limit = limit;
         while self.taken < self.limit {
-            let Some(next) = self.line.pop_front(&mut cx.requests) else { return };
+            let Some(next) = self.line.pop_front(&mut cx.requests) else {
+                return;
+            };
             self.taken += 1;
             cx.admit(self.instance, next);
         }

@@ -24,7 +24,11 @@ pub struct Contention {
 
 impl Contention {
     /// No loss.
-    pub const NONE: Contention = Contention { sigma: 0.0, kappa: 0.0, switch: 0.0 };
+    pub const NONE: Contention = Contention {
+        sigma: 0.0,
+        kappa: 0.0,
+        switch: 0.0,
+    };
 
     /// Share of the cores' speed that is left with `n` runnable threads.
     ///
@@ -119,7 +123,9 @@ impl ProcessorSharing {
                 continue;
             }
             let left = finish.saturating_sub(self.clock);
-            let at = cx.nanos().saturating_add(left.div_ceil(self.rate as u128).min(u64::MAX as u128) as u64);
+            let at = cx
+                .nanos()
+                .saturating_add(left.div_ceil(self.rate as u128).min(u64::MAX as u128) as u64);
             if at < self.due {
                 self.due = at;
                 cx.arm(self.timer, at);
@@ -137,7 +143,11 @@ impl ProcessorSharing {
             self.number = 1;
         }
         cx.requests[slot].ticket = self.number;
-        self.jobs.push(Reverse((self.clock + ((demand as u128) << 32), self.number, slot)));
+        self.jobs.push(Reverse((
+            self.clock + ((demand as u128) << 32),
+            self.number,
+            slot,
+        )));
         cx.requests[slot].since = demand;
         let now = cx.now();
         self.runnable.enter(now);
@@ -176,7 +186,9 @@ impl ProcessorSharing {
             .jobs
             .iter()
             .find(|Reverse((_, t, s))| *s == slot && *t == ticket)
-            .map_or(0, |Reverse((finish, _, _))| (finish.saturating_sub(self.clock) >> 32) as u64);
+            .map_or(0, |Reverse((finish, _, _))| {
+                (finish.saturating_sub(self.clock) >> 32) as u64
+            });
         self.running -= 1;
         let now = cx.now();
         self.runnable.leave(now);

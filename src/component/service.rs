@@ -28,7 +28,12 @@ pub struct Plan {
 impl Plan {
     /// Stands in for a component whose table could not be read, so that the rest can be checked.
     pub fn none() -> Plan {
-        Plan { replicas: 1, start_up: SimDuration::ZERO, host: None, own_cores: false }
+        Plan {
+            replicas: 1,
+            start_up: SimDuration::ZERO,
+            host: None,
+            own_cores: false,
+        }
     }
 }
 
@@ -39,9 +44,19 @@ impl Component for Service {
     const KIND: &'static str = "service";
     const ABOUT: &'static str = "a process: where it runs and in how many replicas";
     const KEYS: &'static [Key] = &[
-        key("host", Form::Value, None, "a host's name: all replicas share it; or a host's table, `{ cores = 2 }`: each replica has its own"),
+        key(
+            "host",
+            Form::Value,
+            None,
+            "a host's name: all replicas share it; or a host's table, `{ cores = 2 }`: each replica has its own",
+        ),
         key("replicas", Form::Count, Some("1"), "processes that run it"),
-        key("start-up-time", Form::Duration, Some("\"0s\""), "from a restart until it takes requests"),
+        key(
+            "start-up-time",
+            Form::Duration,
+            Some("\"0s\""),
+            "from a restart until it takes requests",
+        ),
     ];
     type Plan = Plan;
 
@@ -53,17 +68,29 @@ impl Component for Service {
         match reader.item("host").map(|i| (&i.value, i.span.clone())) {
             None => {}
             Some((Value::String(name), span)) => {
-                let name = crate::document::Spanned { value: name.clone(), span };
+                let name = crate::document::Spanned {
+                    value: name.clone(),
+                    span,
+                };
                 host = Some(names.resolve(&["host"], &name, reader)?);
             }
             Some((Value::Table(_), _)) => own_cores = true,
             Some((_, span)) => {
-                reader.sink().error(span, "wrong-type", "`host` is a host's name or a host's table")
-                    .help("write `host = \"vps\"` for a shared one, `host = { cores = 2 }` for one a replica");
+                reader
+                    .sink()
+                    .error(span, "wrong-type", "`host` is a host's name or a host's table")
+                    .help(
+                        "write `host = \"vps\"` for a shared one, `host = { cores = 2 }` for one a replica",
+                    );
                 return None;
             }
         }
-        Some(Plan { replicas: replicas? as u32, start_up: start_up?, host, own_cores })
+        Some(Plan {
+            replicas: replicas? as u32,
+            start_up: start_up?,
+            host,
+            own_cores,
+        })
     }
 
     fn accepts(_: &Plan, _: Usage) -> Result<(), String> {

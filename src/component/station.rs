@@ -40,7 +40,12 @@ pub struct Plan {
 impl Plan {
     /// A station without limits.
     pub fn servers(servers: u32) -> Plan {
-        Plan { servers, places: u64::MAX, last_come: false, patience: None }
+        Plan {
+            servers,
+            places: u64::MAX,
+            last_come: false,
+            patience: None,
+        }
     }
 }
 
@@ -50,11 +55,31 @@ impl Component for Station {
     const KIND: &'static str = "station";
     const ABOUT: &'static str = "servers and a queue, as the textbooks have it";
     const KEYS: &'static [Key] = &[
-        key("in", Form::Name, None, "the service it is part of: one in every replica"),
+        key(
+            "in",
+            Form::Name,
+            None,
+            "the service it is part of: one in every replica",
+        ),
         key("servers", Form::Count, Some("1"), "how many are served at once"),
-        key("capacity", Form::Count, None, "most inside, served ones included; more are rejected"),
-        key("discipline", Form::Choice(DISCIPLINES), Some("\"fcfs\""), "who is served next; `lcfs` does not interrupt"),
-        key("patience", Form::Duration, None, "who has waited this long leaves"),
+        key(
+            "capacity",
+            Form::Count,
+            None,
+            "most inside, served ones included; more are rejected",
+        ),
+        key(
+            "discipline",
+            Form::Choice(DISCIPLINES),
+            Some("\"fcfs\""),
+            "who is served next; `lcfs` does not interrupt",
+        ),
+        key(
+            "patience",
+            Form::Duration,
+            None,
+            "who has waited this long leaves",
+        ),
     ];
     type Plan = Plan;
 
@@ -72,14 +97,23 @@ impl Component for Station {
                     let (span, what) = (reader.span("capacity"), reader.what().to_owned());
                     reader
                         .sink()
-                        .error(span, "capacity-below-servers", format!("{what} has room for {c} and {servers} servers"))
+                        .error(
+                            span,
+                            "capacity-below-servers",
+                            format!("{what} has room for {c} and {servers} servers"),
+                        )
                         .help("`capacity` counts those in service too; give it at least `servers`");
                     return None;
                 }
                 c - servers
             }
         };
-        Some(Plan { servers: servers as u32, places, last_come, patience })
+        Some(Plan {
+            servers: servers as u32,
+            places,
+            last_come,
+            patience,
+        })
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
@@ -150,7 +184,11 @@ impl Component for Station {
         self.armed = false;
         let patience = self.patience.unwrap_or(u64::MAX);
         // The one who came first stands at the end of a last-come line.
-        while let Some(slot) = if self.last_come { self.line.tail() } else { self.line.head() } {
+        while let Some(slot) = if self.last_come {
+            self.line.tail()
+        } else {
+            self.line.head()
+        } {
             let due = cx.requests[slot].since.saturating_add(patience);
             if due > cx.nanos() {
                 self.armed = true;

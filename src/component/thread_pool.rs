@@ -28,16 +28,34 @@ impl Component for ThreadPool {
     const KIND: &'static str = "thread-pool";
     const ABOUT: &'static str = "threads that are held while a request runs";
     const KEYS: &'static [Key] = &[
-        key("in", Form::Name, None, "the service it is part of: one in every replica"),
-        key("max-threads", Form::Count, Some("200"), "most threads (Tomcat `maxThreads`, 200)"),
-        key("max-queue-capacity", Form::Count, Some("2147483647"), "places in the executor's queue (Tomcat `maxQueueSize`, unbounded)"),
+        key(
+            "in",
+            Form::Name,
+            None,
+            "the service it is part of: one in every replica",
+        ),
+        key(
+            "max-threads",
+            Form::Count,
+            Some("200"),
+            "most threads (Tomcat `maxThreads`, 200)",
+        ),
+        key(
+            "max-queue-capacity",
+            Form::Count,
+            Some("2147483647"),
+            "places in the executor's queue (Tomcat `maxQueueSize`, unbounded)",
+        ),
     ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
         let max_threads = reader.count_in("max-threads", 1..=u32::MAX as u64);
         let queue = reader.count("max-queue-capacity");
-        Some(Plan { max_threads: max_threads?, queue: queue? })
+        Some(Plan {
+            max_threads: max_threads?,
+            queue: queue?,
+        })
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {

@@ -142,12 +142,7 @@ impl Sink {
         self.add(Diagnostic::error(id, message).at(span))
     }
 
-    pub fn warning(
-        &mut self,
-        span: Span,
-        id: &'static str,
-        message: impl Into<String>,
-    ) -> Added<'_> {
+    pub fn warning(&mut self, span: Span, id: &'static str, message: impl Into<String>) -> Added<'_> {
         self.add(Diagnostic::warning(id, message).at(span))
     }
 
@@ -202,14 +197,7 @@ mod tests {
 
     #[test]
     fn a_near_name_is_offered_and_a_far_one_is_not() {
-        let keys = [
-            "burst",
-            "rate",
-            "maximum-pool-size",
-            "minimum-idle",
-            "in",
-            "to",
-        ];
+        let keys = ["burst", "rate", "maximum-pool-size", "minimum-idle", "in", "to"];
         for (name, expected) in [
             ("brust", Some("burst")),
             ("bursts", Some("burst")),
@@ -233,9 +221,7 @@ mod tests {
         let mut sink = Sink::default();
         sink.warning(0..1, "odd", "this is odd").help("do this");
         assert!(!sink.has_errors());
-        sink.error(0..1, "bad", "this is bad")
-            .label("here")
-            .note("why");
+        sink.error(0..1, "bad", "this is bad").label("here").note("why");
         assert!(sink.has_errors());
         let found = sink.into_vec();
         assert_eq!(found[0].help, ["do this"]);

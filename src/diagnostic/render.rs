@@ -143,13 +143,8 @@ struct View {
 
 impl<'a> Lines<'a> {
     fn new(source: &'a str) -> Self {
-        let breaks = source
-            .bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n');
-        let starts = std::iter::once(0)
-            .chain(breaks.map(|(at, _)| at + 1))
-            .collect();
+        let breaks = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
         Lines { source, starts }
     }
 
@@ -304,11 +299,7 @@ warning[overload]: too much is offered
 
     #[test]
     fn a_long_line_is_cut_around_the_place() {
-        let source = format!(
-            "x = [{}\"here\"{}]\n",
-            "1, ".repeat(50_000),
-            ", 2".repeat(50_000)
-        );
+        let source = format!("x = [{}\"here\"{}]\n", "1, ".repeat(50_000), ", 2".repeat(50_000));
         let text = drawn(
             &source,
             Diagnostic::error("odd", "n").at(place_of(&source, "\"here\"")),
@@ -316,15 +307,8 @@ warning[overload]: too much is offered
         assert!(text.len() < 600, "{text}");
         assert!(text.contains("models/checkout.toml:1:150006\n"), "{text}");
         let lines: Vec<&str> = text.lines().collect();
-        let at = lines
-            .iter()
-            .position(|line| line.contains("\"here\""))
-            .unwrap();
-        let column = lines[at]
-            .chars()
-            .collect::<String>()
-            .find("\"here\"")
-            .unwrap();
+        let at = lines.iter().position(|line| line.contains("\"here\"")).unwrap();
+        let column = lines[at].chars().collect::<String>().find("\"here\"").unwrap();
         let before = lines[at][..column].chars().count();
         assert_eq!(lines[at + 1].find("^^^^^^").unwrap(), before, "{text}");
     }
@@ -343,10 +327,7 @@ warning[overload]: too much is offered
                 "2 | \\u{1b}[31m bad\n  |            ^^^",
             ),
         ] {
-            let text = drawn(
-                source,
-                Diagnostic::error("odd", "n").at(place_of(source, "bad")),
-            );
+            let text = drawn(source, Diagnostic::error("odd", "n").at(place_of(source, "bad")));
             assert!(text.contains(expected), "{source:?}\n{text}");
         }
     }

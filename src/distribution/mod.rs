@@ -138,10 +138,7 @@ impl Law {
                 between("cv", *cv, 1.0, 1000.0)
             }
             Law::Empirical { values, weights } => {
-                require(
-                    !values.is_empty(),
-                    "an empirical law needs at least one value",
-                )?;
+                require(!values.is_empty(), "an empirical law needs at least one value")?;
                 for value in values.iter() {
                     at_least_zero("each value", *value)?;
                 }
@@ -184,12 +181,8 @@ impl Law {
             Law::Normal { mean, sd } => mean + sd * hazard_at_zero(*mean, *sd),
             Law::Pareto { min, alpha } if *alpha > 1.0 => alpha * min / (alpha - 1.0),
             Law::Pareto { .. } => return None,
-            Law::BoundedPareto { min, max, alpha } => {
-                bounded_pareto_moment(1.0, *min, *max, *alpha)
-            }
-            Law::Empirical { values, weights } => {
-                weighted_sum(values, weights.as_deref(), |value| value)
-            }
+            Law::BoundedPareto { min, max, alpha } => bounded_pareto_moment(1.0, *min, *max, *alpha),
+            Law::Empirical { values, weights } => weighted_sum(values, weights.as_deref(), |value| value),
             Law::Mixture { parts } => mixture_sum(parts, Law::mean)?,
             Law::Shifted { base, law } => base + law.mean()?,
         })
@@ -210,9 +203,9 @@ impl Law {
                 sd * sd * (1.0 - mean / sd * hazard - hazard * hazard)
             }
             Law::Normal { .. } => 0.0,
-            Law::LogNormal { mean, cv }
-            | Law::Gamma { mean, cv }
-            | Law::HyperExponential { mean, cv } => mean * mean * cv * cv,
+            Law::LogNormal { mean, cv } | Law::Gamma { mean, cv } | Law::HyperExponential { mean, cv } => {
+                mean * mean * cv * cv
+            }
             Law::Erlang { k, mean } => mean * mean / f64::from(*k),
             Law::Weibull { mean, shape } => {
                 let scale = mean / libm::tgamma(1.0 + 1.0 / shape);
@@ -413,11 +406,7 @@ fn step(reached: bool) -> f64 {
 }
 
 fn require(holds: bool, otherwise: &str) -> Result<(), String> {
-    if holds {
-        Ok(())
-    } else {
-        Err(otherwise.to_string())
-    }
+    if holds { Ok(()) } else { Err(otherwise.to_string()) }
 }
 
 fn positive(what: &str, value: f64) -> Result<(), String> {
@@ -427,10 +416,7 @@ fn positive(what: &str, value: f64) -> Result<(), String> {
 
 fn at_least_zero(what: &str, value: f64) -> Result<(), String> {
     require(value >= 0.0, &format!("{what} must not be negative"))?;
-    require(
-        value <= VALUE_MAX,
-        &format!("{what} is too large: at most 2^60"),
-    )
+    require(value <= VALUE_MAX, &format!("{what} is too large: at most 2^60"))
 }
 
 fn between(what: &str, value: f64, low: f64, high: f64) -> Result<(), String> {

@@ -57,9 +57,7 @@ impl LawUnit {
         match self {
             LawUnit::Duration => "a time such as `200ms` (units: ns, us, ms, s, min, h, d)",
             LawUnit::Number => "a number such as `3`, `0.5` or `62%`",
-            LawUnit::Bytes => {
-                "a size such as `350KiB` (units: B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)"
-            }
+            LawUnit::Bytes => "a size such as `350KiB` (units: B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
         }
     }
 
@@ -77,10 +75,7 @@ const LAWS: &[(&str, &str)] = &[
     ("exp", "`exp(mean)`"),
     ("uniform", "`uniform(low, high)`"),
     ("triangular", "`triangular(low, most likely, high)`"),
-    (
-        "normal",
-        "`normal(mean, cv 0.2)` or `normal(mean, sd value)`",
-    ),
+    ("normal", "`normal(mean, cv 0.2)` or `normal(mean, sd value)`"),
     (
         "lognormal",
         "`lognormal(mean, cv 0.5)` or `lognormal(mean, sd value)`",
@@ -92,14 +87,8 @@ const LAWS: &[(&str, &str)] = &[
     ("gamma", "`gamma(mean, cv 2)` or `gamma(mean, sd value)`"),
     ("weibull", "`weibull(mean, shape 0.7)`"),
     ("pareto", "`pareto(minimum, alpha 1.5)`"),
-    (
-        "bounded-pareto",
-        "`bounded-pareto(minimum, maximum, alpha 1.5)`",
-    ),
-    (
-        "hyperexp",
-        "`hyperexp(mean, cv 4)` or `hyperexp(mean, sd value)`",
-    ),
+    ("bounded-pareto", "`bounded-pareto(minimum, maximum, alpha 1.5)`"),
+    ("hyperexp", "`hyperexp(mean, cv 4)` or `hyperexp(mean, sd value)`"),
     (
         "empirical",
         "`empirical(value, value)`, `empirical(3: value, 1: value)` or `empirical(file)`",
@@ -210,8 +199,7 @@ impl Reader<'_, '_> {
                 law: Box::new(law),
             },
         };
-        law.check()
-            .map_err(|message| format!("`{text}`: {message}"))?;
+        law.check().map_err(|message| format!("`{text}`: {message}"))?;
         Ok(law)
     }
 
@@ -305,17 +293,14 @@ impl Reader<'_, '_> {
             }
             _ => return Err(wrong_call(name, text, self.unit)),
         };
-        law.check()
-            .map_err(|message| format!("`{text}`: {message}"))?;
+        law.check().map_err(|message| format!("`{text}`: {message}"))?;
         Ok(law)
     }
 
     /// A value without parentheses: a constant, or a law whose parentheses were forgotten.
     fn plain(&self, text: &str) -> Result<Law, String> {
         if let Some((_, written)) = LAWS.iter().find(|(name, _)| *name == text) {
-            return Err(format!(
-                "`{text}` stands without its parameters: write {written}"
-            ));
+            return Err(format!("`{text}` stands without its parameters: write {written}"));
         }
         Ok(Law::Constant {
             value: self.value(text)?,
@@ -339,10 +324,7 @@ impl Reader<'_, '_> {
         {
             Some((_, size)) => Ok(number * size),
             None if suffix.is_empty() && number == 0.0 => Ok(0.0),
-            None if suffix.is_empty() => Err(format!(
-                "`{text}` has no unit: write {}",
-                self.unit.wanted()
-            )),
+            None if suffix.is_empty() => Err(format!("`{text}` has no unit: write {}", self.unit.wanted())),
             None => Err(format!(
                 "`{text}` has the unit `{suffix}`: write {}",
                 self.unit.wanted()
@@ -353,11 +335,7 @@ impl Reader<'_, '_> {
     /// `cv 0.5`, or `sd` and a value; a bare number could be meant as either.
     fn cv(&self, text: &str, mean: f64) -> Result<f64, String> {
         if let Some(sd) = text.trim().strip_prefix("sd ") {
-            return Ok(if mean > 0.0 {
-                self.value(sd)? / mean
-            } else {
-                0.0
-            });
+            return Ok(if mean > 0.0 { self.value(sd)? / mean } else { 0.0 });
         }
         let cv = text
             .trim()
@@ -376,10 +354,7 @@ impl Reader<'_, '_> {
     fn file(&mut self, file: &str) -> Result<Law, String> {
         let file = file.trim().trim_matches(['"', '\'']);
         let mut values = (self.load)(file)?;
-        if let Some(wrong) = values
-            .iter()
-            .find(|value| !value.is_finite() || **value < 0.0)
-        {
+        if let Some(wrong) = values.iter().find(|value| !value.is_finite() || **value < 0.0) {
             return Err(format!(
                 "`{file}` holds the value {wrong}: a law has no such values"
             ));
@@ -393,10 +368,8 @@ impl Reader<'_, '_> {
 
     fn empirical(&mut self, arguments: &[&str]) -> Result<Law, String> {
         if !arguments.iter().any(|argument| argument.contains(':')) {
-            let values: Result<Vec<f64>, String> = arguments
-                .iter()
-                .map(|argument| self.value(argument))
-                .collect();
+            let values: Result<Vec<f64>, String> =
+                arguments.iter().map(|argument| self.value(argument)).collect();
             let mut values = values?;
             values.sort_by(f64::total_cmp);
             return Ok(Law::Empirical {

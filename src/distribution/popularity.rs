@@ -45,9 +45,7 @@ impl Popularity {
             .split_once('(')
             .and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)));
         let Some((name, inside)) = call else {
-            return Err(format!(
-                "found `{text}` for the popularity of keys: {WRITTEN}"
-            ));
+            return Err(format!("found `{text}` for the popularity of keys: {WRITTEN}"));
         };
         let name = name.trim();
         let arguments: Vec<&str> = inside.split(',').map(str::trim).collect();
@@ -64,10 +62,7 @@ impl Popularity {
                     .collect::<Result<_, _>>()?,
             ),
             ("uniform" | "zipf", _) => {
-                return Err(format!(
-                    "`{text}` has {} parameters: {WRITTEN}",
-                    arguments.len()
-                ));
+                return Err(format!("`{text}` has {} parameters: {WRITTEN}", arguments.len()));
             }
             _ => {
                 let meant = nearest(name, ["uniform", "zipf", "list"].into_iter());
@@ -107,10 +102,7 @@ impl Popularity {
     /// One key a weight, asked for in proportion to it; at least one weight must be above zero.
     pub fn list(weights: Vec<f64>) -> Result<Popularity, String> {
         check_keys(weights.len() as u64)?;
-        if let Some(wrong) = weights
-            .iter()
-            .find(|weight| !(0.0..=1e18).contains(*weight))
-        {
+        if let Some(wrong) = weights.iter().find(|weight| !(0.0..=1e18).contains(*weight)) {
             return Err(format!("the weight {wrong} must lie between 0 and 1e18"));
         }
         let total = weights.iter().sum();
@@ -169,7 +161,7 @@ fn key_count(text: &str) -> Result<u64, String> {
         _ => 0.0,
     };
     match number.map(|number| number * factor) {
-        Some(n) if n >= 1.0 && n <= 1e18 && n == n.trunc() => Ok(n as u64),
+        Some(n) if (1.0..=1e18).contains(&n) && n == n.trunc() => Ok(n as u64),
         _ => Err(format!(
             "found `{text}` as the number of keys: write a whole number, as `1000`, `10k` or `1M`"
         )),
@@ -180,9 +172,7 @@ fn check_keys(n: u64) -> Result<(), String> {
     if (1..=KEYS_MAX).contains(&n) {
         Ok(())
     } else {
-        Err(format!(
-            "found {n} keys: there must be from 1 to 10^9 of them"
-        ))
+        Err(format!("found {n} keys: there must be from 1 to 10^9 of them"))
     }
 }
 

@@ -79,9 +79,7 @@ impl Sampler {
             Law::Constant { value } => Sampler::of(*value, 0.0, Shape::Constant),
             Law::Exponential { mean } => Sampler::of(0.0, *mean, Shape::Exponential),
             Law::Uniform { low, high } => Sampler::of(*low, high - low, Shape::Uniform),
-            Law::Triangular { low, high, .. } if low == high => {
-                Sampler::of(*low, 0.0, Shape::Constant)
-            }
+            Law::Triangular { low, high, .. } if low == high => Sampler::of(*low, 0.0, Shape::Constant),
             Law::Triangular { low, mode, high } => {
                 let mode = (mode - low) / (high - low);
                 Sampler::of(*low, high - low, Shape::Triangular { mode })
@@ -247,11 +245,7 @@ impl Shape {
             },
             Shape::Erlang { k } => (0..*k).map(|_| tables.exponential(draws)).sum(),
             Shape::Gamma { d, c } => gamma(*d, *c, tables, draws),
-            Shape::BoostedGamma {
-                d,
-                c,
-                inverse_shape,
-            } => {
+            Shape::BoostedGamma { d, c, inverse_shape } => {
                 // U^(1/shape) = e^(-E/shape) with E exponential.
                 let boost = tables.exp(-tables.exponential(draws) * inverse_shape);
                 boost * gamma(*d, *c, tables, draws)
@@ -264,21 +258,14 @@ impl Shape {
                     0.0
                 }
             }
-            Shape::Pareto { inverse_alpha } => {
-                tables.exp(tables.exponential(draws) * inverse_alpha)
+            Shape::Pareto { inverse_alpha } => tables.exp(tables.exponential(draws) * inverse_alpha),
+            Shape::BoundedPareto { inverse_alpha, reach } => {
+                tables.exp(-libm::log1p(-draws.unit() * reach) * inverse_alpha)
             }
-            Shape::BoundedPareto {
-                inverse_alpha,
-                reach,
-            } => tables.exp(-libm::log1p(-draws.unit() * reach) * inverse_alpha),
             Shape::HyperExponential {
                 phases: [often, rare],
             } => {
-                let mean = if draws.unit() < rare.0 {
-                    rare.1
-                } else {
-                    often.1
-                };
+                let mean = if draws.unit() < rare.0 { rare.1 } else { often.1 };
                 mean * tables.exponential(draws)
             }
             Shape::Values(values) => values[below(draws.next_u64(), values.len() as u64) as usize],

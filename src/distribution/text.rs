@@ -66,10 +66,7 @@ pub(super) fn split_number(text: &str) -> (Option<f64>, &str) {
         end += 1;
     }
     let digits: String = text[..end].chars().filter(|c| *c != '_').collect();
-    let number = digits
-        .parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite());
+    let number = digits.parse().ok().filter(|number: &f64| number.is_finite());
     (number, text[end..].trim_start())
 }
 

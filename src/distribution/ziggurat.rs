@@ -32,13 +32,7 @@ struct Ziggurat {
 
 impl Ziggurat {
     /// Layers of equal area under `f`, which falls from 1 at zero; `bits` is the width of a place.
-    fn new(
-        tail: f64,
-        tail_area: f64,
-        bits: u32,
-        f: fn(f64) -> f64,
-        inverse: fn(f64) -> f64,
-    ) -> Self {
+    fn new(tail: f64, tail_area: f64, bits: u32, f: fn(f64) -> f64, inverse: fn(f64) -> f64) -> Self {
         let area = tail * f(tail) + tail_area;
         let mut edges = [0.0; LAYERS + 1];
         edges[0] = area / f(tail);
@@ -83,8 +77,8 @@ impl Tables {
     }
 
     fn new() -> Tables {
-        let normal_tail_area = (0.5 * std::f64::consts::PI).sqrt()
-            * libm::erfc(NORMAL_TAIL * std::f64::consts::FRAC_1_SQRT_2);
+        let normal_tail_area =
+            (0.5 * std::f64::consts::PI).sqrt() * libm::erfc(NORMAL_TAIL * std::f64::consts::FRAC_1_SQRT_2);
         Tables {
             exponential: Ziggurat::new(
                 EXPONENTIAL_TAIL,
@@ -167,10 +161,7 @@ impl Tables {
             if index == 0 {
                 return (libm::copysign(self.normal_tail(&mut draws), x), draws);
             }
-            if self
-                .normal
-                .accepts(index, &mut draws, libm::exp(-0.5 * x * x))
-            {
+            if self.normal.accepts(index, &mut draws, libm::exp(-0.5 * x * x)) {
                 return (x, draws);
             }
             bits = draws.next_u64();
@@ -218,7 +209,7 @@ impl Tables {
         let high = 1.0 / 24.0 + r * (1.0 / 120.0);
         let polynomial = low + r2 * (middle + r2 * high);
         let root = self.roots[number as usize & (PIECES - 1)];
-        let power = f64::from_bits(((number >> 5) + 1023 << 52) as u64);
+        let power = f64::from_bits((((number >> 5) + 1023) << 52) as u64);
         root * polynomial * power
     }
 
@@ -256,8 +247,7 @@ mod tests {
         let tables = Tables::get();
         let mut draws = Draws::new(purpose_key(1, 0, "tails"), 0);
         let n = 4_000_000;
-        let (mut far_exponential, mut beyond, mut far_normal, mut positive) =
-            (0u32, 0.0, 0u32, 0u32);
+        let (mut far_exponential, mut beyond, mut far_normal, mut positive) = (0u32, 0.0, 0u32, 0u32);
         for _ in 0..n {
             let e = tables.exponential(&mut draws);
             if e > EXPONENTIAL_TAIL {
@@ -281,10 +271,7 @@ mod tests {
             libm::erfc(NORMAL_TAIL * std::f64::consts::FRAC_1_SQRT_2),
         );
         within(f64::from(positive), 0.5);
-        let (mean, count) = (
-            beyond / f64::from(far_exponential),
-            f64::from(far_exponential),
-        );
+        let (mean, count) = (beyond / f64::from(far_exponential), f64::from(far_exponential));
         assert!(
             (mean - 1.0).abs() < 5.0 / count.sqrt(),
             "the tail exceeds by {mean} on average"

@@ -112,11 +112,7 @@ pub(super) fn number(value: &Value) -> Result<f64, Refusal> {
             label: format!("found {number}"),
             help: "write a finite number".to_owned(),
         }),
-        other => Err(wrong_type(
-            other,
-            "a number",
-            "write a number such as 2 or 0.5",
-        )),
+        other => Err(wrong_type(other, "a number", "write a number such as 2 or 0.5")),
     }
 }
 
@@ -140,20 +136,13 @@ pub(super) fn text(value: &Value, form: Form) -> Result<String, Refusal> {
                 "a law",
                 r#"write a law or a constant with its unit, such as "exp(2ms)" or "50ms""#,
             ),
-            Form::Name => wrong_type(
-                other,
-                "a name",
-                "write the name of a table, in quotation marks",
-            ),
+            Form::Name => wrong_type(other, "a name", "write the name of a table, in quotation marks"),
             _ => wrong_type(other, "a text", "write a text in quotation marks"),
         }),
     }
 }
 
-pub(super) fn choice(
-    value: &Value,
-    choices: &'static [&'static str],
-) -> Result<&'static str, Refusal> {
+pub(super) fn choice(value: &Value, choices: &'static [&'static str]) -> Result<&'static str, Refusal> {
     let help = || format!("write {}", Form::Choice(choices).describe());
     let Value::String(text) = value else {
         return Err(wrong_type(value, "a text", &help()));
@@ -233,11 +222,7 @@ impl Item {
     pub fn table(&self, what: &str, sink: &mut Sink) -> Option<&Table> {
         self.read(what, sink, |value| match value {
             Value::Table(_) => Ok(()),
-            other => Err(wrong_type(
-                other,
-                "a table",
-                "write a table such as { key = 1 }",
-            )),
+            other => Err(wrong_type(other, "a table", "write a table such as { key = 1 }")),
         })?;
         self.as_table()
     }

@@ -41,12 +41,7 @@ pub enum Form {
     Value,
 }
 
-pub const fn key(
-    name: &'static str,
-    form: Form,
-    default: Option<&'static str>,
-    about: &'static str,
-) -> Key {
+pub const fn key(name: &'static str, form: Form, default: Option<&'static str>, about: &'static str) -> Key {
     Key {
         name,
         form,

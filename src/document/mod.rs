@@ -116,9 +116,7 @@ impl Item {
     fn placed_at(mut self, span: &Span) -> Item {
         self.span = span.clone();
         self.value = match self.value {
-            Value::Array(items) => {
-                Value::Array(items.into_iter().map(|item| item.placed_at(span)).collect())
-            }
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| item.placed_at(span)).collect()),
             Value::Table(table) => Value::Table(Table {
                 entries: table
                     .entries
@@ -206,11 +204,7 @@ mod tests {
         for table in steps.iter().filter_map(Item::as_table) {
             read_all(table, reader.sink());
         }
-        for table in table
-            .entries
-            .iter()
-            .filter_map(|entry| entry.item.as_table())
-        {
+        for table in table.entries.iter().filter_map(|entry| entry.item.as_table()) {
             read_all(table, reader.sink());
         }
     }
@@ -220,11 +214,7 @@ mod tests {
         if let Some(mut document) = parse(source, &mut sink) {
             read_all(document.root(), &mut sink);
             let canonical = document.canonical();
-            assert_eq!(
-                self::document(&canonical).canonical(),
-                canonical,
-                "{source:?}"
-            );
+            assert_eq!(self::document(&canonical).canonical(), canonical, "{source:?}");
             let _ = document.set("pool.x.size", Value::Integer(1));
         } else {
             assert!(sink.has_errors());

@@ -76,13 +76,12 @@ impl Document {
         let steps = steps(path).ok()?;
         let (first, rest) = steps.split_first()?;
         let Step::Key(first) = first else { return None };
-        rest.iter().try_fold(self.root.get(first)?, |item, step| {
-            match (step, &item.value) {
+        rest.iter()
+            .try_fold(self.root.get(first)?, |item, step| match (step, &item.value) {
                 (Step::Key(key), Value::Table(table)) => table.get(key),
                 (Step::Index(index), Value::Array(items)) => items.get(*index),
                 _ => None,
-            }
-        })
+            })
     }
 
     /// Puts a value at a dotted path. The last key may be new, all before it must exist. The value
@@ -129,9 +128,7 @@ impl Document {
                     })?
                 }
                 (Place::Table(_), Step::Index(index)) => {
-                    return Err(format!(
-                        "`{parent}` is a table, not a list: it has no [{index}]"
-                    ));
+                    return Err(format!("`{parent}` is a table, not a list: it has no [{index}]"));
                 }
                 (Place::Array(_), Step::Key(key)) => {
                     return Err(format!(
@@ -300,34 +297,21 @@ mod tests {
             .unwrap()
             .clone();
         document
-            .set(
-                "connection-pool.orders-db.maximum-pool-size",
-                Value::Integer(40),
-            )
+            .set("connection-pool.orders-db.maximum-pool-size", Value::Integer(40))
             .unwrap();
         let after = document
             .get("connection-pool.orders-db.maximum-pool-size")
             .unwrap();
-        assert_eq!(
-            (&after.value, &after.span),
-            (&Value::Integer(40), &before.span)
-        );
+        assert_eq!((&after.value, &after.span), (&Value::Integer(40), &before.span));
         document
             .set("workload.x.stages[1].target", Value::String("90/s".into()))
             .unwrap();
         assert_eq!(
-            document
-                .get("workload.x.stages[1].target")
-                .unwrap()
-                .as_str(),
+            document.get("workload.x.stages[1].target").unwrap().as_str(),
             Some("90/s")
         );
-        document
-            .set("workload.\"a.b\".n", Value::Integer(2))
-            .unwrap();
-        document
-            .set("workload.'a.b'.new", Value::Boolean(true))
-            .unwrap();
+        document.set("workload.\"a.b\".n", Value::Integer(2)).unwrap();
+        document.set("workload.'a.b'.new", Value::Boolean(true)).unwrap();
         assert_eq!(
             document.get("workload.'a.b'.new").unwrap().value,
             Value::Boolean(true)
@@ -340,10 +324,7 @@ mod tests {
         let other = Value::parse("[{ target = \"1/s\" }]").unwrap();
         let place = document.get("workload.x.stages").unwrap().span.clone();
         document.set("workload.x.stages", other).unwrap();
-        assert_eq!(
-            document.get("workload.x.stages[0].target").unwrap().span,
-            place
-        );
+        assert_eq!(document.get("workload.x.stages[0].target").unwrap().span, place);
     }
 
     #[test]
@@ -406,16 +387,12 @@ mod tests {
     #[test]
     fn order_and_layout_do_not_change_the_canonical_text() {
         let one = "# c\n[b]\ny = 1\nx = \"a\\u0041\"\n[a]\nz.w = [1, { q = 1.0, p = true }]\n[e]\n";
-        let two =
-            "e = {}\na = { z = { w = [ 1,\n { p = true, q = 1e0 } ] } }\nb.x = 'aA'\nb.y = 0x1\n";
+        let two = "e = {}\na = { z = { w = [ 1,\n { p = true, q = 1e0 } ] } }\nb.x = 'aA'\nb.y = 0x1\n";
         assert_eq!(document(one).canonical(), document(two).canonical());
         assert_eq!(
             document(one).canonical(),
             "a.z.w = [1, { p = true, q = 1.0 }]\nb.x = \"aA\"\nb.y = 1\ne = {}\n"
         );
-        assert_ne!(
-            document("a = 1").canonical(),
-            document("a = 1.0").canonical()
-        );
+        assert_ne!(document("a = 1").canonical(), document("a = 1.0").canonical());
     }
 }

@@ -171,11 +171,7 @@ impl<'a> Reader<'a> {
                     allowed.start(),
                     allowed.end()
                 ),
-                help: format!(
-                    "write a number from {} to {}",
-                    allowed.start(),
-                    allowed.end()
-                ),
+                help: format!("write a number from {} to {}", allowed.start(), allowed.end()),
             }),
         })
     }
@@ -328,12 +324,7 @@ mod tests {
         key("on", Form::Boolean, Some("true"), "whether"),
         key("title", Form::Text, Some("\"none\""), "what"),
         key("host", Form::Name, None, "where"),
-        key(
-            "mode",
-            Form::Choice(&["fast", "slow"]),
-            Some("\"fast\""),
-            "how",
-        ),
+        key("mode", Form::Choice(&["fast", "slow"]), Some("\"fast\""), "how"),
         key("time", Form::Law, Some("\"exp(2ms)\""), "how long"),
         key("steps", Form::Steps, None, "what"),
         key("more", Form::Table, None, "more"),
@@ -361,10 +352,7 @@ mod tests {
             assert_eq!(r.text("title").as_deref(), Some("none"));
             assert_eq!(r.name("host"), None);
             assert_eq!(r.choice("mode"), Some("fast"));
-            assert_eq!(
-                r.law("time").map(|law| law.value).as_deref(),
-                Some("exp(2ms)")
-            );
+            assert_eq!(r.law("time").map(|law| law.value).as_deref(), Some("exp(2ms)"));
             assert!(r.list("steps").is_none() && r.table("more").is_none());
         });
         assert_eq!(found, []);
@@ -375,11 +363,7 @@ mod tests {
     fn a_default_that_is_not_of_its_form_is_found_by_its_check() {
         assert!(key("k", Form::Duration, Some("30"), "").check().is_err());
         assert!(key("k", Form::Duration, Some("30s"), "").check().is_err());
-        assert!(
-            key("k", Form::Choice(&["a"]), Some("\"b\""), "")
-                .check()
-                .is_err()
-        );
+        assert!(key("k", Form::Choice(&["a"]), Some("\"b\""), "").check().is_err());
     }
 
     #[test]
@@ -390,10 +374,7 @@ mod tests {
         );
         let found = reading(&document, |r| {
             assert_eq!(r.required_count("size"), Some(20));
-            assert_eq!(
-                r.required_duration("timeout"),
-                Some(SimDuration::from_secs(5))
-            );
+            assert_eq!(r.required_duration("timeout"), Some(SimDuration::from_secs(5)));
             assert_eq!(r.positive_rate("rate"), Some(Rate::per_second(1.0)));
             assert_eq!(r.money("cost").unwrap().to_string(), "15 USD");
             assert_eq!(r.number("factor"), Some(2.0));
@@ -564,12 +545,8 @@ error[unknown-key]: pool `p` has no key `colour`
     }
 
     #[test]
-    #[should_panic(
-        expected = "`size` of pool `p` is read as a duration but declared as a whole number"
-    )]
+    #[should_panic(expected = "`size` of pool `p` is read as a duration but declared as a whole number")]
     fn reading_a_key_in_another_form_than_declared_is_a_bug() {
-        reading(&document("size = 1"), |r| {
-            assert!(r.duration("size").is_none())
-        });
+        reading(&document("size = 1"), |r| assert!(r.duration("size").is_none()));
     }
 }

@@ -79,12 +79,9 @@ fn syntax_problem(message: &str, span: Span, source: &str) -> Diagnostic {
                 .at(span)
                 .label("nothing follows the `=`");
         }
-        return Diagnostic::error(
-            "syntax",
-            format!("{} must stand in quotation marks", code(found)),
-        )
-        .at(span)
-        .help(format!("write \"{}\"", clipped(found)));
+        return Diagnostic::error("syntax", format!("{} must stand in quotation marks", code(found)))
+            .at(span)
+            .help(format!("write \"{}\"", clipped(found)));
     }
     let problem = Diagnostic::error("syntax", what).at(span);
     match expected {
@@ -178,8 +175,7 @@ mod tests {
 
     #[test]
     fn entries_keep_the_order_and_the_places_of_the_file() {
-        let source =
-            "zeta = 1\n[b.x]\nk = 'v'\n[a]\nq.r = [1.5, true]\n[b.a]\n[[list]]\n[[list]]\n";
+        let source = "zeta = 1\n[b.x]\nk = 'v'\n[a]\nq.r = [1.5, true]\n[b.a]\n[[list]]\n[[list]]\n";
         let document = document(source);
         assert_eq!(
             document.root().keys().collect::<Vec<_>>(),
@@ -192,10 +188,7 @@ mod tests {
         let entry = x.entry("k").unwrap();
         assert_eq!(&source[entry.key_span.clone()], "k");
         assert_eq!(&source[entry.item.span.clone()], "'v'");
-        assert_eq!(
-            document.get("a.q.r[1]").unwrap().value,
-            Value::Boolean(true)
-        );
+        assert_eq!(document.get("a.q.r[1]").unwrap().value, Value::Boolean(true));
         assert_eq!(document.get("list").unwrap().as_array().unwrap().len(), 2);
     }
 
@@ -228,26 +221,17 @@ mod tests {
                     "the integer `99999999999999999999` is too large".to_owned(),
                     "99999999999999999999".to_owned()
                 ),
-                (
-                    "the number `1e999` is too large".to_owned(),
-                    "1e999".to_owned()
-                ),
+                ("the number `1e999` is too large".to_owned(), "1e999".to_owned()),
             ]
         );
-        assert_eq!(
-            document("a = 0xff").get("a").unwrap().value,
-            Value::Integer(255)
-        );
+        assert_eq!(document("a = 0xff").get("a").unwrap().value, Value::Integer(255));
     }
 
     #[test]
     fn a_byte_order_mark_moves_no_place() {
         let source = "\u{feff}a = 1\r\nb = 2\r\n";
         let document = document(source);
-        assert_eq!(
-            &source[document.root().entry("b").unwrap().key_span.clone()],
-            "b"
-        );
+        assert_eq!(&source[document.root().entry("b").unwrap().key_span.clone()], "b");
     }
 
     #[test]
@@ -292,11 +276,7 @@ mod tests {
                 text.push_str(&format!("; {help}"));
             }
             assert_eq!(text, expected, "{source:?}");
-            assert_eq!(
-                source[found.span.clone().unwrap()].trim(),
-                place,
-                "{source:?}"
-            );
+            assert_eq!(source[found.span.clone().unwrap()].trim(), place, "{source:?}");
         }
     }
 

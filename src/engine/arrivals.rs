@@ -51,7 +51,12 @@ pub struct Workload {
 
 impl Workload {
     pub fn new(index: u32, plan: &WorkloadPlan, _options: &Options, cx: &mut Context) -> Self {
-        let timers = std::array::from_fn(|tag| cx.timer(TimerOwner::Workload { index, tag: tag as u32 }));
+        let timers = std::array::from_fn(|tag| {
+            cx.timer(TimerOwner::Workload {
+                index,
+                tag: tag as u32,
+            })
+        });
         let exist = plan.users.map_or(0, |u| u.pre_allocated);
         Workload {
             salt: salt(&plan.name),
@@ -104,13 +109,18 @@ impl Engine<'_> {
         if let Some(duration) = plan.duration {
             let end = plan.start.saturating_add(duration);
             self.cx.arm_ranked(timers[STOP as usize], end, rank::TIMER);
-            self.cx.arm_ranked(timers[INTERRUPT as usize], end.saturating_add(plan.graceful_stop), rank::TIMER);
+            self.cx.arm_ranked(
+                timers[INTERRUPT as usize],
+                end.saturating_add(plan.graceful_stop),
+                rank::TIMER,
+            );
         }
         let now = self.cx.now();
         let exist = self.workloads[w].exist as i64;
         self.workloads[w].users.add(now, exist);
         if plan.is_closed() {
-            self.cx.arm_ranked(timers[POPULATION as usize], plan.start, rank::ARRIVAL);
+            self.cx
+                .arm_ranked(timers[POPULATION as usize], plan.start, rank::ARRIVAL);
         } else {
             self.next_arrival(w);
         }
@@ -149,11 +159,19 @@ impl Engine<'_> {
             Arrivals::Poisson(rate) if rate.stages.is_empty() => {
                 // A constant rate: the gap is a draw of the site's law.
                 let gap = sample_gap(&self.cx, plan.gap_site, k);
-                if k == 0 { plan.start.saturating_add(gap) } else { self.cx.nanos().saturating_add(gap) }
+                if k == 0 {
+                    plan.start.saturating_add(gap)
+                } else {
+                    self.cx.nanos().saturating_add(gap)
+                }
             }
             Arrivals::Renewal(_) => {
                 let gap = sample_gap(&self.cx, plan.gap_site, k);
-                if k == 0 { plan.start.saturating_add(gap) } else { self.cx.nanos().saturating_add(gap) }
+                if k == 0 {
+                    plan.start.saturating_add(gap)
+                } else {
+                    self.cx.nanos().saturating_add(gap)
+                }
             }
             Arrivals::Poisson(rate) => {
                 me.area += sample_gap(&self.cx, plan.gap_site, k) as f64 * 1e-9;
@@ -238,10 +256,14 @@ impl Engine<'_> {
             let purpose = self.cx.sites[plan.mix_site as usize].purpose;
             let u = Draws::new(purpose, self.cx.requests[slot].key).unit();
             let mut sum = 0.0;
-            plan.mix.iter().find(|(_, share)| {
-                sum += share;
-                u < sum
-            }).unwrap_or(&plan.mix[plan.mix.len() - 1]).0
+            plan.mix
+                .iter()
+                .find(|(_, share)| {
+                    sum += share;
+                    u < sum
+                })
+                .unwrap_or(&plan.mix[plan.mix.len() - 1])
+                .0
         };
         let now = self.cx.now();
         let r = &mut self.cx.requests[slot];
@@ -278,7 +300,10 @@ impl Engine<'_> {
         }
         let plan = &self.model.workloads[w];
         match fault {
-            None if plan.record_limit.is_some_and(|limit| now.nanos() - r.start > limit) => {
+            None if plan
+                .record_limit
+                .is_some_and(|limit| now.nanos() - r.start > limit) =>
+            {
                 // wrk: counted as a request, not recorded as a latency.
                 meter.complete_unrecorded(now);
                 self.workloads[w].slow += 1;
@@ -388,7 +413,9 @@ impl Engine<'_> {
 
     fn change_population(&mut self, w: usize) {
         let plan = &self.model.workloads[w];
-        let Arrivals::Users(profile) = &plan.arrivals else { return };
+        let Arrivals::Users(profile) = &plan.arrivals else {
+            return;
+        };
         if self.workloads[w].stopping {
             return;
         }
@@ -407,8 +434,12 @@ impl Engine<'_> {
         };
         self.set_population(w, wanted);
         if let Some(next) = next {
-            let (timer, at) = (self.workloads[w].timers[POPULATION as usize], plan.start.saturating_add(nanos(next)));
-            self.cx.arm_ranked(timer, at.max(self.cx.nanos() + 1), rank::ARRIVAL);
+            let (timer, at) = (
+                self.workloads[w].timers[POPULATION as usize],
+                plan.start.saturating_add(nanos(next)),
+            );
+            self.cx
+                .arm_ranked(timer, at.max(self.cx.nanos() + 1), rank::ARRIVAL);
         }
     }
 
@@ -530,7 +561,10 @@ impl Engine<'_> {
         let f = self.cx.requests.frame_index(slot, 0);
         let me = &mut self.workloads[w];
         let tail = me.deadlines.tail().unwrap_or(NONE);
-        *self.cx.requests.frame(f) = crate::kernel::Frame { start: at, word: (tail as u64) << 32 | NONE as u64 };
+        *self.cx.requests.frame(f) = crate::kernel::Frame {
+            start: at,
+            word: (tail as u64) << 32 | NONE as u64,
+        };
         if tail != NONE {
             let t = self.cx.requests.frame_index(tail, 0);
             let word = &mut self.cx.requests.frame(t).word;
@@ -629,7 +663,8 @@ fn sample_gap(cx: &Context, site: u32, number: u64) -> u64 {
 /// When the area under a rate is reached, unless the profile has ended before.
 fn reach(rate: &Profile, area: f64) -> Option<f64> {
     let t = rate.reaches(area)?;
-    (rate.stages.is_empty() || t <= rate.length() + 1e-9 || rate.stages.last().is_some_and(|s| s.1 > 0.0)).then_some(t)
+    (rate.stages.is_empty() || t <= rate.length() + 1e-9 || rate.stages.last().is_some_and(|s| s.1 > 0.0))
+        .then_some(t)
 }
 
 /// k6 and Locust count whole users: a fraction is not a user yet.
@@ -645,7 +680,11 @@ fn next_change(profile: &Profile, t: f64) -> Option<f64> {
         if t < end && length > 0.0 && to != from {
             let slope = (to - from) / length;
             let now = from + slope * (t.max(begin) - begin);
-            let target = if slope > 0.0 { (now + 1e-6).floor() + 1.0 } else { (now - 1e-6).ceil() - 1.0 };
+            let target = if slope > 0.0 {
+                (now + 1e-6).floor() + 1.0
+            } else {
+                (now - 1e-6).ceil() - 1.0
+            };
             let at = begin + (target - from) / slope;
             if at <= end + 1e-9 {
                 return Some(at.max(t));

@@ -78,7 +78,12 @@ impl FlowMeter {
 
     pub fn reset(&mut self, now: SimTime) {
         let keep = (self.total_started, self.total_ended, self.inside.clone());
-        *self = FlowMeter { total_started: keep.0, total_ended: keep.1, inside: keep.2, ..FlowMeter::default() };
+        *self = FlowMeter {
+            total_started: keep.0,
+            total_ended: keep.1,
+            inside: keep.2,
+            ..FlowMeter::default()
+        };
         self.inside.reset(now);
     }
 
@@ -102,7 +107,10 @@ impl FlowMeter {
         if self.total_started == self.total_ended + inside {
             Ok(())
         } else {
-            Err(format!("{} sent, {} ended, {inside} inside", self.total_started, self.total_ended))
+            Err(format!(
+                "{} sent, {} ended, {inside} inside",
+                self.total_started, self.total_ended
+            ))
         }
     }
 }

@@ -19,7 +19,13 @@ impl Engine<'_> {
     #[inline(always)]
     fn visit(&mut self, slot: u32, comp: u32, sel: u16, frame: u16, site: u32) -> Visit {
         let instance = self.instance(slot, comp, sel);
-        Visit { instance, slot, frame: self.cx.requests.frame_index(slot, frame), site, demand: 0 }
+        Visit {
+            instance,
+            slot,
+            frame: self.cx.requests.frame_index(slot, frame),
+            site,
+            demand: 0,
+        }
     }
 
     /// Runs a request until it waits, holds or ends.
@@ -28,11 +34,19 @@ impl Engine<'_> {
         loop {
             let pc = self.cx.requests[slot].pc;
             match self.code[pc as usize] {
-                Instr::Enter { frame, sel, comp, site } => {
+                Instr::Enter {
+                    frame,
+                    sel,
+                    comp,
+                    site,
+                } => {
                     let mut visit = self.visit(slot, comp, sel, frame, site);
                     visit.demand = self.cx.sample_site(site, slot);
                     let now = self.cx.now();
-                    *self.cx.requests.frame(visit.frame) = Frame { start: now.nanos(), word: 0 };
+                    *self.cx.requests.frame(visit.frame) = Frame {
+                        start: now.nanos(),
+                        word: 0,
+                    };
                     let i = visit.instance as usize;
                     let m = &mut self.cx.meters[i];
                     m.arrivals += 1;
@@ -85,7 +99,13 @@ impl Engine<'_> {
                     self.cx.requests[slot].pc = pc + 1;
                     return self.cx.hold(slot, after);
                 }
-                Instr::Op { op, frame, sel, comp, jump } => {
+                Instr::Op {
+                    op,
+                    frame,
+                    sel,
+                    comp,
+                    jump,
+                } => {
                     // An operation that draws keeps its site where others keep their jump.
                     let visit = self.visit(slot, comp, sel, frame, jump);
                     match self.components[visit.instance as usize].op(op, visit, &mut self.cx) {
@@ -112,7 +132,11 @@ impl Engine<'_> {
                 Instr::Branch { table, site } => {
                     let u = self.draw_unit(site, slot);
                     let t = &self.tables[table as usize];
-                    let i = t.cumulative.iter().position(|c| u < *c).unwrap_or(t.targets.len() - 1);
+                    let i = t
+                        .cumulative
+                        .iter()
+                        .position(|c| u < *c)
+                        .unwrap_or(t.targets.len() - 1);
                     self.cx.requests[slot].pc = t.targets[i];
                 }
                 Instr::Jump { pc } => self.cx.requests[slot].pc = pc,
@@ -122,13 +146,19 @@ impl Engine<'_> {
                         self.cx.requests[slot].pc = exit;
                     } else {
                         let f = self.cx.requests.frame_index(slot, frame);
-                        *self.cx.requests.frame(f) = Frame { start: rounds, word: 0 };
+                        *self.cx.requests.frame(f) = Frame {
+                            start: rounds,
+                            word: 0,
+                        };
                         self.cx.requests[slot].pc = pc + 1;
                     }
                 }
                 Instr::Again { frame, body } => {
                     let f = self.cx.requests.frame_index(slot, frame);
-                    let Frame { start: rounds, word: done } = *self.cx.requests.frame(f);
+                    let Frame {
+                        start: rounds,
+                        word: done,
+                    } = *self.cx.requests.frame(f);
                     let r = &mut self.cx.requests[slot];
                     r.key ^= round_key(body, done);
                     if done + 1 < rounds {
@@ -146,7 +176,8 @@ impl Engine<'_> {
                     let share = match &s.sampler {
                         Some(sampler) => {
                             let key = self.cx.requests[slot].key;
-                            self.cx.sample_number(sampler, &mut crate::random::Draws::new(s.purpose, !key))
+                            self.cx
+                                .sample_number(sampler, &mut crate::random::Draws::new(s.purpose, !key))
                         }
                         None => 1.0,
                     };
@@ -233,7 +264,15 @@ impl Engine<'_> {
             }
             let s = self.scopes[scope as usize];
             match s.kind {
-                ScopeKind::Visit { comp, frame, sel, site, body, end, catches } => {
+                ScopeKind::Visit {
+                    comp,
+                    frame,
+                    sel,
+                    site,
+                    body,
+                    end,
+                    catches,
+                } => {
                     let visit = self.visit(slot, comp, sel, frame, site);
                     if catches {
                         match self.components[visit.instance as usize].caught(visit, fault, &mut self.cx) {
@@ -278,7 +317,13 @@ impl Engine<'_> {
         while scope != NONE {
             let s = self.scopes[scope as usize];
             match s.kind {
-                ScopeKind::Visit { comp, frame, sel, site, .. } => {
+                ScopeKind::Visit {
+                    comp,
+                    frame,
+                    sel,
+                    site,
+                    ..
+                } => {
                     let visit = self.visit(slot, comp, sel, frame, site);
                     if visit.frame == until {
                         return scope;
@@ -298,7 +343,13 @@ impl Engine<'_> {
     pub(super) fn detach_from_wait(&mut self, slot: u32, pc: u32) {
         match self.cx.requests[slot].state {
             State::Waiting => {
-                if let Instr::Enter { frame, sel, comp, site } = self.code[pc as usize] {
+                if let Instr::Enter {
+                    frame,
+                    sel,
+                    comp,
+                    site,
+                } = self.code[pc as usize]
+                {
                     let visit = self.visit(slot, comp, sel, frame, site);
                     self.components[visit.instance as usize].cancel(visit, &mut self.cx);
                     let now = self.cx.now();
@@ -328,10 +379,18 @@ impl Engine<'_> {
 
     fn fork(&mut self, slot: u32, pc: u32, frame: u16, table: u32) {
         let targets = self.tables[table as usize].targets.len();
-        let (left, first) =
-            (self.cx.requests.frame_index(slot, frame), self.cx.requests.frame_index(slot, frame + 1));
-        *self.cx.requests.frame(left) = Frame { start: targets as u64, word: u64::MAX };
-        *self.cx.requests.frame(first) = Frame { start: 0, word: NONE as u64 };
+        let (left, first) = (
+            self.cx.requests.frame_index(slot, frame),
+            self.cx.requests.frame_index(slot, frame + 1),
+        );
+        *self.cx.requests.frame(left) = Frame {
+            start: targets as u64,
+            word: u64::MAX,
+        };
+        *self.cx.requests.frame(first) = Frame {
+            start: 0,
+            word: NONE as u64,
+        };
         self.cx.requests[slot].pc = pc + 1;
         self.cx.requests[slot].state = State::Joining;
         for i in 0..targets {
@@ -351,12 +410,16 @@ impl Engine<'_> {
             r.flags = CHILD | (parent.flags & crate::kernel::request::AGENT);
             r.state = State::Ready;
             // Children are linked through the word of their own first frame.
-            let ScopeKind::Child { frame: own } = self.scopes[self.scope_at[target as usize] as usize].kind else {
+            let ScopeKind::Child { frame: own } = self.scopes[self.scope_at[target as usize] as usize].kind
+            else {
                 unreachable!("a branch does not begin in a child's scope")
             };
             let head = std::mem::replace(&mut self.cx.requests.frame(first).word, child as u64);
             let f = self.cx.requests.frame_index(child, own);
-            *self.cx.requests.frame(f) = Frame { start: own as u64, word: head };
+            *self.cx.requests.frame(f) = Frame {
+                start: own as u64,
+                word: head,
+            };
             self.cx.leave_effect(crate::kernel::Effect::Resume(child));
         }
     }
@@ -371,8 +434,10 @@ impl Engine<'_> {
             return;
         }
         // The parent's frames of the fork stand just before the child's own.
-        let (left, first) =
-            (self.cx.requests.frame_index(parent, frame - 2), self.cx.requests.frame_index(parent, frame - 1));
+        let (left, first) = (
+            self.cx.requests.frame_index(parent, frame - 2),
+            self.cx.requests.frame_index(parent, frame - 1),
+        );
         self.unlink_child(first, child, next, frame);
         let l = self.cx.requests.frame(left);
         l.start -= 1;
@@ -387,7 +452,10 @@ impl Engine<'_> {
                 self.cx.requests[parent].state = State::Ready;
                 self.cx.leave_effect(crate::kernel::Effect::Resume(parent));
             } else {
-                self.cx.leave_effect(crate::kernel::Effect::Fail(parent, Fault::from_index(failed as u8)));
+                self.cx.leave_effect(crate::kernel::Effect::Fail(
+                    parent,
+                    Fault::from_index(failed as u8),
+                ));
             }
         }
     }

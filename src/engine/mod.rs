@@ -9,7 +9,9 @@ use crate::component::{Build, ComponentId, Instance, KINDS};
 use crate::distribution::Sampler;
 use crate::kernel::context::{TIMER_BIT, Times};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, FAILING, State};
-use crate::kernel::{Context, Effect, Fault, Line, Meter, NONE, Replica, Seats, Site, TimerId, TimerOwner, rank};
+use crate::kernel::{
+    Context, Effect, Fault, Line, Meter, NONE, Replica, Seats, Site, TimerId, TimerOwner, rank,
+};
 use crate::metric::Gauge;
 use crate::model::{Change, Model};
 use crate::program::{Instr, Scope, Table};
@@ -46,7 +48,11 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { events: u64::MAX, memory: 4 << 30, wall: None }
+        Budget {
+            events: u64::MAX,
+            memory: 4 << 30,
+            wall: None,
+        }
     }
 }
 
@@ -94,7 +100,9 @@ impl<'m> Engine<'m> {
                 sampler: s.law.as_ref().map(Sampler::new),
             })
             .collect();
-        let coin = options.coin.then(|| Draws::new(purpose_key(seed, replication, "coin"), 0));
+        let coin = options
+            .coin
+            .then(|| Draws::new(purpose_key(seed, replication, "coin"), 0));
         let stride = model.program.stride as usize;
         let mut cx = Context::new(SimTime::from_nanos(options.duration), stride, sites, coin);
         for _ in 0..model.replicas {
@@ -118,7 +126,10 @@ impl<'m> Engine<'m> {
             let freezes = KINDS.iter().any(|k| k.name == entry.kind && k.freezes);
             for replica in 0..entry.instances {
                 let instance = components.len() as u32;
-                cx.meters.push(Meter { times: id as u32, ..Meter::default() });
+                cx.meters.push(Meter {
+                    times: id as u32,
+                    ..Meter::default()
+                });
                 if freezes {
                     freezers.push(instance);
                 }
@@ -166,7 +177,11 @@ impl<'m> Engine<'m> {
     pub fn run(mut self) -> Result<Observations, Broken> {
         self.start();
         self.work();
-        let end = if self.stopped.is_some() { self.cx.nanos() } else { self.options.duration };
+        let end = if self.stopped.is_some() {
+            self.cx.nanos()
+        } else {
+            self.options.duration
+        };
         self.cx.advance(end);
         self.check_conservation()?;
         Ok(observe::collect(&mut self))
@@ -192,7 +207,10 @@ impl<'m> Engine<'m> {
             for replica in 0..self.model.layout.instances(agent.component) {
                 for thread in 0..agent.count {
                     let Some(slot) = self.take_slot() else { break };
-                    let key = crate::random::child_key((base as u64) << 32 | replica as u64, thread as u64 | 1 << 40);
+                    let key = crate::random::child_key(
+                        (base as u64) << 32 | replica as u64,
+                        thread as u64 | 1 << 40,
+                    );
                     let f = self.cx.requests.frame_index(slot, agent.frame);
                     self.cx.requests.frame(f).word = replica as u64;
                     let r = &mut self.cx.requests[slot];
@@ -262,12 +280,15 @@ impl<'m> Engine<'m> {
     #[inline(never)]
     fn timer(&mut self, id: u32) {
         match self.cx.timer_owner(id) {
-            TimerOwner::Component { instance, tag } => self.components[instance as usize].wake(tag, &mut self.cx),
+            TimerOwner::Component { instance, tag } => {
+                self.components[instance as usize].wake(tag, &mut self.cx)
+            }
             TimerOwner::Workload { index, tag } => self.workload_timer(index as usize, tag),
             TimerOwner::Timeline(i) => self.happen(i as usize),
             TimerOwner::Observer => {
                 let (now, flows) = (self.cx.now(), &mut self.flows);
-                self.recorder.window(now, &self.cx, &self.components, flows, &self.workloads);
+                self.recorder
+                    .window(now, &self.cx, &self.components, flows, &self.workloads);
                 self.recorder.arm(&mut self.cx, TimerId(id));
             }
             TimerOwner::WarmUp => self.begin_measurement(),
@@ -277,7 +298,12 @@ impl<'m> Engine<'m> {
     fn begin_measurement(&mut self) {
         let now = self.cx.now();
         for m in &mut self.cx.meters {
-            *m = Meter { times: m.times, present: m.present.clone(), waiting: m.waiting.clone(), ..Meter::default() };
+            *m = Meter {
+                times: m.times,
+                present: m.present.clone(),
+                waiting: m.waiting.clone(),
+                ..Meter::default()
+            };
             m.present.reset(now);
             m.waiting.reset(now);
         }
@@ -463,7 +489,12 @@ impl<'m> Engine<'m> {
     fn first_replica_of(&self, balancer: u32) -> u32 {
         let id = self.model.layout.owner[balancer as usize];
         let layout = &self.model.layout;
-        layout.balances.get(&id).and_then(|s| layout.first_replica.get(s)).copied().unwrap_or(0)
+        layout
+            .balances
+            .get(&id)
+            .and_then(|s| layout.first_replica.get(s))
+            .copied()
+            .unwrap_or(0)
     }
 
     fn happen(&mut self, index: usize) {
@@ -484,13 +515,17 @@ impl<'m> Engine<'m> {
             Change::Start { service, replica } => self.each_replica(*service, *replica, |cx, r| {
                 cx.leave_effect(Effect::Start(r));
             }),
-            Change::Freeze { service, replica } => self.each_replica(*service, *replica, |cx, r| cx.freeze(r)),
+            Change::Freeze { service, replica } => {
+                self.each_replica(*service, *replica, |cx, r| cx.freeze(r))
+            }
             Change::Thaw { service, replica } => self.each_replica(*service, *replica, |cx, r| cx.thaw(r)),
         }
     }
 
     fn each_replica(&mut self, service: ComponentId, replica: Option<u32>, act: impl Fn(&mut Context, u32)) {
-        let Some(first) = self.model.layout.first_replica.get(&service).copied() else { return };
+        let Some(first) = self.model.layout.first_replica.get(&service).copied() else {
+            return;
+        };
         let count = self.model.layout.service_replicas(service);
         for r in 0..count {
             if replica.is_none_or(|only| only == r) {
@@ -522,7 +557,8 @@ impl<'m> Engine<'m> {
             )));
         }
         for (i, flow) in self.flows.iter().enumerate() {
-            flow.check().map_err(|e| Broken(format!("flow `{}`: {e}", self.model.flows[i].name)))?;
+            flow.check()
+                .map_err(|e| Broken(format!("flow `{}`: {e}", self.model.flows[i].name)))?;
         }
         observe::check_presence(self)
     }

@@ -51,7 +51,11 @@ pub struct Observations {
 impl Observations {
     /// The value of a figure, if it was observed.
     pub fn figure(&self, subject: &str, name: &str) -> Option<f64> {
-        self.figures.iter().find(|f| f.subject == subject && f.name == name).map(|f| f.value).filter(|v| !v.is_nan())
+        self.figures
+            .iter()
+            .find(|f| f.subject == subject && f.name == name)
+            .map(|f| f.value)
+            .filter(|v| !v.is_nan())
     }
 }
 
@@ -95,8 +99,11 @@ const FLOW_COLUMNS: [(&str, Unit); 6] = [
     ("response_time_p50", Unit::Seconds),
     ("response_time_p95", Unit::Seconds),
 ];
-const COMPONENT_COLUMNS: [(&str, Unit); 3] =
-    [("utilisation", Unit::Share), ("in_queue", Unit::Count), ("in_system", Unit::Count)];
+const COMPONENT_COLUMNS: [(&str, Unit); 3] = [
+    ("utilisation", Unit::Share),
+    ("in_queue", Unit::Count),
+    ("in_system", Unit::Count),
+];
 
 impl Recorder {
     pub fn new(model: &Model, options: &Options, cx: &mut Context) -> Self {
@@ -104,7 +111,12 @@ impl Recorder {
         let warm_up = (options.warm_up > 0).then(|| (cx.timer(TimerOwner::WarmUp), options.warm_up));
         let mut columns = Vec::new();
         let mut column = |subject: &str, name: &str, unit| {
-            columns.push(Column { subject: subject.into(), name: name.into(), unit, values: Vec::new() });
+            columns.push(Column {
+                subject: subject.into(),
+                name: name.into(),
+                unit,
+                values: Vec::new(),
+            });
         };
         for flow in &model.flows {
             for (name, unit) in FLOW_COLUMNS {
@@ -184,12 +196,27 @@ impl Recorder {
             let window = flow.response.diff(&was.response);
             sum += window.sum() as f64 * 1e-9;
             count += window.count();
-            put(&mut self.columns, flow.started.wrapping_sub(was.started) as f64 / seconds);
-            put(&mut self.columns, flow.completed.wrapping_sub(was.completed) as f64 / seconds);
-            put(&mut self.columns, failed.wrapping_sub(was.failed) as f64 / seconds);
+            put(
+                &mut self.columns,
+                flow.started.wrapping_sub(was.started) as f64 / seconds,
+            );
+            put(
+                &mut self.columns,
+                flow.completed.wrapping_sub(was.completed) as f64 / seconds,
+            );
+            put(
+                &mut self.columns,
+                failed.wrapping_sub(was.failed) as f64 / seconds,
+            );
             put(&mut self.columns, here);
-            put(&mut self.columns, window.quantile(0.5).map_or(f64::NAN, |v| v * 1e-9));
-            put(&mut self.columns, window.quantile(0.95).map_or(f64::NAN, |v| v * 1e-9));
+            put(
+                &mut self.columns,
+                window.quantile(0.5).map_or(f64::NAN, |v| v * 1e-9),
+            );
+            put(
+                &mut self.columns,
+                window.quantile(0.95).map_or(f64::NAN, |v| v * 1e-9),
+            );
             *was = FlowWas {
                 started: flow.started,
                 completed: flow.completed,
@@ -199,7 +226,8 @@ impl Recorder {
             };
         }
         self.inside.push(inside);
-        self.response.push(if count > 0 { sum / count as f64 } else { f64::NAN });
+        self.response
+            .push(if count > 0 { sum / count as f64 } else { f64::NAN });
         for (was, &(base, count, capacity)) in self.components.iter_mut().zip(&self.layout) {
             let (mut busy, mut waiting, mut present) = (0.0, 0u128, 0u128);
             self.probe_buffer.clear();
@@ -221,13 +249,20 @@ impl Recorder {
                 }
             }
             let of = |area: u128, before: u128| area.wrapping_sub(before) as f64 / span;
-            put(&mut self.columns, (busy - was.busy) / span / (capacity * count as f64));
+            put(
+                &mut self.columns,
+                (busy - was.busy) / span / (capacity * count as f64),
+            );
             put(&mut self.columns, of(waiting, was.waiting));
             put(&mut self.columns, of(present, was.present));
             for v in probes {
                 put(&mut self.columns, v);
             }
-            *was = ComponentWas { busy, waiting, present };
+            *was = ComponentWas {
+                busy,
+                waiting,
+                present,
+            };
         }
     }
 }
@@ -239,7 +274,9 @@ pub fn check_presence(engine: &Engine) -> Result<(), Broken> {
         if waiting > present {
             let id = engine.model.layout.owner[i];
             let name = engine.model.components[id.0 as usize].subject();
-            return Err(Broken(format!("{name}: {present} inside, {waiting} of them waiting")));
+            return Err(Broken(format!(
+                "{name}: {present} inside, {waiting} of them waiting"
+            )));
         }
     }
     Ok(())
@@ -250,7 +287,10 @@ pub fn collect(engine: &mut Engine) -> Observations {
     let (now, warm_up) = (engine.cx.now(), engine.options.warm_up.min(engine.cx.nanos()));
     let since = SimTime::from_nanos(warm_up);
     let span = (now.nanos() - warm_up).max(1) as f64 * 1e-9;
-    let mut out = Figures { list: Vec::new(), span };
+    let mut out = Figures {
+        list: Vec::new(),
+        span,
+    };
     let mut all = FlowMeter::default();
     let mut inside = 0.0;
     for (flow, meter) in engine.model.flows.iter().zip(&engine.flows) {
@@ -265,24 +305,59 @@ pub fn collect(engine: &mut Engine) -> Observations {
     for (i, entry) in engine.model.components.iter().enumerate() {
         let base = engine.model.layout.bases[i] as usize;
         let instances = base..base + entry.instances as usize;
-        out.component(engine, &entry.subject(), i, instances, entry.plan.capacity(), since);
+        out.component(
+            engine,
+            &entry.subject(),
+            i,
+            instances,
+            entry.plan.capacity(),
+            since,
+        );
     }
     for (id, seat) in &engine.model.layout.seats {
-        let (entry, s) = (&engine.model.components[id.0 as usize], &engine.cx.seats[*seat as usize]);
+        let (entry, s) = (
+            &engine.model.components[id.0 as usize],
+            &engine.cx.seats[*seat as usize],
+        );
         let subject = entry.subject();
-        out.put(&subject, "connections_mean", Unit::Count, s.used.area(now) as f64 * 1e-9 / span);
+        out.put(
+            &subject,
+            "connections_mean",
+            Unit::Count,
+            s.used.area(now) as f64 * 1e-9 / span,
+        );
         out.put(&subject, "connections_max", Unit::Count, s.used.max() as f64);
-        out.put(&subject, "connections_refused", Unit::PerSecond, s.refused as f64 / span);
+        out.put(
+            &subject,
+            "connections_refused",
+            Unit::PerSecond,
+            s.refused as f64 / span,
+        );
     }
     for (plan, w) in engine.model.workloads.iter().zip(&engine.workloads) {
         let subject = format!("workload.{}", plan.name);
         out.put(&subject, "dropped", Unit::PerSecond, w.dropped as f64 / span);
         if plan.is_closed() || plan.users.is_some() {
             out.put(&subject, "dropped_iterations", Unit::Count, w.dropped as f64);
-            out.put(&subject, "iterations", Unit::PerSecond, w.iterations as f64 / span);
+            out.put(
+                &subject,
+                "iterations",
+                Unit::PerSecond,
+                w.iterations as f64 / span,
+            );
             out.put(&subject, "interrupted", Unit::Count, w.interrupted as f64);
-            out.put(&subject, "iteration_duration_mean", Unit::Seconds, w.iteration_time.mean().unwrap_or(f64::NAN) * 1e-9);
-            out.put(&subject, "vus_mean", Unit::Count, w.users.area(now) as f64 * 1e-9 / span);
+            out.put(
+                &subject,
+                "iteration_duration_mean",
+                Unit::Seconds,
+                w.iteration_time.mean().unwrap_or(f64::NAN) * 1e-9,
+            );
+            out.put(
+                &subject,
+                "vus_mean",
+                Unit::Count,
+                w.users.area(now) as f64 * 1e-9 / span,
+            );
             out.put(&subject, "vus_max", Unit::Count, w.users.max() as f64);
         }
         if plan.record_limit.is_some() {
@@ -296,7 +371,13 @@ pub fn collect(engine: &mut Engine) -> Observations {
         .enumerate()
         .map(|(i, e)| {
             let base = engine.model.layout.bases[i] as usize;
-            (e.subject(), engine.cx.meters[base..base + e.instances as usize].iter().map(|m| m.arrivals).sum())
+            (
+                e.subject(),
+                engine.cx.meters[base..base + e.instances as usize]
+                    .iter()
+                    .map(|m| m.arrivals)
+                    .sum(),
+            )
         })
         .collect();
     Observations {
@@ -321,15 +402,35 @@ struct Figures {
 
 impl Figures {
     fn put(&mut self, subject: &str, name: &str, unit: Unit, value: f64) {
-        self.list.push(Figure { subject: subject.into(), name: name.into(), unit, value });
+        self.list.push(Figure {
+            subject: subject.into(),
+            name: name.into(),
+            unit,
+            value,
+        });
     }
 
     fn times(&mut self, subject: &str, what: &str, h: &Histogram) {
-        self.put(subject, &format!("{what}_mean"), Unit::Seconds, h.mean().map_or(f64::NAN, |v| v * 1e-9));
-        for (name, p) in [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99_9", 0.999)] {
+        self.put(
+            subject,
+            &format!("{what}_mean"),
+            Unit::Seconds,
+            h.mean().map_or(f64::NAN, |v| v * 1e-9),
+        );
+        for (name, p) in [
+            ("p50", 0.5),
+            ("p90", 0.9),
+            ("p95", 0.95),
+            ("p99", 0.99),
+            ("p99_9", 0.999),
+        ] {
             // A percentile needs observations beyond it.
             let enough = h.count() as f64 * (1.0 - p) >= 1.0 || p == 0.5 && h.count() > 0;
-            let value = if enough { h.quantile(p).map_or(f64::NAN, |v| v * 1e-9) } else { f64::NAN };
+            let value = if enough {
+                h.quantile(p).map_or(f64::NAN, |v| v * 1e-9)
+            } else {
+                f64::NAN
+            };
             self.put(subject, &format!("{what}_{name}"), Unit::Seconds, value);
         }
         let max = h.max().map_or(f64::NAN, |v| v as f64 * 1e-9);
@@ -343,16 +444,30 @@ impl Figures {
         self.put(subject, "offered", Unit::PerSecond, m.started as f64 / per);
         self.put(subject, "throughput", Unit::PerSecond, m.completed as f64 / per);
         self.put(subject, "failures", Unit::PerSecond, failures as f64 / per);
-        let share = if ended > 0 { failures as f64 / ended as f64 } else { f64::NAN };
+        let share = if ended > 0 {
+            failures as f64 / ended as f64
+        } else {
+            f64::NAN
+        };
         self.put(subject, "failure_share", Unit::Share, share);
         for fault in Fault::ALL {
             let n = m.failed[fault as usize];
             if n > 0 {
-                self.put(subject, &format!("failures_{}", fault.name()), Unit::PerSecond, n as f64 / per);
+                self.put(
+                    subject,
+                    &format!("failures_{}", fault.name()),
+                    Unit::PerSecond,
+                    n as f64 / per,
+                );
             }
         }
         if m.client_timeouts > 0 {
-            self.put(subject, "failures_client_timeout", Unit::PerSecond, m.client_timeouts as f64 / per);
+            self.put(
+                subject,
+                "failures_client_timeout",
+                Unit::PerSecond,
+                m.client_timeouts as f64 / per,
+            );
             self.put(subject, "wasted", Unit::PerSecond, m.wasted as f64 / per);
         }
         self.put(subject, "inside_mean", Unit::Count, inside);
@@ -388,7 +503,15 @@ impl Figures {
             busy += engine.components[i].busy(now).unwrap_or((p - q) as f64);
             queue_max = queue_max.max(m.waiting.max());
             system_max = system_max.max(m.present.max());
-            let mine = [m.arrivals, m.completed, m.failed, m.rejected, m.timed_out, m.cancelled, m.unwaited];
+            let mine = [
+                m.arrivals,
+                m.completed,
+                m.failed,
+                m.rejected,
+                m.timed_out,
+                m.cancelled,
+                m.unwaited,
+            ];
             for (s, v) in sum.iter_mut().zip(mine) {
                 *s += v;
             }
@@ -404,9 +527,22 @@ impl Figures {
         }
         let span = self.span;
         let mean = |area: u128| area as f64 * 1e-9 / span;
-        let [arrivals, completed, failed, rejected, timed_out, cancelled, unwaited] = sum;
+        let [
+            arrivals,
+            completed,
+            failed,
+            rejected,
+            timed_out,
+            cancelled,
+            unwaited,
+        ] = sum;
         if let Some(c) = capacity {
-            self.put(subject, "utilisation", Unit::Share, busy * 1e-9 / self.span / (c * count));
+            self.put(
+                subject,
+                "utilisation",
+                Unit::Share,
+                busy * 1e-9 / self.span / (c * count),
+            );
         }
         self.put(subject, "busy_mean", Unit::Count, busy * 1e-9 / self.span);
         self.put(subject, "in_queue_mean", Unit::Count, mean(waiting));
@@ -430,7 +566,11 @@ impl Figures {
         self.times(subject, "waiting_time", &wait);
         self.times(subject, "visit_time", &t.visit);
         for (name, unit, combine, value) in merged {
-            let value = if combine == Combine::Mean { value / count } else { value };
+            let value = if combine == Combine::Mean {
+                value / count
+            } else {
+                value
+            };
             self.put(subject, &name, unit, value);
         }
     }

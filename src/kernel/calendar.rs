@@ -175,11 +175,7 @@ impl Heap {
     #[inline(never)]
     fn grow(&mut self) {
         let lines = self.lines.len();
-        let more = if lines < 1 << 12 {
-            lines.max(16)
-        } else {
-            lines / 4
-        };
+        let more = if lines < 1 << 12 { lines.max(16) } else { lines / 4 };
         self.lines.reserve_exact(more);
         self.lines.resize(lines + more, Line([Event::NONE; 4]));
     }

@@ -195,7 +195,11 @@ impl Context {
 
     #[inline(always)]
     fn order(&self, rank: u8) -> u8 {
-        if self.coin.is_some() && rank != rank::OBSERVE { 0 } else { rank }
+        if self.coin.is_some() && rank != rank::OBSERVE {
+            0
+        } else {
+            rank
+        }
     }
 
     /// Puts a request into the calendar for `after` nanoseconds from now.
@@ -208,7 +212,8 @@ impl Context {
         r.ticket = number as u32;
         if at <= self.horizon {
             let rank = self.order(rank::COMPLETION);
-            self.calendar.push(Event::new(SimTime::from_nanos(at), rank, number, slot));
+            self.calendar
+                .push(Event::new(SimTime::from_nanos(at), rank, number, slot));
         }
     }
 
@@ -234,7 +239,12 @@ impl Context {
         if at <= self.horizon {
             let number = self.next_number();
             let rank = self.order(rank);
-            self.calendar.push(Event::new(SimTime::from_nanos(at.max(self.now)), rank, number, timer.0 | TIMER_BIT));
+            self.calendar.push(Event::new(
+                SimTime::from_nanos(at.max(self.now)),
+                rank,
+                number,
+                timer.0 | TIMER_BIT,
+            ));
         }
     }
 
@@ -260,7 +270,13 @@ impl Context {
 
     /// The visit that a waiting visitor makes at this instance.
     pub fn waiting_visit(&self, instance: u32, slot: u32) -> Visit {
-        Visit { instance, slot, frame: self.requests[slot].ticket, site: NONE, demand: 0 }
+        Visit {
+            instance,
+            slot,
+            frame: self.requests[slot].ticket,
+            site: NONE,
+            demand: 0,
+        }
     }
 
     #[inline(always)]
@@ -362,7 +378,10 @@ impl Context {
     /// The draws of a visit at its step.
     #[inline(always)]
     pub fn site_draws(&self, visit: Visit) -> Draws {
-        Draws::new(self.sites[visit.site as usize].purpose, self.requests[visit.slot].key)
+        Draws::new(
+            self.sites[visit.site as usize].purpose,
+            self.requests[visit.slot].key,
+        )
     }
 
     /// Draws from a step's law; zero where it has none.

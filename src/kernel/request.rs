@@ -100,7 +100,14 @@ pub struct Requests {
 impl Requests {
     /// A slab whose requests have `stride` frames each.
     pub fn new(stride: usize) -> Self {
-        Requests { slots: Vec::new(), frames: Vec::new(), stride: stride.max(1), free: NONE, live: 0, peak: 0 }
+        Requests {
+            slots: Vec::new(),
+            frames: Vec::new(),
+            stride: stride.max(1),
+            free: NONE,
+            live: 0,
+            peak: 0,
+        }
     }
 
     /// Takes a free slot; `None` when the slab cannot grow any further.
@@ -215,7 +222,11 @@ pub struct Line {
 
 impl Default for Line {
     fn default() -> Self {
-        Line { head: NONE, tail: NONE, len: 0 }
+        Line {
+            head: NONE,
+            tail: NONE,
+            len: 0,
+        }
     }
 }
 
@@ -259,7 +270,9 @@ impl Line {
 
     /// Puts a request before `before`, or at the end when there is no such request.
     pub fn insert_before(&mut self, requests: &mut Requests, before: Option<u32>, slot: u32) {
-        let Some(before) = before else { return self.push_back(requests, slot) };
+        let Some(before) = before else {
+            return self.push_back(requests, slot);
+        };
         let prev = requests[before].prev;
         requests[before].prev = slot;
         let r = &mut requests[slot];
@@ -338,5 +351,9 @@ impl Line {
 /// What round `round` of the loop whose body begins at `body` adds (by exclusive or) to its request's key;
 /// nothing in the first round, so that putting steps into a loop moves no draw.
 pub fn round_key(body: u32, round: u64) -> u64 {
-    if round == 0 { 0 } else { crate::random::child_key((body as u64) << 32 | 0x6c6f_6f70, round) }
+    if round == 0 {
+        0
+    } else {
+        crate::random::child_key((body as u64) << 32 | 0x6c6f_6f70, round)
+    }
 }

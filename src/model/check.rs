@@ -13,16 +13,39 @@ use crate::diagnostic::{Sink, Span, nearest};
 use crate::document::{self, Document, Form, Key, Reader, Table, Value, key};
 
 /// Tables that are no components.
-const OTHERS: &[&str] = &["flow", "workload", "objective", "timeline", "run", "title", "about"];
+const OTHERS: &[&str] = &[
+    "flow",
+    "workload",
+    "objective",
+    "timeline",
+    "run",
+    "title",
+    "about",
+];
 
 const FLOW_KEYS: &[Key] = &[
-    key("at", Form::Name, None, "the service it runs at; its steps may use what is `in` that service"),
+    key(
+        "at",
+        Form::Name,
+        None,
+        "the service it runs at; its steps may use what is `in` that service",
+    ),
     key("steps", Form::Steps, None, "what happens, one after the other"),
 ];
 
 const RUN_KEYS: &[Key] = &[
-    key("duration", Form::Duration, None, "simulated time, warm-up included"),
-    key("warm-up", Form::Duration, None, "simulated time that is not measured; without it MSER-5 finds the end of the transient"),
+    key(
+        "duration",
+        Form::Duration,
+        None,
+        "simulated time, warm-up included",
+    ),
+    key(
+        "warm-up",
+        Form::Duration,
+        None,
+        "simulated time that is not measured; without it MSER-5 finds the end of the transient",
+    ),
     key("replications", Form::Count, None, "independent runs"),
     key("seed", Form::Count, None, "seed of all draws"),
 ];
@@ -46,8 +69,18 @@ pub fn load(name: &str, source: &str, folder: Option<&Path>, sink: &mut Sink) ->
 }
 
 /// Checks a document, as changed by an experiment.
-pub fn from_document(name: &str, document: Document, folder: Option<&Path>, sink: &mut Sink) -> Option<Model> {
-    let mut checker = Checker { document: &document, sink, names: Names::default(), tables: Vec::new() };
+pub fn from_document(
+    name: &str,
+    document: Document,
+    folder: Option<&Path>,
+    sink: &mut Sink,
+) -> Option<Model> {
+    let mut checker = Checker {
+        document: &document,
+        sink,
+        names: Names::default(),
+        tables: Vec::new(),
+    };
     checker.names.folder = folder.map(Path::to_path_buf);
     let parts = checker.check()?;
     Some(parts.into_model(name, document))
@@ -118,9 +151,20 @@ impl<'a> Checker<'a> {
         let (balancers, hosts, heaps) = self.services(&components);
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
-        let mut compiler =
-            Compiler::new(&components, &layout, &flows, &balancers, &hosts, &heaps, reserved, self.sink);
-        let workloads: Vec<_> = drafts.into_iter().map(|d| d.finish(&mut compiler, &self.names)).collect();
+        let mut compiler = Compiler::new(
+            &components,
+            &layout,
+            &flows,
+            &balancers,
+            &hosts,
+            &heaps,
+            reserved,
+            self.sink,
+        );
+        let workloads: Vec<_> = drafts
+            .into_iter()
+            .map(|d| d.finish(&mut compiler, &self.names))
+            .collect();
         let mut offered = vec![false; flows.len()];
         for w in &workloads {
             for (f, _) in &w.mix {
@@ -133,7 +177,15 @@ impl<'a> Checker<'a> {
         if self.sink.has_errors() {
             return None;
         }
-        Some(Parts { components, layout, compiled, workloads, timeline, run, objectives })
+        Some(Parts {
+            components,
+            layout,
+            compiled,
+            workloads,
+            timeline,
+            run,
+            objectives,
+        })
     }
 
     fn top_level(&mut self) {
@@ -142,14 +194,20 @@ impl<'a> Checker<'a> {
             if !known {
                 let all = KINDS.iter().map(|k| k.name).chain(OTHERS.iter().copied());
                 let near = nearest(&e.key, all.clone());
-                let mut d =
-                    self.sink.error(e.key_span.clone(), "unknown-kind", format!("there is no kind `{}`", e.key));
+                let mut d = self.sink.error(
+                    e.key_span.clone(),
+                    "unknown-kind",
+                    format!("there is no kind `{}`", e.key),
+                );
                 if let Some(near) = near {
                     d.label = format!("did you mean `{near}`?");
                 }
                 let mut list: Vec<&str> = all.collect();
                 list.sort_unstable();
-                d.help.push(format!("a table header begins with one of `{}`", list.join("`, `")));
+                d.help.push(format!(
+                    "a table header begins with one of `{}`",
+                    list.join("`, `")
+                ));
                 continue;
             }
             match (&e.item.value, e.key.as_str()) {
@@ -162,7 +220,11 @@ impl<'a> Checker<'a> {
                                 .error(
                                     inner.key_span.clone(),
                                     "no-name",
-                                    format!("`{}` stands where the name of a {} is expected", inner.key, words(&e.key)),
+                                    format!(
+                                        "`{}` stands where the name of a {} is expected",
+                                        inner.key,
+                                        words(&e.key)
+                                    ),
                                 )
                                 .help(format!("write [{}.NAME] above its keys", e.key));
                         }
@@ -170,7 +232,11 @@ impl<'a> Checker<'a> {
                 }
                 _ => {
                     self.sink
-                        .error(e.item.span.clone(), "wrong-type", format!("`{}` is not written like that", e.key))
+                        .error(
+                            e.item.span.clone(),
+                            "wrong-type",
+                            format!("`{}` is not written like that", e.key),
+                        )
                         .help(match e.key.as_str() {
                             "timeline" => "write [[timeline]] above each entry".to_owned(),
                             "title" | "about" => format!("write {} = \"...\"", e.key),
@@ -184,7 +250,9 @@ impl<'a> Checker<'a> {
 
     fn named(&self, kind: &str) -> Vec<(&'a str, Span, &'a Table)> {
         let document: &'a Document = self.document;
-        let Some(Value::Table(t)) = document.root().get(kind).map(|i| &i.value) else { return Vec::new() };
+        let Some(Value::Table(t)) = document.root().get(kind).map(|i| &i.value) else {
+            return Vec::new();
+        };
         let mut list: Vec<_> = t
             .entries
             .iter()
@@ -203,7 +271,8 @@ impl<'a> Checker<'a> {
         for (rank, kind) in KINDS.iter().enumerate() {
             for (name, span, table) in self.named(kind.name) {
                 if name.is_empty() || name.len() > 200 {
-                    self.sink.error(span, "bad-name", "a name has one to 200 characters");
+                    self.sink
+                        .error(span, "bad-name", "a name has one to 200 characters");
                     continue;
                 }
                 list.push((rank, name.to_owned(), table.clone()));
@@ -217,17 +286,42 @@ impl<'a> Checker<'a> {
             .collect();
         for (name, span, table) in self.named("service") {
             if !balanced.iter().any(|b| b == name) {
-                let text = document::Item { value: Value::String(name.to_owned()), span: span.clone() };
-                let entry = document::Entry { key: "to".into(), key_span: span.clone(), item: text };
-                list.push((rank("balancer"), name.to_owned(), Table { entries: vec![entry], span: span.clone() }));
+                let text = document::Item {
+                    value: Value::String(name.to_owned()),
+                    span: span.clone(),
+                };
+                let entry = document::Entry {
+                    key: "to".into(),
+                    key_span: span.clone(),
+                    item: text,
+                };
+                list.push((
+                    rank("balancer"),
+                    name.to_owned(),
+                    Table {
+                        entries: vec![entry],
+                        span: span.clone(),
+                    },
+                ));
             }
-            if let Some(document::Item { value: Value::Table(host), .. }) = table.get("host") {
+            if let Some(document::Item {
+                value: Value::Table(host),
+                ..
+            }) = table.get("host")
+            {
                 list.push((rank("host"), name.to_owned(), host.clone()));
             }
         }
         for (name, span, table) in self.named("workload") {
             if table.get("client").is_some() {
-                list.push((rank("station"), format!("client of {name}"), Table { entries: Vec::new(), span }));
+                list.push((
+                    rank("station"),
+                    format!("client of {name}"),
+                    Table {
+                        entries: Vec::new(),
+                        span,
+                    },
+                ));
             }
         }
         list.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
@@ -237,7 +331,11 @@ impl<'a> Checker<'a> {
                     .error(
                         pair[1].2.span.clone(),
                         "ambiguous-name",
-                        format!("there are two {}s called `{}`", words(KINDS[pair[0].0].name), pair[0].1),
+                        format!(
+                            "there are two {}s called `{}`",
+                            words(KINDS[pair[0].0].name),
+                            pair[0].1
+                        ),
                     )
                     .help("a service's own host and balancer bear the service's name; rename the other one");
             }
@@ -257,7 +355,13 @@ impl<'a> Checker<'a> {
             let keys = component::kind(kind).map_or(&[][..], |k| k.keys);
             let own_host = *kind == "host" && self.names.get("service", name).is_some() && {
                 let service = self.document.get(&format!("service.{}", quoted(name)));
-                matches!(service.and_then(|s| s.as_table()).and_then(|t| t.get("host")).map(|h| &h.value), Some(Value::Table(_)))
+                matches!(
+                    service
+                        .and_then(|s| s.as_table())
+                        .and_then(|t| t.get("host"))
+                        .map(|h| &h.value),
+                    Some(Value::Table(_))
+                )
             };
             let mut reader = Reader::new(format!("{} `{name}`", words(kind)), table, keys, self.sink);
             let plan = Plan::check(kind, &mut reader, &self.names);
@@ -274,7 +378,13 @@ impl<'a> Checker<'a> {
                 service = self.names.get("service", name);
             }
             match plan {
-                Some(plan) => entries.push(Entry { kind, name: name.clone(), plan, instances: 1, service }),
+                Some(plan) => entries.push(Entry {
+                    kind,
+                    name: name.clone(),
+                    plan,
+                    instances: 1,
+                    service,
+                }),
                 None => {
                     whole = false;
                     entries.push(Entry {
@@ -301,19 +411,30 @@ impl<'a> Checker<'a> {
     fn flows(&mut self, _components: &[Entry]) -> Vec<FlowPlan> {
         let document = self.document;
         let mut flows = Vec::new();
-        let Some(Value::Table(t)) = document.root().get("flow").map(|i| &i.value) else { return flows };
+        let Some(Value::Table(t)) = document.root().get("flow").map(|i| &i.value) else {
+            return flows;
+        };
         let mut sorted: Vec<_> = t.entries.iter().collect();
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
         for e in sorted {
-            let Value::Table(table) = &e.item.value else { continue };
+            let Value::Table(table) = &e.item.value else {
+                continue;
+            };
             let mut reader = Reader::new(format!("flow `{}`", e.key), table, FLOW_KEYS, self.sink);
-            let at = reader.name("at").and_then(|name| self.names.resolve(&["service"], &name, &mut reader));
+            let at = reader
+                .name("at")
+                .and_then(|name| self.names.resolve(&["service"], &name, &mut reader));
             reader.required("steps");
             let steps = match table.get("steps") {
                 Some(item) => StepReader::new(format!("flow `{}`", e.key), &self.names, self.sink).list(item),
                 None => Vec::new(),
             };
-            flows.push(FlowPlan { name: e.key.clone(), at, steps, span: e.key_span.clone() });
+            flows.push(FlowPlan {
+                name: e.key.clone(),
+                at,
+                steps,
+                span: e.key_span.clone(),
+            });
         }
         flows
     }
@@ -342,7 +463,9 @@ impl<'a> Checker<'a> {
     /// A client that is itself the bottleneck is a station of its own.
     fn clients(&mut self, drafts: &[WorkloadDraft], components: &mut [Entry]) {
         for draft in drafts {
-            let Some((threads, _)) = &draft.client else { continue };
+            let Some((threads, _)) = &draft.client else {
+                continue;
+            };
             let name = format!("client of {}", draft.plan.name);
             if let Some(id) = self.names.get("station", &name) {
                 components[id.0 as usize].plan = Plan::Station(component::StationPlan::servers(*threads));
@@ -351,7 +474,10 @@ impl<'a> Checker<'a> {
     }
 
     fn layout(&mut self, components: &[Entry]) -> Option<Layout> {
-        let mut layout = Layout { names: self.names.list.clone(), ..Layout::default() };
+        let mut layout = Layout {
+            names: self.names.list.clone(),
+            ..Layout::default()
+        };
         let mut first = 0u32;
         for (i, e) in components.iter().enumerate() {
             if let Plan::Service(plan) = &e.plan {
@@ -448,12 +574,22 @@ impl<'a> Checker<'a> {
         for (i, f) in flows.iter().enumerate() {
             if !reach.flows[i] {
                 self.sink
-                    .warning(f.span.clone(), "unreachable", format!("no workload and no call reaches flow `{}`", f.name))
-                    .help(format!("name it in a workload's mix, or in a step `call = \"{}\"`", f.name));
+                    .warning(
+                        f.span.clone(),
+                        "unreachable",
+                        format!("no workload and no call reaches flow `{}`", f.name),
+                    )
+                    .help(format!(
+                        "name it in a workload's mix, or in a step `call = \"{}\"`",
+                        f.name
+                    ));
             }
         }
         for (i, e) in components.iter().enumerate() {
-            let passive = matches!(e.kind, "service" | "balancer" | "host" | "heap" | "consumer" | "outbox");
+            let passive = matches!(
+                e.kind,
+                "service" | "balancer" | "host" | "heap" | "consumer" | "outbox"
+            );
             if !passive && !reach.components[i] && !e.name.starts_with("client of ") {
                 self.sink.warning(
                     self.tables[i].span.clone(),
@@ -475,7 +611,11 @@ pub fn read_run(reader: &mut Reader) -> RunPlan {
         let span = reader.span(key);
         let d = reader.duration(key)?.nanos();
         if d >= most {
-            reader.sink().error(span, "out-of-range", format!("`{key}` is longer than 36 years, more than the clock can count"));
+            reader.sink().error(
+                span,
+                "out-of-range",
+                format!("`{key}` is longer than 36 years, more than the clock can count"),
+            );
             return None;
         }
         Some(d)
@@ -485,7 +625,13 @@ pub fn read_run(reader: &mut Reader) -> RunPlan {
         && w >= d
     {
         let span = reader.span("warm-up");
-        reader.sink().error(span, "out-of-range", "the warm-up takes the whole run: nothing would be measured")
+        reader
+            .sink()
+            .error(
+                span,
+                "out-of-range",
+                "the warm-up takes the whole run: nothing would be measured",
+            )
             .help("`duration` includes the warm-up; make it longer");
     }
     RunPlan {

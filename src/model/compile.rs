@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::step::{Step, What};
 use super::{Agent, Entry, Flow};
-use crate::component::{ComponentId, Layout, Lowering, Place, Plan, SitePlan, UseStep, Usage};
+use crate::component::{ComponentId, Layout, Lowering, Place, Plan, SitePlan, Usage, UseStep};
 use crate::diagnostic::{Sink, Span, nearest};
 use crate::distribution::Law;
 use crate::program::{Assembler, Instr, NO_FRAME, Program};
@@ -81,7 +81,10 @@ impl<'a> Compiler<'a> {
     }
 
     pub fn site(&mut self, purpose: impl Into<String>, law: Option<Law>) -> u32 {
-        self.sites.push(SitePlan { purpose: purpose.into(), law });
+        self.sites.push(SitePlan {
+            purpose: purpose.into(),
+            law,
+        });
         self.sites.len() as u32 - 1
     }
 
@@ -90,17 +93,26 @@ impl<'a> Compiler<'a> {
         let entry = self.asm.here();
         if let Some((station, law)) = client {
             let step = UseStep {
-                place: Place { base: self.layout.bases[station.0 as usize], sel: NO_FRAME },
+                place: Place {
+                    base: self.layout.bases[station.0 as usize],
+                    sel: NO_FRAME,
+                },
                 name: format!("client of {name}"),
                 path: format!("workload.{name}/client"),
                 time: Some(law),
                 options: BTreeMap::new(),
                 has_steps: false,
             };
-            let mut lowering = Lowering { asm: &mut self.asm, sites: &mut self.sites };
-            self.components[station.0 as usize].plan.lower(&step, &mut lowering, &mut |_| {});
+            let mut lowering = Lowering {
+                asm: &mut self.asm,
+                sites: &mut self.sites,
+            };
+            self.components[station.0 as usize]
+                .plan
+                .lower(&step, &mut lowering, &mut |_| {});
         }
-        self.asm.emit(Instr::Begin, format!("workload {name}: choose a flow"));
+        self.asm
+            .emit(Instr::Begin, format!("workload {name}: choose a flow"));
         entry
     }
 
@@ -110,16 +122,28 @@ impl<'a> Compiler<'a> {
     }
 
     /// Compiles all flows that workloads offer, and all agents; `steps` are those of components.
-    pub fn all(mut self, offered: &[bool], agent_steps: &BTreeMap<ComponentId, Vec<Step>>) -> Option<Compiled> {
+    pub fn all(
+        mut self,
+        offered: &[bool],
+        agent_steps: &BTreeMap<ComponentId, Vec<Step>>,
+    ) -> Option<Compiled> {
         let mut flows = Vec::new();
         for (i, flow) in self.flows.iter().enumerate() {
             let entry = self.asm.here();
             if offered[i] {
-                let here = Here { services: Vec::new(), flows: Vec::new(), path: format!("flow.{}", flow.name) };
+                let here = Here {
+                    services: Vec::new(),
+                    flows: Vec::new(),
+                    path: format!("flow.{}", flow.name),
+                };
                 self.flow(i, &here);
                 self.asm.end();
             }
-            flows.push(Flow { name: flow.name.clone(), entry, offered: offered[i] });
+            flows.push(Flow {
+                name: flow.name.clone(),
+                entry,
+                offered: offered[i],
+            });
         }
         let mut agents = Vec::new();
         for (id, component) in self.components.iter().enumerate() {
@@ -127,17 +151,34 @@ impl<'a> Compiler<'a> {
             let frame = self.asm.reserve_frame();
             let entry = self.asm.here();
             let services = component.service.map(|s| vec![(s, frame)]).unwrap_or_default();
-            let here = Here { services, flows: Vec::new(), path: component.subject() };
+            let here = Here {
+                services,
+                flows: Vec::new(),
+                path: component.subject(),
+            };
             let base = self.layout.bases[id.0 as usize];
-            let sel = if component.service.is_some() { frame } else { NO_FRAME };
+            let sel = if component.service.is_some() {
+                frame
+            } else {
+                NO_FRAME
+            };
             let none = Vec::new();
             let steps = agent_steps.get(&id).unwrap_or(&none);
             let count = self.lowered(|me, lowering| {
-                component.plan.agents(Place { base, sel }, lowering, &mut |lowering| me.steps_in(steps, &here, lowering))
+                component
+                    .plan
+                    .agents(Place { base, sel }, lowering, &mut |lowering| {
+                        me.steps_in(steps, &here, lowering)
+                    })
             });
             self.asm.release_frame();
             if let Some(count) = count {
-                agents.push(Agent { component: id, entry, count, frame });
+                agents.push(Agent {
+                    component: id,
+                    entry,
+                    count,
+                    frame,
+                });
             }
         }
         if self.asm.here() as usize > LONGEST {
@@ -147,14 +188,25 @@ impl<'a> Compiler<'a> {
         if self.sink.has_errors() {
             return None;
         }
-        Some(Compiled { program: self.asm.program, sites: self.sites, flows, agents })
+        Some(Compiled {
+            program: self.asm.program,
+            sites: self.sites,
+            flows,
+            agents,
+        })
     }
 
     /// Lends the assembler to a component, which gives it back for its body.
     fn lowered<T>(&mut self, act: impl FnOnce(&mut Self, &mut Lowering) -> T) -> T {
         let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
         let mut sites = std::mem::take(&mut self.sites);
-        let result = act(self, &mut Lowering { asm: &mut asm, sites: &mut sites });
+        let result = act(
+            self,
+            &mut Lowering {
+                asm: &mut asm,
+                sites: &mut sites,
+            },
+        );
         self.asm = asm;
         self.sites = sites;
         result
@@ -172,12 +224,18 @@ impl<'a> Compiler<'a> {
         let flow = &self.flows[index];
         let mut here = here.clone();
         here.flows.push(index);
-        let Some(service) = flow.at else { return self.steps(&flow.steps, &here) };
-        let Some(balancer) = self.balancers.get(&service).copied() else { return };
+        let Some(service) = flow.at else {
+            return self.steps(&flow.steps, &here);
+        };
+        let Some(balancer) = self.balancers.get(&service).copied() else {
+            return;
+        };
         let site = self.site(format!("{}/route", here.path), None);
         let name = self.components[balancer.0 as usize].name.clone();
         let base = self.layout.bases[balancer.0 as usize];
-        let frame = self.asm.enter(base, NO_FRAME, site, false, format!("to a replica, by {name}"));
+        let frame = self
+            .asm
+            .enter(base, NO_FRAME, site, false, format!("to a replica, by {name}"));
         here.services.push((service, frame));
         match self.heaps.get(&service).copied() {
             Some(heap) => {
@@ -208,19 +266,29 @@ impl<'a> Compiler<'a> {
     fn place(&mut self, id: ComponentId, here: &Here, span: &Span) -> Option<Place> {
         let entry = &self.components[id.0 as usize];
         let base = self.layout.bases[id.0 as usize];
-        let Some(service) = entry.service else { return Some(Place { base, sel: NO_FRAME }) };
+        let Some(service) = entry.service else {
+            return Some(Place { base, sel: NO_FRAME });
+        };
         match here.services.iter().rev().find(|(s, _)| *s == service) {
             Some((_, frame)) => Some(Place { base, sel: *frame }),
             None => {
                 let name = &self.components[service.0 as usize].name;
-                let flow = here.flows.last().map_or("this component", |f| self.flows[*f].name.as_str());
+                let flow = here
+                    .flows
+                    .last()
+                    .map_or("this component", |f| self.flows[*f].name.as_str());
                 self.sink
                     .error(
                         span.clone(),
                         "not-here",
-                        format!("`{}` is in service `{name}`, and `{flow}` does not run there", entry.name),
+                        format!(
+                            "`{}` is in service `{name}`, and `{flow}` does not run there",
+                            entry.name
+                        ),
                     )
-                    .help(format!("add `at = \"{name}\"` to the flow, or `call` a flow that runs at `{name}`"));
+                    .help(format!(
+                        "add `at = \"{name}\"` to the flow, or `call` a flow that runs at `{name}`"
+                    ));
                 None
             }
         }
@@ -237,22 +305,45 @@ impl<'a> Compiler<'a> {
     ) -> Option<UseStep> {
         let place = self.place(id, here, span)?;
         let name = self.components[id.0 as usize].name.clone();
-        Some(UseStep { place, name, path: here.path.clone(), time, options, has_steps })
+        Some(UseStep {
+            place,
+            name,
+            path: here.path.clone(),
+            time,
+            options,
+            has_steps,
+        })
     }
 
     fn step(&mut self, step: &Step, here: &Here) {
         match &step.what {
-            What::Use { component, time, options, steps } => {
+            What::Use {
+                component,
+                time,
+                options,
+                steps,
+            } => {
                 let entry = &self.components[component.0 as usize];
-                let usage = if steps.is_empty() { Usage::Serve } else { Usage::Hold };
+                let usage = if steps.is_empty() {
+                    Usage::Serve
+                } else {
+                    Usage::Hold
+                };
                 if let Err(why) = entry.plan.accepts(usage) {
-                    self.sink.error(step.span.clone(), "wrong-use", format!("`{}`: {why}", entry.name));
+                    self.sink
+                        .error(step.span.clone(), "wrong-use", format!("`{}`: {why}", entry.name));
                     return;
                 }
                 let plan = entry.plan.clone();
                 let has_steps = !steps.is_empty();
-                let Some(u) = self.use_step(*component, time.clone(), options.clone(), has_steps, here, &step.span)
-                else {
+                let Some(u) = self.use_step(
+                    *component,
+                    time.clone(),
+                    options.clone(),
+                    has_steps,
+                    here,
+                    &step.span,
+                ) else {
                     return;
                 };
                 self.lowered(|me, lowering| plan.lower(&u, lowering, &mut |l| me.steps_in(steps, here, l)));
@@ -266,8 +357,13 @@ impl<'a> Compiler<'a> {
                     None => here.services.last().and_then(|(s, _)| self.hosts.get(s)).copied(),
                 };
                 let Some(host) = host else {
-                    let at = here.services.last().map(|(s, _)| self.components[s.0 as usize].name.clone());
-                    let mut d = self.sink.error(step.span.clone(), "no-host", "no host for this `cpu` step");
+                    let at = here
+                        .services
+                        .last()
+                        .map(|(s, _)| self.components[s.0 as usize].name.clone());
+                    let mut d = self
+                        .sink
+                        .error(step.span.clone(), "no-host", "no host for this `cpu` step");
                     d.help.push(match at {
                         Some(service) => format!("give service `{service}` a host: `host = \"name\"`, or name one here: `on = \"name\"`"),
                         None => "name the host here: `on = \"name\"`, or give the flow a service: `at = \"name\"`".into(),
@@ -278,8 +374,14 @@ impl<'a> Compiler<'a> {
             }
             What::Query { database, time, cpu } => {
                 let plan = self.components[database.0 as usize].plan.clone();
-                let Some(u) = self.use_step(*database, time.clone(), BTreeMap::new(), cpu.is_some(), here, &step.span)
-                else {
+                let Some(u) = self.use_step(
+                    *database,
+                    time.clone(),
+                    BTreeMap::new(),
+                    cpu.is_some(),
+                    here,
+                    &step.span,
+                ) else {
                     return;
                 };
                 let host = match &plan {
@@ -289,7 +391,11 @@ impl<'a> Compiler<'a> {
                 if cpu.is_some() && host.is_none() {
                     let name = self.components[database.0 as usize].name.clone();
                     self.sink
-                        .error(step.span.clone(), "no-host", format!("database `{name}` has no host for a `cpu` demand"))
+                        .error(
+                            step.span.clone(),
+                            "no-host",
+                            format!("database `{name}` has no host for a `cpu` demand"),
+                        )
                         .help("give it one: `host = \"name\"`");
                     return;
                 }
@@ -332,7 +438,11 @@ impl<'a> Compiler<'a> {
                         .map(|f| self.flows[*f].name.as_str())
                         .collect();
                     self.sink
-                        .error(flow.span.clone(), "call-cycle", format!("flows call each other in a circle: {}", way.join(" → ")))
+                        .error(
+                            flow.span.clone(),
+                            "call-cycle",
+                            format!("flows call each other in a circle: {}", way.join(" → ")),
+                        )
                         .help("a request would never end; end the circle, or use `repeat`");
                     return;
                 }
@@ -340,7 +450,9 @@ impl<'a> Compiler<'a> {
             }
             What::Publish { to, options } => {
                 let plan = self.components[to.0 as usize].plan.clone();
-                let Some(u) = self.use_step(*to, None, options.clone(), false, here, &step.span) else { return };
+                let Some(u) = self.use_step(*to, None, options.clone(), false, here, &step.span) else {
+                    return;
+                };
                 self.lowered(|_, lowering| plan.lower(&u, lowering, &mut |_| {}));
             }
             What::Choose(branches) => {
@@ -348,7 +460,9 @@ impl<'a> Compiler<'a> {
                 let weights: Vec<f64> = branches.iter().map(|b| b.0).collect();
                 let bodies: Vec<(usize, &Vec<Step>)> = branches.iter().map(|b| &b.1).enumerate().collect();
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
-                asm.choose(&weights, site, bodies, |asm, (i, steps)| self.branch(asm, i, steps, here));
+                asm.choose(&weights, site, bodies, |asm, (i, steps)| {
+                    self.branch(asm, i, steps, here)
+                });
                 self.asm = asm;
             }
             What::Parallel(branches) => {
@@ -365,7 +479,13 @@ impl<'a> Compiler<'a> {
             }
             What::Fail { share } => {
                 let site = self.site(here.path.clone(), share.clone());
-                self.asm.emit(Instr::Fail { fault: super::step::FAIL as u8, site }, "fail");
+                self.asm.emit(
+                    Instr::Fail {
+                        fault: super::step::FAIL as u8,
+                        site,
+                    },
+                    "fail",
+                );
             }
         }
     }
@@ -383,24 +503,35 @@ impl<'a> Compiler<'a> {
 
     fn serve(&mut self, id: ComponentId, time: Option<Law>, here: &Here, span: &Span) {
         let plan = self.components[id.0 as usize].plan.clone();
-        let Some(u) = self.use_step(id, time, BTreeMap::new(), false, here, span) else { return };
+        let Some(u) = self.use_step(id, time, BTreeMap::new(), false, here, span) else {
+            return;
+        };
         self.lowered(|_, lowering| plan.lower(&u, lowering, &mut |_| {}));
     }
 
     fn allocate(&mut self, law: &Law, here: &Here, span: &Span) {
         let Some((service, _)) = here.services.last() else {
-            self.sink.error(span.clone(), "no-heap", "`allocates` outside any service");
+            self.sink
+                .error(span.clone(), "no-heap", "`allocates` outside any service");
             return;
         };
         let Some(heap) = self.heaps.get(service).copied() else {
             let name = self.components[service.0 as usize].name.clone();
             self.sink
-                .warning(span.clone(), "no-heap", format!("service `{name}` has no heap: what is allocated has no effect"))
+                .warning(
+                    span.clone(),
+                    "no-heap",
+                    format!("service `{name}` has no heap: what is allocated has no effect"),
+                )
                 .help(format!("add [heap.jvm] with in = \"{name}\""));
             return;
         };
-        let Some(place) = self.place(heap, here, span) else { return };
-        let Some(frame) = self.asm.visit_frame(place.base) else { return };
+        let Some(place) = self.place(heap, here, span) else {
+            return;
+        };
+        let Some(frame) = self.asm.visit_frame(place.base) else {
+            return;
+        };
         let site = self.site(format!("{}/allocates", here.path), Some(law.clone()));
         self.asm.op_at(place.base, place.sel, frame, 0, site, "allocate");
     }

@@ -71,13 +71,25 @@ pub enum Change {
     /// A component's table is changed.
     Adopt { component: ComponentId, plan: Box<Plan> },
     /// Replicas of a service stop: all, or the one with this number.
-    Stop { service: ComponentId, replica: Option<u32> },
+    Stop {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
     /// They are back.
-    Start { service: ComponentId, replica: Option<u32> },
+    Start {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
     /// They are paused.
-    Freeze { service: ComponentId, replica: Option<u32> },
+    Freeze {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
     /// The pause ends.
-    Thaw { service: ComponentId, replica: Option<u32> },
+    Thaw {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
 }
 
 /// How long and how often to run, as the model or the experiment says.

@@ -11,11 +11,26 @@ pub const KEYS: &[Key] = &[
     key("p90", Form::Text, None, "90th percentile of the response time"),
     key("p95", Form::Text, None, "95th percentile of the response time"),
     key("p99", Form::Text, None, "99th percentile of the response time"),
-    key("p99-9", Form::Text, None, "99.9th percentile of the response time"),
+    key(
+        "p99-9",
+        Form::Text,
+        None,
+        "99.9th percentile of the response time",
+    ),
     key("mean", Form::Text, None, "mean response time"),
     key("max", Form::Text, None, "longest response time"),
-    key("errors", Form::Text, None, "share of requests that fail, as in \"< 1%\""),
-    key("throughput", Form::Text, None, "completed requests, as in \"> 900/s\""),
+    key(
+        "errors",
+        Form::Text,
+        None,
+        "share of requests that fail, as in \"< 1%\"",
+    ),
+    key(
+        "throughput",
+        Form::Text,
+        None,
+        "completed requests, as in \"> 900/s\"",
+    ),
 ];
 
 /// One condition on one figure.
@@ -36,8 +51,14 @@ pub struct Objective {
 /// Reads `[objective]`, and a table for each flow inside it.
 pub fn check(document: &Document, flows: &[FlowPlan], sink: &mut Sink) -> Vec<Objective> {
     let mut out = Vec::new();
-    let Some(Value::Table(table)) = document.root().get("objective").map(|i| &i.value) else { return out };
-    let whole = if flows.len() == 1 { format!("flow.{}", flows[0].name) } else { "system".to_owned() };
+    let Some(Value::Table(table)) = document.root().get("objective").map(|i| &i.value) else {
+        return out;
+    };
+    let whole = if flows.len() == 1 {
+        format!("flow.{}", flows[0].name)
+    } else {
+        "system".to_owned()
+    };
     let mut own = table.clone();
     own.entries.retain(|e| {
         let flow = flows.iter().any(|f| f.name == e.key);
@@ -46,13 +67,25 @@ pub fn check(document: &Document, flows: &[FlowPlan], sink: &mut Sink) -> Vec<Ob
     read(&own, &whole, "the objective".into(), sink, &mut out);
     for f in flows {
         if let Some(Value::Table(t)) = table.get(&f.name).map(|i| &i.value) {
-            read(t, &format!("flow.{}", f.name), format!("the objective of flow `{}`", f.name), sink, &mut out);
+            read(
+                t,
+                &format!("flow.{}", f.name),
+                format!("the objective of flow `{}`", f.name),
+                sink,
+                &mut out,
+            );
         }
     }
     out
 }
 
-fn read(table: &crate::document::Table, subject: &str, what: String, sink: &mut Sink, out: &mut Vec<Objective>) {
+fn read(
+    table: &crate::document::Table,
+    subject: &str,
+    what: String,
+    sink: &mut Sink,
+    out: &mut Vec<Objective>,
+) {
     let mut reader = Reader::new(what, table, KEYS, sink);
     for k in KEYS {
         let Some(text) = reader.text(k.name) else { continue };
@@ -70,8 +103,12 @@ fn condition(key: &str, text: &str, subject: &str, span: Span, sink: &mut Sink) 
         None => match trimmed.strip_prefix(">=").or_else(|| trimmed.strip_prefix('>')) {
             Some(rest) => (false, rest),
             None => {
-                sink.error(span, "bad-objective", format!("`{key} = \"{text}\"` does not compare"))
-                    .help(format!("write `{key} = \"< 500ms\"`: `<` or `>` before a bound"));
+                sink.error(
+                    span,
+                    "bad-objective",
+                    format!("`{key} = \"{text}\"` does not compare"),
+                )
+                .help(format!("write `{key} = \"< 500ms\"`: `<` or `>` before a bound"));
                 return None;
             }
         },
@@ -89,7 +126,13 @@ fn condition(key: &str, text: &str, subject: &str, span: Span, sink: &mut Sink) 
                 "throughput" => "throughput".to_owned(),
                 other => format!("response_time_{}", other.replace('-', "_")),
             };
-            Some(Objective { subject: subject.into(), figure, below, bound, text: format!("{key} {trimmed}") })
+            Some(Objective {
+                subject: subject.into(),
+                figure,
+                below,
+                bound,
+                text: format!("{key} {trimmed}"),
+            })
         }
         Err(why) => {
             sink.error(span, "bad-objective", format!("`{key} = \"{text}\"`: {why}"));

@@ -12,7 +12,11 @@ pub struct Reach<'a> {
 
 impl<'a> Reach<'a> {
     pub fn new(components: usize, all: &'a [FlowPlan]) -> Self {
-        Reach { all, flows: vec![false; all.len()], components: vec![false; components] }
+        Reach {
+            all,
+            flows: vec![false; all.len()],
+            components: vec![false; components],
+        }
     }
 
     pub fn flow(&mut self, index: usize) {

@@ -19,17 +19,33 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub enum What {
     /// Use a component while the inner steps run.
-    Use { component: ComponentId, time: Option<Law>, options: BTreeMap<String, Item>, steps: Vec<Step> },
+    Use {
+        component: ComponentId,
+        time: Option<Law>,
+        options: BTreeMap<String, Item>,
+        steps: Vec<Step>,
+    },
     /// Compute on the service's host.
-    Cpu { time: Law, allocates: Option<Law>, on: Option<ComponentId> },
+    Cpu {
+        time: Law,
+        allocates: Option<Law>,
+        on: Option<ComponentId>,
+    },
     /// Run a statement at a database: a time there, a demand on its host's cores, or both.
-    Query { database: ComponentId, time: Option<Law>, cpu: Option<Law> },
+    Query {
+        database: ComponentId,
+        time: Option<Law>,
+        cpu: Option<Law>,
+    },
     /// Wait without holding anything of the model's.
     Delay(Law),
     /// Run another flow, at its service.
     Call { flow: Spanned<String> },
     /// Hand a message over.
-    Publish { to: ComponentId, options: BTreeMap<String, Item> },
+    Publish {
+        to: ComponentId,
+        options: BTreeMap<String, Item>,
+    },
     /// One of several, by weight.
     Choose(Vec<(f64, Vec<Step>)>),
     /// All at once; go on when all are done.
@@ -42,8 +58,16 @@ pub enum What {
 
 /// The words that begin a step, and the keys that may stand beside them.
 pub const VERBS: &[(&str, &[&str], &str)] = &[
-    ("use", &["steps", "time"], "hold a component, or be served by it for `time`, while `steps` run"),
-    ("cpu", &["allocates", "on"], "compute for this long on the service's host, allocating that many bytes"),
+    (
+        "use",
+        &["steps", "time"],
+        "hold a component, or be served by it for `time`, while `steps` run",
+    ),
+    (
+        "cpu",
+        &["allocates", "on"],
+        "compute for this long on the service's host, allocating that many bytes",
+    ),
     ("query", &["time", "cpu"], "run a statement at a database"),
     ("delay", &[], "wait this long"),
     ("call", &[], "run another flow at its service"),
@@ -67,13 +91,20 @@ const DEEPEST: u32 = 64;
 
 impl<'a> StepReader<'a> {
     pub fn new(what: impl Into<String>, names: &'a Names, sink: &'a mut Sink) -> Self {
-        StepReader { names, sink, what: what.into(), depth: 0 }
+        StepReader {
+            names,
+            sink,
+            what: what.into(),
+            depth: 0,
+        }
     }
 
     /// All steps of a list; those that are wrong are reported and left out.
     pub fn list(&mut self, item: &Item) -> Vec<Step> {
         let what = format!("`steps` of {}", self.what);
-        let Some(items) = item.list(&what, self.sink) else { return Vec::new() };
+        let Some(items) = item.list(&what, self.sink) else {
+            return Vec::new();
+        };
         if self.depth >= DEEPEST {
             self.sink.error(
                 item.span.clone(),
@@ -91,8 +122,11 @@ impl<'a> StepReader<'a> {
     fn step(&mut self, item: &Item) -> Option<Step> {
         let what = format!("a step of {}", self.what);
         let table = item.table(&what, self.sink)?;
-        let verbs: Vec<&Entry> =
-            table.entries.iter().filter(|e| VERBS.iter().any(|v| v.0 == e.key) && !is_option(table, e)).collect();
+        let verbs: Vec<&Entry> = table
+            .entries
+            .iter()
+            .filter(|e| VERBS.iter().any(|v| v.0 == e.key) && !is_option(table, e))
+            .collect();
         let verb = match verbs.as_slice() {
             [one] => *one,
             [] => {
@@ -104,19 +138,27 @@ impl<'a> StepReader<'a> {
                     .error(
                         second.key_span.clone(),
                         "two-verbs",
-                        format!("a step of {} both `{}` and `{}`", self.what, verbs[0].key, second.key),
+                        format!(
+                            "a step of {} both `{}` and `{}`",
+                            self.what, verbs[0].key, second.key
+                        ),
                     )
                     .help("write two steps, one after the other");
                 return None;
             }
         };
         let step = self.verb(verb, table, &item.span)?;
-        Some(Step { what: step, span: item.span.clone() })
+        Some(Step {
+            what: step,
+            span: item.span.clone(),
+        })
     }
 
     fn no_verb(&mut self, table: &Table, item: &Item) {
         let words: Vec<&str> = VERBS.iter().map(|v| v.0).collect();
-        let near = table.keys().find_map(|k| nearest(k, words.iter().copied()).map(|n| (k.to_owned(), n)));
+        let near = table
+            .keys()
+            .find_map(|k| nearest(k, words.iter().copied()).map(|n| (k.to_owned(), n)));
         let mut d = self.sink.error(
             item.span.clone(),
             "no-verb",
@@ -125,7 +167,8 @@ impl<'a> StepReader<'a> {
         if let Some((key, near)) = near {
             d.label = format!("`{key}`: did you mean `{near}`?");
         }
-        d.help.push(format!("a step begins with one of `{}`", words.join("`, `")));
+        d.help
+            .push(format!("a step begins with one of `{}`", words.join("`, `")));
     }
 
     fn verb(&mut self, verb: &Entry, table: &Table, span: &Span) -> Option<What> {
@@ -140,7 +183,11 @@ impl<'a> StepReader<'a> {
                     Some(i) => Some(self.component(i, &["host"])?),
                     None => None,
                 };
-                Some(What::Cpu { time: time?, allocates: allocates?, on })
+                Some(What::Cpu {
+                    time: time?,
+                    allocates: allocates?,
+                    on,
+                })
             }
             "query" => {
                 self.only(table, "query", allowed, &[]);
@@ -154,7 +201,11 @@ impl<'a> StepReader<'a> {
                         .help("add `time = \"exp(20ms)\"`, or `cpu = \"2ms\"` for a demand on the database's host");
                     return None;
                 }
-                Some(What::Query { database: database?, time, cpu })
+                Some(What::Query {
+                    database: database?,
+                    time,
+                    cpu,
+                })
             }
             "delay" => {
                 self.only(table, "delay", allowed, &[]);
@@ -163,7 +214,12 @@ impl<'a> StepReader<'a> {
             "call" => {
                 self.only(table, "call", allowed, &[]);
                 let flow = verb.item.text("the flow that is called", self.sink)?;
-                Some(What::Call { flow: Spanned { value: flow, span: verb.item.span.clone() } })
+                Some(What::Call {
+                    flow: Spanned {
+                        value: flow,
+                        span: verb.item.span.clone(),
+                    },
+                })
             }
             "publish" => {
                 let to = self.component(&verb.item, &["topic", "outbox"])?;
@@ -184,7 +240,8 @@ impl<'a> StepReader<'a> {
                     branches.push(self.inner(t, &i.span)?);
                 }
                 if branches.is_empty() {
-                    self.sink.error(verb.item.span.clone(), "empty-list", "`parallel` has no branches");
+                    self.sink
+                        .error(verb.item.span.clone(), "empty-list", "`parallel` has no branches");
                     return None;
                 }
                 Some(What::Parallel(branches))
@@ -201,7 +258,9 @@ impl<'a> StepReader<'a> {
             _ => {
                 self.only(table, "fail", allowed, &[]);
                 let share = verb.item.share("`fail`", self.sink)?;
-                Some(What::Fail { share: Some(Law::Constant { value: share.0 }) })
+                Some(What::Fail {
+                    share: Some(Law::Constant { value: share.0 }),
+                })
             }
         }
     }
@@ -215,7 +274,12 @@ impl<'a> StepReader<'a> {
             .enumerate()
             .filter(|(_, (_, n))| *n == name)
             .map(|(i, (k, _))| (*k, ComponentId(i as u32)))
-            .filter(|(k, _)| !matches!(*k, "service" | "balancer" | "host" | "database" | "topic" | "consumer" | "heap"))
+            .filter(|(k, _)| {
+                !matches!(
+                    *k,
+                    "service" | "balancer" | "host" | "database" | "topic" | "consumer" | "heap"
+                )
+            })
             .collect();
         let component = match holders.as_slice() {
             [(_, id)] => *id,
@@ -240,24 +304,43 @@ impl<'a> StepReader<'a> {
             Some(item) => self.list(item),
             None => Vec::new(),
         };
-        Some(What::Use { component, time: time?, options, steps })
+        Some(What::Use {
+            component,
+            time: time?,
+            options,
+            steps,
+        })
     }
 
     fn unknown(&mut self, item: &Item, name: &str) {
         let all: Vec<&str> = self.names.list.iter().map(|(_, n)| n.as_str()).collect();
         let same = self.names.list.iter().find(|(_, n)| n == name).map(|(k, _)| *k);
         let near = nearest(name, all.iter().copied());
-        let mut d = self.sink.error(item.span.clone(), "unknown-name", format!("nothing called `{name}` can be used"));
+        let mut d = self.sink.error(
+            item.span.clone(),
+            "unknown-name",
+            format!("nothing called `{name}` can be used"),
+        );
         match (same, near) {
             (Some("database"), _) => {
-                d.help.push(format!("run a statement at a database: {{ query = \"{name}\", time = \"20ms\" }}"));
+                d.help.push(format!(
+                    "run a statement at a database: {{ query = \"{name}\", time = \"20ms\" }}"
+                ));
             }
             (Some("host"), _) => d.help.push("compute on a host with { cpu = \"2ms\" }".into()),
-            (Some("service"), _) => d.help.push("a service is reached by { call = \"a flow at it\" }".into()),
-            (Some("topic" | "outbox"), _) => d.help.push(format!("hand a message over with {{ publish = \"{name}\" }}")),
-            (Some(kind), _) => d.help.push(format!("`{name}` is a {kind}, which a step cannot use")),
+            (Some("service"), _) => d
+                .help
+                .push("a service is reached by { call = \"a flow at it\" }".into()),
+            (Some("topic" | "outbox"), _) => d
+                .help
+                .push(format!("hand a message over with {{ publish = \"{name}\" }}")),
+            (Some(kind), _) => d
+                .help
+                .push(format!("`{name}` is a {kind}, which a step cannot use")),
             (None, Some(near)) => d.label = format!("did you mean `{near}`?"),
-            (None, None) => d.help.push(format!("define it, as in [thread-pool.{name}] or [connection-pool.{name}]")),
+            (None, None) => d.help.push(format!(
+                "define it, as in [thread-pool.{name}] or [connection-pool.{name}]"
+            )),
         }
     }
 
@@ -275,7 +358,11 @@ impl<'a> StepReader<'a> {
                 None => 1.0,
             };
             if !(weight.is_finite() && weight >= 0.0) {
-                self.sink.error(i.span.clone(), "out-of-range", format!("a weight of {weight}; it must be zero or more"));
+                self.sink.error(
+                    i.span.clone(),
+                    "out-of-range",
+                    format!("a weight of {weight}; it must be zero or more"),
+                );
                 return None;
             }
             let steps = match t.get("steps") {
@@ -286,7 +373,11 @@ impl<'a> StepReader<'a> {
         }
         if branches.iter().map(|b| b.0).sum::<f64>() <= 0.0 {
             self.sink
-                .error(item.span.clone(), "no-weight", "`choose` has no branch with a weight above zero")
+                .error(
+                    item.span.clone(),
+                    "no-weight",
+                    "`choose` has no branch with a weight above zero",
+                )
                 .help("write [{ weight = 0.3, steps = [..] }, { weight = 0.7, steps = [..] }]");
             return None;
         }
@@ -298,7 +389,11 @@ impl<'a> StepReader<'a> {
             Some(item) => Some(self.list(item)),
             None => {
                 self.sink
-                    .error(span.clone(), "missing-key", format!("a step of {} has no `steps`", self.what))
+                    .error(
+                        span.clone(),
+                        "missing-key",
+                        format!("a step of {} has no `steps`", self.what),
+                    )
                     .help("add `steps = [..]`");
                 None
             }
@@ -312,8 +407,13 @@ impl<'a> StepReader<'a> {
                 return Some(id);
             }
         }
-        let known: Vec<&str> =
-            self.names.list.iter().filter(|(k, _)| kinds.contains(k)).map(|(_, n)| n.as_str()).collect();
+        let known: Vec<&str> = self
+            .names
+            .list
+            .iter()
+            .filter(|(k, _)| kinds.contains(k))
+            .map(|(_, n)| n.as_str())
+            .collect();
         let mut d = self.sink.error(
             item.span.clone(),
             "unknown-name",
@@ -335,7 +435,10 @@ impl<'a> StepReader<'a> {
             Value::Float(n) if unit == LawUnit::Number => n.to_string(),
             _ => item.text("a law", self.sink)?,
         };
-        let text = Spanned { value: text, span: item.span.clone() };
+        let text = Spanned {
+            value: text,
+            span: item.span.clone(),
+        };
         let what = format!("`{}`", text.value);
         read_law(&text, unit, &what, self.names, self.sink)
     }
@@ -350,14 +453,18 @@ impl<'a> StepReader<'a> {
     /// Reports keys that the step does not have.
     fn only(&mut self, table: &Table, verb: &str, allowed: &[&str], more: &[Key]) {
         for e in &table.entries {
-            let known = e.key == verb || allowed.contains(&e.key.as_str()) || more.iter().any(|k| k.name == e.key);
+            let known =
+                e.key == verb || allowed.contains(&e.key.as_str()) || more.iter().any(|k| k.name == e.key);
             if !known {
                 let names = allowed.iter().copied().chain(more.iter().map(|k| k.name));
                 let near = nearest(&e.key, names.clone());
                 let mut d = self.sink.error(
                     e.key_span.clone(),
                     "unknown-key",
-                    format!("a step of {} that begins with `{verb}` has no key `{}`", self.what, e.key),
+                    format!(
+                        "a step of {} that begins with `{verb}` has no key `{}`",
+                        self.what, e.key
+                    ),
                 );
                 if let Some(near) = near {
                     d.label = format!("did you mean `{near}`?");
@@ -372,7 +479,13 @@ impl<'a> StepReader<'a> {
         }
     }
 
-    fn options(&mut self, table: &Table, verb: &str, allowed: &[&str], id: ComponentId) -> BTreeMap<String, Item> {
+    fn options(
+        &mut self,
+        table: &Table,
+        verb: &str,
+        allowed: &[&str],
+        id: ComponentId,
+    ) -> BTreeMap<String, Item> {
         let kind = self.names.list[id.0 as usize].0;
         let keys = crate::component::kind(kind).map_or(&[][..], |k| k.step_keys);
         self.only(table, verb, allowed, keys);
@@ -387,7 +500,9 @@ impl<'a> StepReader<'a> {
 
 /// `cpu` beside `query` is an option, not a verb.
 fn is_option(table: &Table, entry: &Entry) -> bool {
-    VERBS.iter().any(|v| v.0 != entry.key && table.get(v.0).is_some() && v.1.contains(&entry.key.as_str()))
+    VERBS
+        .iter()
+        .any(|v| v.0 != entry.key && table.get(v.0).is_some() && v.1.contains(&entry.key.as_str()))
 }
 
 /// The fault that a step `fail` raises.

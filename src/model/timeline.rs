@@ -9,9 +9,24 @@ use crate::document::{Document, Form, Item, Key, Reader, Value, key};
 /// The keys of `[[timeline]]`.
 pub const KEYS: &[Key] = &[
     key("at", Form::Duration, None, "when, from the start of the run"),
-    key("set", Form::Table, None, "parameters with their new values, by dotted path: `{ \"connection-pool.db.maximum-pool-size\" = 40 }`"),
-    key("restart", Form::Name, None, "a service whose replicas stop now and are back after their `start-up-time`"),
-    key("stop", Form::Name, None, "a service whose replicas stop: what they have in flight fails"),
+    key(
+        "set",
+        Form::Table,
+        None,
+        "parameters with their new values, by dotted path: `{ \"connection-pool.db.maximum-pool-size\" = 40 }`",
+    ),
+    key(
+        "restart",
+        Form::Name,
+        None,
+        "a service whose replicas stop now and are back after their `start-up-time`",
+    ),
+    key(
+        "stop",
+        Form::Name,
+        None,
+        "a service whose replicas stop: what they have in flight fails",
+    ),
     key("start", Form::Name, None, "a service whose replicas are back"),
     key("outage", Form::Name, None, "a service that is stopped for `for`"),
     key("pause", Form::Name, None, "a service that stands still for `for`"),
@@ -26,7 +41,9 @@ pub fn check(
     components: &[Entry],
     sink: &mut Sink,
 ) -> Option<Vec<Happening>> {
-    let Some(Value::Array(items)) = document.root().get("timeline").map(|i| &i.value) else { return Some(Vec::new()) };
+    let Some(Value::Array(items)) = document.root().get("timeline").map(|i| &i.value) else {
+        return Some(Vec::new());
+    };
     let mut list: Vec<(u64, usize, &Item)> = Vec::new();
     let mut whole = true;
     for (i, item) in items.iter().enumerate() {
@@ -69,7 +86,9 @@ pub fn check(
                 whole = false;
                 continue;
             };
-            let Plan::Service(plan) = &components[service.0 as usize].plan else { continue };
+            let Plan::Service(plan) = &components[service.0 as usize].plan else {
+                continue;
+            };
             let name = &components[service.0 as usize].name;
             let mut put = |at: u64, what: Change, text: String| out.push(Happening { at, what, text });
             match verb {
@@ -82,8 +101,12 @@ pub fn check(
                 "start" => put(at, Change::Start { service, replica }, format!("{name} starts")),
                 _ => {
                     let Some(length) = length else {
-                        sink.error(item.span.clone(), "missing-key", format!("`{verb}` does not say for how long"))
-                            .help("add `for = \"30s\"`");
+                        sink.error(
+                            item.span.clone(),
+                            "missing-key",
+                            format!("`{verb}` does not say for how long"),
+                        )
+                        .help("add `for = \"30s\"`");
                         whole = false;
                         continue;
                     };
@@ -92,15 +115,23 @@ pub fn check(
                         put(at, Change::Stop { service, replica }, format!("{name} is out"));
                         put(end, Change::Start { service, replica }, format!("{name} is back"));
                     } else {
-                        put(at, Change::Freeze { service, replica }, format!("{name} stands still"));
+                        put(
+                            at,
+                            Change::Freeze { service, replica },
+                            format!("{name} stands still"),
+                        );
                         put(end, Change::Thaw { service, replica }, format!("{name} goes on"));
                     }
                 }
             }
         }
         if !said {
-            sink.error(item.span.clone(), "no-verb", "an entry of the timeline says nothing that happens")
-                .help("add `set`, `restart`, `stop`, `start`, `outage` or `pause`");
+            sink.error(
+                item.span.clone(),
+                "no-verb",
+                "an entry of the timeline says nothing that happens",
+            )
+            .help("add `set`, `restart`, `stop`, `start`, `outage` or `pause`");
             whole = false;
         }
     }
@@ -117,9 +148,17 @@ fn service(
 ) -> Option<ComponentId> {
     let name = item.text("the name of a service", sink)?;
     let Some(id) = names.get("service", &name) else {
-        let known: Vec<&str> =
-            names.list.iter().filter(|(k, _)| *k == "service").map(|(_, n)| n.as_str()).collect();
-        let mut d = sink.error(item.span.clone(), "unknown-name", format!("there is no service called `{name}`"));
+        let known: Vec<&str> = names
+            .list
+            .iter()
+            .filter(|(k, _)| *k == "service")
+            .map(|(_, n)| n.as_str())
+            .collect();
+        let mut d = sink.error(
+            item.span.clone(),
+            "unknown-name",
+            format!("there is no service called `{name}`"),
+        );
         if let Some(near) = crate::diagnostic::nearest(&name, known.iter().copied()) {
             d.label = format!("did you mean `{near}`?");
         }
@@ -128,7 +167,14 @@ fn service(
     if let (Some(r), Plan::Service(plan)) = (replica, &components[id.0 as usize].plan)
         && r >= plan.replicas
     {
-        sink.error(item.span.clone(), "out-of-range", format!("`{name}` has {} replicas, counted from 0; there is no replica {r}", plan.replicas));
+        sink.error(
+            item.span.clone(),
+            "out-of-range",
+            format!(
+                "`{name}` has {} replicas, counted from 0; there is no replica {r}",
+                plan.replicas
+            ),
+        );
         return None;
     }
     Some(id)
@@ -143,16 +189,25 @@ fn set_values(
     out: &mut Vec<Happening>,
     sink: &mut Sink,
 ) -> bool {
-    let Some(table) = set.table("`set`", sink) else { return false };
+    let Some(table) = set.table("`set`", sink) else {
+        return false;
+    };
     let mut touched: Vec<ComponentId> = Vec::new();
     let mut text = Vec::new();
     for e in &table.entries {
         if let Err(why) = changed.set(&e.key, e.item.value.clone()) {
-            sink.error(e.key_span.clone(), "unknown-path", format!("`{}` cannot be set: {why}", e.key));
+            sink.error(
+                e.key_span.clone(),
+                "unknown-path",
+                format!("`{}` cannot be set: {why}", e.key),
+            );
             return false;
         }
         let mut parts = e.key.split('.');
-        let (kind, name) = (parts.next().unwrap_or(""), parts.next().unwrap_or("").trim_matches('"'));
+        let (kind, name) = (
+            parts.next().unwrap_or(""),
+            parts.next().unwrap_or("").trim_matches('"'),
+        );
         match names.get(kind, name) {
             Some(id) if !matches!(kind, "service" | "balancer") => touched.push(id),
             _ => {
@@ -172,13 +227,25 @@ fn set_values(
     for id in touched {
         let entry = &components[id.0 as usize];
         let path = format!("{}.{}", entry.kind, super::check::quoted(&entry.name));
-        let Some(table) = changed.get(&path).and_then(|i| i.as_table()) else { continue };
+        let Some(table) = changed.get(&path).and_then(|i| i.as_table()) else {
+            continue;
+        };
         let keys = component::kind(entry.kind).map_or(&[][..], |k| k.keys);
-        let mut reader = Reader::new(format!("{} `{}`", words(entry.kind), entry.name), table, keys, sink);
-        let Some(plan) = Plan::check(entry.kind, &mut reader, names) else { return false };
+        let mut reader = Reader::new(
+            format!("{} `{}`", words(entry.kind), entry.name),
+            table,
+            keys,
+            sink,
+        );
+        let Some(plan) = Plan::check(entry.kind, &mut reader, names) else {
+            return false;
+        };
         out.push(Happening {
             at,
-            what: Change::Adopt { component: id, plan: Box::new(plan) },
+            what: Change::Adopt {
+                component: id,
+                plan: Box::new(plan),
+            },
             text: format!("set {}", text.join(", ")),
         });
     }

@@ -14,7 +14,10 @@ pub struct Profile {
 impl Profile {
     /// The same value for ever.
     pub fn constant(value: f64) -> Self {
-        Profile { start: value, stages: Vec::new() }
+        Profile {
+            start: value,
+            stages: Vec::new(),
+        }
     }
 
     /// Length of all stages in seconds.

@@ -94,8 +94,7 @@ impl Rate {
 
 impl Quantity for Rate {
     const NAME: &'static str = "a rate";
-    const HELP: &'static str =
-        r#"write a rate over s, min, h or d, such as "40/s", "2400/min" or "10/h""#;
+    const HELP: &'static str = r#"write a rate over s, min, h or d, such as "40/s", "2400/min" or "10/h""#;
 
     fn read(text: &str) -> Result<Self, String> {
         let (number, rest) = Decimal::scan(text.trim())?;
@@ -292,8 +291,7 @@ impl Money {
 
 impl Quantity for Money {
     const NAME: &'static str = "an amount of money";
-    const HELP: &'static str =
-        r#"write an amount and the three letters of its currency, such as "12 USD""#;
+    const HELP: &'static str = r#"write an amount and the three letters of its currency, such as "12 USD""#;
 
     fn read(text: &str) -> Result<Self, String> {
         let (number, rest) = Decimal::scan(text.trim())?;
@@ -341,10 +339,7 @@ mod tests {
             assert_eq!(rate.per_second, per_second, "{text}");
             assert_eq!(rate.to_string(), back);
         }
-        assert_eq!(
-            Rate::per_second(40.0).period(),
-            SimDuration::from_millis(25)
-        );
+        assert_eq!(Rate::per_second(40.0).period(), SimDuration::from_millis(25));
         assert_eq!(Rate::ZERO.period(), SimDuration::MAX);
     }
 
@@ -388,21 +383,9 @@ mod tests {
         type Problem = fn(&str) -> String;
         let table: [(Problem, &str, &str); 20] = [
             (problem::<Rate>, "40", "`40` does not say over which time"),
-            (
-                problem::<Rate>,
-                "40 rps",
-                "`rps` is not `/` and a unit of time",
-            ),
-            (
-                problem::<Rate>,
-                "40/m",
-                "`m` is not a unit of time for a rate",
-            ),
-            (
-                problem::<Rate>,
-                "40/",
-                "`` is not a unit of time for a rate",
-            ),
+            (problem::<Rate>, "40 rps", "`rps` is not `/` and a unit of time"),
+            (problem::<Rate>, "40/m", "`m` is not a unit of time for a rate"),
+            (problem::<Rate>, "40/", "`` is not a unit of time for a rate"),
             (problem::<Rate>, "-1/s", "`-1/s` is negative"),
             (problem::<Rate>, "/s", "`/s` does not begin with a number"),
             (
@@ -427,17 +410,9 @@ mod tests {
             ),
             (problem::<Share>, "200", "200 is not between 0 and 1"),
             (problem::<Share>, "5 percent", "`percent` is not `%`"),
-            (
-                problem::<Share>,
-                "NaN",
-                "`NaN` does not begin with a number",
-            ),
+            (problem::<Share>, "NaN", "`NaN` does not begin with a number"),
             (problem::<Money>, "12", "`12` has no currency"),
-            (
-                problem::<Money>,
-                "12 dollars",
-                "`dollars` is not a currency",
-            ),
+            (problem::<Money>, "12 dollars", "`dollars` is not a currency"),
             (
                 problem::<Bytes>,
                 "1234567890123456789012345678901234567890123456789B",

@@ -123,7 +123,8 @@ fn unit_nanos(name: &str) -> Option<u64> {
 
 impl Quantity for SimDuration {
     const NAME: &'static str = "a duration";
-    const HELP: &'static str = r#"write a duration with its unit (ns, us, ms, s, m, h, d), such as "200ms", "1.5s" or "2m30s""#;
+    const HELP: &'static str =
+        r#"write a duration with its unit (ns, us, ms, s, m, h, d), such as "200ms", "1.5s" or "2m30s""#;
 
     fn read(text: &str) -> Result<Self, String> {
         let mut rest = text.trim();
@@ -135,9 +136,7 @@ impl Quantity for SimDuration {
         while !rest.is_empty() {
             let (number, after) = Decimal::scan(rest)?;
             let after = after.trim_start();
-            let end = after
-                .find(|c: char| !c.is_alphabetic())
-                .unwrap_or(after.len());
+            let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
             let (name, after) = after.split_at(end);
             if name.is_empty() {
                 return Err(if after.is_empty() {
@@ -146,8 +145,7 @@ impl Quantity for SimDuration {
                     format!("{} is not a unit of time", quote(after))
                 });
             }
-            let nanos =
-                unit_nanos(name).ok_or_else(|| format!("{} is not a unit of time", quote(name)))?;
+            let nanos = unit_nanos(name).ok_or_else(|| format!("{} is not a unit of time", quote(name)))?;
             if nanos >= last_unit {
                 return Err(format!(
                     "the units of {} do not go from the longest to the shortest",

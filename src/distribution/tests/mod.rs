@@ -74,13 +74,7 @@ fn holds(text: &str) {
         );
         let below = samples.partition_point(|x| *x <= quantile * (1.0 + 1e-12)) as f64;
         let error = (n * reached * (1.0 - reached)).sqrt();
-        within(
-            &format!("{text}: quantile {p}"),
-            below,
-            n * reached,
-            error,
-            1e-6,
-        );
+        within(&format!("{text}: quantile {p}"), below, n * reached, error, 1e-6);
     }
 
     let mut distance: f64 = 0.0;
@@ -96,10 +90,7 @@ fn holds(text: &str) {
         distance = distance.max(past as f64 / n - law.cdf(x * (1.0 + 1e-12)));
     }
     let scaled = distance * n.sqrt();
-    assert!(
-        scaled < KOLMOGOROV_MAX,
-        "{text}: Kolmogorov distance {scaled}"
-    );
+    assert!(scaled < KOLMOGOROV_MAX, "{text}: Kolmogorov distance {scaled}");
 }
 
 fn parse(text: &str) -> Law {
@@ -238,10 +229,7 @@ fn nanoseconds_are_the_sample_rounded_and_saturate() {
 fn a_longer_mean_lengthens_every_request_alike() {
     let tables = Tables::get();
     let key = purpose_key(1, 0, "x");
-    let (short, long) = (
-        Sampler::new(&parse("exp(2ms)")),
-        Sampler::new(&parse("exp(3ms)")),
-    );
+    let (short, long) = (Sampler::new(&parse("exp(2ms)")), Sampler::new(&parse("exp(3ms)")));
     for number in 0..1000 {
         let of = |sampler: &Sampler| sampler.sample(tables, &mut Draws::new(key, number));
         assert!((of(&long) - 1.5 * of(&short)).abs() < 1e-15);
@@ -338,9 +326,6 @@ fn the_incomplete_gamma_function_meets_its_closed_forms() {
         let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-13, "{x}");
         close(gamma_p(1.0, x), 1.0 - libm::exp(-x));
         close(gamma_p(0.5, x), libm::erf(x.sqrt()));
-        close(
-            gamma_p(3.0, x),
-            1.0 - libm::exp(-x) * (1.0 + x + 0.5 * x * x),
-        );
+        close(gamma_p(3.0, x), 1.0 - libm::exp(-x) * (1.0 + x + 0.5 * x * x));
     }
 }

@@ -49,36 +49,12 @@ fn laws_are_read_as_written() {
                 high: 5.0,
             },
         ),
-        (
-            "normal(20s, cv 0.5)",
-            Law::Normal {
-                mean: 20.0,
-                sd: 10.0,
-            },
-        ),
-        (
-            "normal(20s, sd 10s)",
-            Law::Normal {
-                mean: 20.0,
-                sd: 10.0,
-            },
-        ),
-        (
-            "lognormal(200ms, cv 0.5)",
-            Law::LogNormal { mean: 0.2, cv: 0.5 },
-        ),
-        (
-            "lognormal(2s, sd 1s)",
-            Law::LogNormal { mean: 2.0, cv: 0.5 },
-        ),
+        ("normal(20s, cv 0.5)", Law::Normal { mean: 20.0, sd: 10.0 }),
+        ("normal(20s, sd 10s)", Law::Normal { mean: 20.0, sd: 10.0 }),
+        ("lognormal(200ms, cv 0.5)", Law::LogNormal { mean: 0.2, cv: 0.5 }),
+        ("lognormal(2s, sd 1s)", Law::LogNormal { mean: 2.0, cv: 0.5 }),
         ("erlang(3, 30ms)", Law::Erlang { k: 3, mean: 0.03 }),
-        (
-            "gamma(20ms, cv 2)",
-            Law::Gamma {
-                mean: 0.02,
-                cv: 2.0,
-            },
-        ),
+        ("gamma(20ms, cv 2)", Law::Gamma { mean: 0.02, cv: 2.0 }),
         (
             "weibull(20ms, shape 0.7)",
             Law::Weibull {
@@ -103,10 +79,7 @@ fn laws_are_read_as_written() {
         ),
         (
             "hyperexp(20ms, cv 4)",
-            Law::HyperExponential {
-                mean: 0.02,
-                cv: 4.0,
-            },
+            Law::HyperExponential { mean: 0.02, cv: 4.0 },
         ),
         ("empirical(2s, 1s, 5s)", values(&[1.0, 2.0, 5.0])),
         ("empirical(times.csv)", values(&[0.001, 0.002, 0.003])),
@@ -163,10 +136,7 @@ fn sizes_and_plain_numbers_have_their_own_units() {
     assert_eq!(read("62%", LawUnit::Number), constant(0.62));
     assert_eq!(
         read("uniform(1, 5)", LawUnit::Number),
-        Ok(Law::Uniform {
-            low: 1.0,
-            high: 5.0
-        })
+        Ok(Law::Uniform { low: 1.0, high: 5.0 })
     );
     assert!(read("3ms", LawUnit::Number).is_err());
     assert!(read("3", LawUnit::Bytes).is_err());
@@ -228,14 +198,8 @@ fn laws_nested_too_deep_are_refused() {
 
 #[test]
 fn popularities_are_read_as_written() {
-    assert_eq!(
-        Popularity::parse("uniform(1000)"),
-        Popularity::uniform(1000)
-    );
-    assert_eq!(
-        Popularity::parse("zipf(10k, 1.1)"),
-        Popularity::zipf(10_000, 1.1)
-    );
+    assert_eq!(Popularity::parse("uniform(1000)"), Popularity::uniform(1000));
+    assert_eq!(Popularity::parse("zipf(10k, 1.1)"), Popularity::zipf(10_000, 1.1));
     assert_eq!(
         Popularity::parse("zipf(1M, s 0.9)"),
         Popularity::zipf(1_000_000, 0.9)
@@ -250,28 +214,22 @@ fn popularities_are_read_as_written() {
             "1000",
             format!("found `1000` for the popularity of keys: {written}"),
         ),
-        (
-            "zipf(1000)",
-            format!("`zipf(1000)` has 1 parameters: {written}"),
-        ),
+        ("zipf(1000)", format!("`zipf(1000)` has 1 parameters: {written}")),
         (
             "zpif(1000, 1)",
             format!("no popularity is called `zpif`: did you mean `zipf`? {written}"),
         ),
         (
             "uniform(2.5)",
-            "found `2.5` as the number of keys: write a whole number, as `1000`, `10k` or `1M`"
-                .to_string(),
+            "found `2.5` as the number of keys: write a whole number, as `1000`, `10k` or `1M`".to_string(),
         ),
         (
             "uniform(2000000000)",
-            "`uniform(2000000000)`: found 2000000000 keys: there must be from 1 to 10^9 of them"
-                .to_string(),
+            "`uniform(2000000000)`: found 2000000000 keys: there must be from 1 to 10^9 of them".to_string(),
         ),
         (
             "zipf(10, -1)",
-            "`zipf(10, -1)`: the exponent of `zipf` is -1: it must lie between 0 and 20"
-                .to_string(),
+            "`zipf(10, -1)`: the exponent of `zipf` is -1: it must lie between 0 and 20".to_string(),
         ),
         (
             "list(0, 0)",
