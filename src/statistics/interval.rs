@@ -1,0 +1,462 @@
+//! Confidence intervals: replications, pairs, rare losses, ratios and quantiles.
+
+use serde::{Deserialize, Serialize};
+
+use super::special::{beta_quantile, binomial_cdf, normal_quantile, student_quantile};
+use super::{Refusal, all_finite, mean, probability, variance};
+
+/// A figure with its confidence interval, or with the reason why it has none.
+///
+/// The unit is that of the observations. `low` and `high` need not lie symmetrically about the
+/// mean; `half_width` is half of their distance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub mean: f64,
+    pub half_width: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// Confidence level of the interval, for example 0.95.
+    pub level: f64,
+    /// Independent observations behind the figure: replications, batches, or trials.
+    pub n: usize,
+    /// What a reader must know about the interval, or why there is none.
+    pub note: Option<String>,
+}
+
+impl Estimate {
+    /// A figure with the interval `low` to `high`.
+    pub fn with_interval(mean: f64, low: f64, high: f64, level: f64, n: usize) -> Estimate {
+        Estimate {
+            mean,
+            half_width: Some(0.5 * (high - low)),
+            low: Some(low),
+            high: Some(high),
+            level,
+            n,
+            note: None,
+        }
+    }
+
+    /// A figure without an interval, and why.
+    pub fn without_interval(mean: f64, level: f64, n: usize, why: impl Into<String>) -> Estimate {
+        Estimate {
+            mean,
+            half_width: None,
+            low: None,
+            high: None,
+            level,
+            n,
+            note: Some(why.into()),
+        }
+    }
+
+    /// The same figure with a remark; an earlier remark stays in front.
+    pub fn noted(mut self, remark: impl Into<String>) -> Estimate {
+        let remark = remark.into();
+        self.note = Some(match self.note.take() {
+            Some(earlier) => format!("{earlier}; {remark}"),
+            None => remark,
+        });
+        self
+    }
+
+    /// Half-width as a share of the mean's size; `None` without interval or with mean zero.
+    pub fn relative_half_width(&self) -> Option<f64> {
+        let half_width = self.half_width?;
+        (self.mean != 0.0).then(|| half_width / self.mean.abs())
+    }
+
+    /// Whether zero lies outside the interval; `None` without interval. For a difference this is
+    /// the test at false-alarm rate 1 - level.
+    pub fn excludes_zero(&self) -> Option<bool> {
+        Some(self.low? > 0.0 || self.high? < 0.0)
+    }
+
+    /// Whether `value` lies inside the interval; `None` without interval.
+    pub fn contains(&self, value: f64) -> Option<bool> {
+        Some(self.low? <= value && value <= self.high?)
+    }
+
+    fn clamped(mut self, floor: f64, ceiling: f64) -> Estimate {
+        if let (Some(low), Some(high)) = (self.low, self.high) {
+            let (low, high) = (low.clamp(floor, ceiling), high.clamp(floor, ceiling));
+            self.low = Some(low);
+            self.high = Some(high);
+            self.half_width = Some(0.5 * (high - low));
+        }
+        self
+    }
+}
+
+/// Mean of independent observations with Student's t interval (Law, *Simulation Modeling and
+/// Analysis*, 4th ed., section 4.5).
+///
+/// Refuses an empty sample, values that are not finite, and a level outside (0, 1). One observation
+/// gives a figure without interval.
+pub fn mean_interval(values: &[f64], level: f64) -> Result<Estimate, Refusal> {
+    probability(level, "the confidence level")?;
+    all_finite(values, "an observation")?;
+    if values.is_empty() {
+        return Err(Refusal::TooFew {
+            needed: 1,
+            found: 0,
+        });
+    }
+    let centre = mean(values);
+    if !centre.is_finite() {
+        return Err(Refusal::Domain {
+            parameter: "the sum of observations",
+            must: "finite",
+            found: centre,
+        });
+    }
+    let n = values.len();
+    if n == 1 {
+        let why = "one observation shows no variation, so there is no interval";
+        return Ok(Estimate::without_interval(centre, level, n, why));
+    }
+    let t = student_quantile(0.5 * (1.0 + level), (n - 1) as f64)?;
+    let half_width = t * (variance(values) / n as f64).sqrt();
+    Ok(Estimate::with_interval(
+        centre,
+        centre - half_width,
+        centre + half_width,
+        level,
+        n,
+    ))
+}
+
+/// Mean of `changed - base`, observation by observation: the comparison to use when both samples
+/// saw the same random numbers (Law, section 10.2.1, the paired-t interval).
+///
+/// Refuses samples of different length.
+pub fn paired_difference(base: &[f64], changed: &[f64], level: f64) -> Result<Estimate, Refusal> {
+    if base.len() != changed.len() {
+        return Err(Refusal::TooFew {
+            needed: base.len().max(changed.len()),
+            found: base.len().min(changed.len()),
+        });
+    }
+    let differences: Vec<f64> = base.iter().zip(changed).map(|(b, c)| c - b).collect();
+    mean_interval(&differences, level)
+}
+
+/// Share `hits / trials` of independent trials with Wilson's score interval (Wilson 1927, *JASA*
+/// 22, pp. 209–212). Close to its nominal level for most shares; may fall short of it for rare ones.
+pub fn wilson(hits: u64, trials: u64, level: f64) -> Result<Estimate, Refusal> {
+    check_share(hits, trials, level)?;
+    let n = trials as f64;
+    let share = hits as f64 / n;
+    let z = normal_quantile(0.5 * (1.0 + level))?;
+    let scale = 1.0 + z * z / n;
+    let centre = (share + z * z / (2.0 * n)) / scale;
+    let reach = z / scale * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    let low = if hits == 0 { 0.0 } else { centre - reach };
+    let high = if hits == trials { 1.0 } else { centre + reach };
+    Ok(Estimate::with_interval(share, low, high, level, count(trials)).clamped(0.0, 1.0))
+}
+
+/// Share `hits / trials` of independent trials with the exact interval (Clopper & Pearson 1934,
+/// *Biometrika* 26, pp. 404–413). Never falls short of its level; the choice for rare losses.
+pub fn clopper_pearson(hits: u64, trials: u64, level: f64) -> Result<Estimate, Refusal> {
+    check_share(hits, trials, level)?;
+    let miss = 0.5 * (1.0 - level);
+    let (k, n) = (hits as f64, trials as f64);
+    let low = if hits == 0 {
+        0.0
+    } else {
+        beta_quantile(miss, k, n - k + 1.0)?
+    };
+    let high = if hits == trials {
+        1.0
+    } else {
+        beta_quantile(1.0 - miss, k + 1.0, n - k)?
+    };
+    Ok(Estimate::with_interval(
+        k / n,
+        low,
+        high,
+        level,
+        count(trials),
+    ))
+}
+
+fn check_share(hits: u64, trials: u64, level: f64) -> Result<(), Refusal> {
+    probability(level, "the confidence level")?;
+    if trials == 0 {
+        return Err(Refusal::TooFew {
+            needed: 1,
+            found: 0,
+        });
+    }
+    if hits > trials {
+        return Err(Refusal::Domain {
+            parameter: "the hits",
+            must: "at most the trials",
+            found: hits as f64,
+        });
+    }
+    Ok(())
+}
+
+fn count(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// Ratio of sums over replications, `sum of numerators / sum of denominators`, with a jackknife
+/// interval (Law, section 9.5.3, on ratios; Miller 1974, *Biometrika* 61, pp. 1–15).
+///
+/// A mean of per-replication ratios would be biased when the denominators vary; the jackknife
+/// removes the bias of order 1/n and needs no independence within a replication.
+/// The figure reported is the plain ratio; only the interval rests on the pseudo-values.
+pub fn ratio_interval(pairs: &[(f64, f64)], level: f64) -> Result<Estimate, Refusal> {
+    probability(level, "the confidence level")?;
+    for &(numerator, denominator) in pairs {
+        all_finite(&[numerator], "a numerator")?;
+        super::not_negative(denominator, "a denominator")?;
+    }
+    let n = pairs.len();
+    let top: f64 = pairs.iter().map(|pair| pair.0).sum();
+    let bottom: f64 = pairs.iter().map(|pair| pair.1).sum();
+    super::positive(bottom, "the sum of denominators")?;
+    let ratio = top / bottom;
+    if n == 1 {
+        let why = "one replication shows no variation, so there is no interval";
+        return Ok(Estimate::without_interval(ratio, level, n, why));
+    }
+    let mut pseudo = Vec::with_capacity(n);
+    for &(numerator, denominator) in pairs {
+        let rest = bottom - denominator;
+        if rest <= 0.0 {
+            let why = "all trials fell into one replication, so there is no interval";
+            return Ok(Estimate::without_interval(ratio, level, n, why));
+        }
+        let left_out = (top - numerator) / rest;
+        pseudo.push(n as f64 * ratio - (n - 1) as f64 * left_out);
+    }
+    let interval = mean_interval(&pseudo, level)?;
+    let half_width = interval.half_width.unwrap_or(0.0);
+    let centre = interval.mean;
+    Ok(Estimate::with_interval(
+        ratio,
+        (centre - half_width).min(ratio),
+        (centre + half_width).max(ratio),
+        level,
+        n,
+    ))
+}
+
+/// Share of lost requests over replications of `(lost, offered)` counts.
+///
+/// Losses cluster in time, so trials inside a replication are not independent: the interval is the
+/// jackknife's over replications. Where no replication lost anything, or all lost everything, that
+/// interval has no width; the exact binomial one stands in, with a note that it takes trials for
+/// independent.
+pub fn loss_interval(replications: &[(u64, u64)], level: f64) -> Result<Estimate, Refusal> {
+    let mut lost = 0u64;
+    let mut offered = 0u64;
+    for &(part, whole) in replications {
+        if part > whole {
+            check_share(part, whole.max(1), level)?;
+        }
+        lost = lost.saturating_add(part);
+        offered = offered.saturating_add(whole);
+    }
+    let exact = clopper_pearson(lost, offered, level)?;
+    let extreme = lost == 0 || lost == offered;
+    if extreme || replications.len() == 1 {
+        let why = if lost == 0 {
+            "no loss was seen: the upper limit is the exact binomial one and takes requests for independent"
+        } else if lost == offered {
+            "all was lost: the lower limit is the exact binomial one and takes requests for independent"
+        } else {
+            "one replication: the interval is the exact binomial one and takes requests for independent"
+        };
+        let mut estimate = exact.noted(why);
+        estimate.n = replications.len();
+        return Ok(estimate);
+    }
+    let pairs: Vec<(f64, f64)> = replications
+        .iter()
+        .map(|&(part, whole)| (part as f64, whole as f64))
+        .collect();
+    Ok(ratio_interval(&pairs, level)?.clamped(0.0, 1.0))
+}
+
+/// A quantile from replications: Student's t on the quantile found in each replication.
+///
+/// The bias of a quantile in a short replication stays in the figure; make replications long enough
+/// that each holds many observations beyond the quantile.
+pub fn quantile_over_replications(
+    per_replication: &[f64],
+    level: f64,
+) -> Result<Estimate, Refusal> {
+    mean_interval(per_replication, level)
+}
+
+/// Ranks (from 1) of the order statistics that enclose the `p`-quantile of `n` independent
+/// observations with at least the given confidence; `None` if the sample is too small on either
+/// side (David & Nagaraja, *Order Statistics*, 3rd ed., section 7.1).
+pub fn quantile_ranks(n: u64, p: f64, level: f64) -> Result<Option<(u64, u64)>, Refusal> {
+    probability(level, "the confidence level")?;
+    probability(p, "the quantile's probability")?;
+    if n == 0 {
+        return Ok(None);
+    }
+    let miss = 0.5 * (1.0 - level);
+    // P(X_(l) > q) = P(fewer than l observations at or below q) = F(l - 1): the largest l that
+    // keeps it within the miss; likewise the smallest u with 1 - F(u - 1) within it.
+    if binomial_cdf(0, n, p)? > miss {
+        return Ok(None);
+    }
+    let low = first(1, n, |l| Ok(binomial_cdf(l, n, p)? > miss))?;
+    if binomial_cdf(n - 1, n, p)? < 1.0 - miss {
+        return Ok(None);
+    }
+    let high = first(1, n, |u| Ok(binomial_cdf(u - 1, n, p)? >= 1.0 - miss))?;
+    Ok(Some((low, high)))
+}
+
+/// The smallest whole number in `low..=high` for which a monotone condition holds; `high` if none.
+fn first(
+    mut low: u64,
+    mut high: u64,
+    holds: impl Fn(u64) -> Result<bool, Refusal>,
+) -> Result<u64, Refusal> {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle)? {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
+}
+
+/// A quantile of one run from its sorted observations, with the order-statistics interval.
+///
+/// The figure is the smallest observation with at least `p` of all at or below it. Response times
+/// of neighbouring requests depend on one another, which makes the true interval wider: the note
+/// says so, and [`quantile_over_replications`] is the better choice where replications exist.
+/// Refuses values that are unsorted or not finite.
+pub fn quantile_in_run(sorted: &[f64], p: f64, level: f64) -> Result<Estimate, Refusal> {
+    all_finite(sorted, "an observation")?;
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] > pair[1]) {
+        return Err(Refusal::Domain {
+            parameter: "the observations",
+            must: "sorted",
+            found: pair[1],
+        });
+    }
+    let n = sorted.len();
+    let ranks = quantile_ranks(n as u64, p, level)?;
+    if n == 0 {
+        return Err(Refusal::TooFew {
+            needed: 1,
+            found: 0,
+        });
+    }
+    // The subtraction keeps a product such as 0.07 * 100 from rounding up past its whole number.
+    let rank = ((p * n as f64 - 1e-9).ceil() as usize).clamp(1, n);
+    let figure = sorted[rank - 1];
+    Ok(match ranks {
+        Some((low, high)) => Estimate::with_interval(
+            figure,
+            sorted[low as usize - 1],
+            sorted[high as usize - 1],
+            level,
+            n,
+        )
+        .noted("one run: the interval takes neighbouring observations for independent"),
+        None => Estimate::without_interval(
+            figure,
+            level,
+            n,
+            "too few observations beyond the quantile for an interval",
+        ),
+    })
+}
+
+/// The answer to "is this figure within 5 % at 95 %?"
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    Converged,
+    NotConverged {
+        reason: String,
+        /// Replications that would probably do; `None` if nothing can be said.
+        needed_replications: Option<usize>,
+    },
+}
+
+/// Fewest replications at which [`relative_precision`] will say "converged". Stopping as soon as an
+/// interval happens to be short covers less than its level when few replications decide (Law,
+/// section 9.4.1).
+pub const FEWEST_REPLICATIONS: usize = 5;
+
+/// Whether the interval's half-width is within `target` (0.05 for 5 %) of the figure's size.
+///
+/// The number of replications needed follows from the present variance; it is a forecast.
+/// Refuses a target that is not positive.
+pub fn relative_precision(estimate: &Estimate, target: f64) -> Result<Precision, Refusal> {
+    super::positive(target, "the precision")?;
+    let not = |reason: String, needed_replications| {
+        Ok(Precision::NotConverged {
+            reason,
+            needed_replications,
+        })
+    };
+    let Some(half_width) = estimate.half_width else {
+        let why = estimate.note.clone();
+        return not(
+            why.unwrap_or_else(|| "no interval could be formed".into()),
+            (estimate.n < FEWEST_REPLICATIONS).then_some(FEWEST_REPLICATIONS),
+        );
+    };
+    let goal = target * estimate.mean.abs();
+    if half_width <= goal && estimate.n >= FEWEST_REPLICATIONS {
+        return Ok(Precision::Converged);
+    }
+    if half_width <= goal {
+        return not(
+            format!(
+                "{} of at least {FEWEST_REPLICATIONS} replications",
+                estimate.n
+            ),
+            Some(FEWEST_REPLICATIONS),
+        );
+    }
+    if goal == 0.0 {
+        return not(
+            "the figure is zero, so no share of it is meaningful".into(),
+            None,
+        );
+    }
+    let reason = format!(
+        "half-width is {:.1} % of the figure, asked was {:.1} %",
+        100.0 * half_width / estimate.mean.abs(),
+        100.0 * target
+    );
+    let needed = forecast(estimate, half_width / goal)?;
+    not(reason, needed)
+}
+
+/// Replications at which the half-width shrinks by `factor`, at the present variance.
+fn forecast(estimate: &Estimate, factor: f64) -> Result<Option<usize>, Refusal> {
+    let n = estimate.n as f64;
+    if estimate.n < 2 {
+        return Ok(None);
+    }
+    let p = 0.5 * (1.0 + estimate.level);
+    let now = student_quantile(p, n - 1.0)?;
+    let mut needed = n * factor * factor;
+    // The t quantile shrinks as replications are added; three rounds settle it.
+    for _ in 0..3 {
+        let then = student_quantile(p, (needed - 1.0).max(1.0))?;
+        let shrink = factor * then / now;
+        needed = (n * shrink * shrink).max(n + 1.0);
+    }
+    let needed = needed.ceil().max(FEWEST_REPLICATIONS as f64);
+    Ok((needed < 1e9).then_some(needed as usize))
+}
