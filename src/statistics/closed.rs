@@ -96,10 +96,12 @@ pub struct ClosedMeans {
     pub places: Vec<PlaceMeans>,
 }
 
-/// Population up to which networks with many servers are solved.
-pub const MOST_USERS_MANY_SERVERS: u32 = 5_000;
-/// Population times places up to which networks of single servers and delays are solved.
+/// Steps up to which several classes are solved.
 const MOST_STEPS: usize = 20_000_000;
+/// Population times places up to which [`closed_network`] keeps the whole curve.
+const MOST_ROWS: usize = 2_000_000;
+/// Square of the population times places up to which weights are convolved: a second or two.
+const MOST_TERMS: usize = 100_000_000;
 
 /// Exact solution of a closed network with a product form, for populations 1 to `population`.
 ///
@@ -123,10 +125,11 @@ pub fn closed_network(
         total += place.demand;
     }
     positive(total, "the sum of demands and think time")?;
-    if (population as usize).saturating_mul(places.len().max(1)) > MOST_STEPS {
+    let rows = (population as usize).saturating_mul(places.len().max(1));
+    if rows > MOST_ROWS {
         return Err(Refusal::TooLarge {
             what: "users times places",
-            limit: MOST_STEPS,
+            limit: MOST_ROWS,
         });
     }
     let simple = |place: &Place| match place.kind {
@@ -137,10 +140,10 @@ pub fn closed_network(
     if places.iter().all(simple) {
         return Ok(mean_values(places, think_time, population));
     }
-    if population > MOST_USERS_MANY_SERVERS {
+    if rows.saturating_mul(population as usize) > MOST_TERMS {
         return Err(Refusal::TooLarge {
-            what: "users of a network with many servers",
-            limit: MOST_USERS_MANY_SERVERS as usize,
+            what: "terms (users squared times places) of a network with many servers",
+            limit: MOST_TERMS,
         });
     }
     Ok(convolution(places, think_time, population as usize))
@@ -403,4 +406,153 @@ pub fn machine_repairman(
         service_time,
         waiting / throughput,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::assert_close;
+    use super::super::ctmc::Chain;
+    use super::*;
+
+    #[test]
+    fn two_users_worked_by_hand() {
+        // Round by round: R(1) = 1.5, X(1) = 0.4; R(2) = 0.5 × 1.2 + 1 × 1.4 = 2, X(2) = 2/3.
+        let places = [Place::queue(0.5), Place::queue(1.0)];
+        let found = closed_network(&places, 1.0, 2).unwrap();
+        assert_close(found[0].throughput, 0.4, 1e-14);
+        assert_close(found[1].response_time, 2.0, 1e-14);
+        assert_close(found[1].throughput, 2.0 / 3.0, 1e-14);
+        assert_close(found[1].places[1].residence_time, 1.4, 1e-14);
+    }
+
+    #[test]
+    fn convolution_and_mean_values_agree() {
+        let simple = [
+            Place::queue(0.605),
+            Place::queue(2.1),
+            Place::delay(0.4),
+            Place::queue(0.0),
+        ];
+        let mut dressed = simple.clone();
+        dressed[1].kind = Kind::Speeds(vec![1.0]);
+        let by_means = closed_network(&simple, 15.0, 60).unwrap();
+        let by_weights = closed_network(&dressed, 15.0, 60).unwrap();
+        for (a, b) in by_means.iter().zip(&by_weights) {
+            assert_close(b.throughput, a.throughput, 1e-10);
+            assert_close(b.response_time, a.response_time, 1e-9);
+            assert_close(b.places[0].number, a.places[0].number, 1e-9);
+        }
+    }
+
+    #[test]
+    fn many_servers_agree_with_the_machine_repairman() {
+        for (users, servers) in [(1, 1), (10, 1), (30, 4), (200, 50)] {
+            let found = closed_network(&[Place::servers(0.5, servers)], 2.0, users).unwrap();
+            let last = &found[users as usize - 1];
+            let exact = machine_repairman(users, 2.0, servers, 0.5).unwrap();
+            assert_close(last.throughput, exact.throughput, 1e-10);
+            assert_close(last.response_time, exact.response_time, 1e-9);
+        }
+    }
+
+    #[test]
+    fn saturation_of_many_servers_loses_no_digits() {
+        let places = [
+            Place::servers(1.0, 50),
+            Place::queue(0.001),
+            Place::servers(0.2, 16),
+        ];
+        let found = closed_network(&places, 5.0, 1000).unwrap();
+        assert_close(found[999].throughput, 50.0, 1e-9);
+        for n in [1, 10, 250, 300, 320, 999] {
+            let means = &found[n];
+            assert!(means.throughput <= 50.0 * (1.0 + 1e-9));
+            assert!(means.throughput >= found[n - 1].throughput * (1.0 - 1e-9));
+            let present: f64 = means.places.iter().map(|place| place.number).sum();
+            let total = present + 5.0 * means.throughput;
+            assert_close(total, (n + 1) as f64, 1e-9);
+        }
+    }
+
+    #[test]
+    fn equal_classes_are_one_class() {
+        let class = |population| ClosedClass {
+            population,
+            think_time: 1.0,
+            demands: vec![0.3, 0.7, 0.2],
+        };
+        let found = closed_classes(&[class(3), class(5), class(0)], &[false, false, true]).unwrap();
+        let places = [Place::queue(0.3), Place::queue(0.7), Place::delay(0.2)];
+        let single = closed_network(&places, 1.0, 8).unwrap();
+        assert_close(found[0].response_time, single[7].response_time, 1e-12);
+        assert_close(
+            found[0].throughput + found[1].throughput,
+            single[7].throughput,
+            1e-12,
+        );
+        assert_eq!(found[2].throughput, 0.0);
+    }
+
+    #[test]
+    fn two_classes_agree_with_their_markov_chain() {
+        // Two places under processor sharing; the state counts each class at the first place.
+        let demands = [[0.3, 1.0], [0.9, 0.4]];
+        let users = [3u32, 2];
+        let chain = Chain::explore([0u32, 0], 100, |&here, to| {
+            let there = [users[0] - here[0], users[1] - here[1]];
+            for class in 0..2 {
+                for (at, demand, joins) in [
+                    (here, demands[class][0], false),
+                    (there, demands[class][1], true),
+                ] {
+                    if at[class] == 0 {
+                        continue;
+                    }
+                    let share = f64::from(at[class]) / f64::from(at[0] + at[1]);
+                    let mut next = here;
+                    next[class] = if joins {
+                        here[class] + 1
+                    } else {
+                        here[class] - 1
+                    };
+                    to.push((next, share / demand));
+                }
+            }
+        })
+        .unwrap();
+        let solved = chain.stationary().unwrap();
+        let classes = [0, 1].map(|k| ClosedClass {
+            population: users[k],
+            think_time: 0.0,
+            demands: demands[k].to_vec(),
+        });
+        let found = closed_classes(&classes, &[false, false]).unwrap();
+        for class in 0..2 {
+            let number = solved.mean(|here| f64::from(here[class]));
+            assert_close(found[class].places[0].number, number, 1e-10);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(closed_network(&[], 0.0, 3).is_err());
+        assert!(closed_network(&[Place::queue(1.0)], 1.0, 0).is_err());
+        assert!(closed_network(&[Place::queue(f64::NAN)], 1.0, 1).is_err());
+        assert!(closed_network(&[Place::servers(1.0, 0)], 1.0, 1).is_err());
+        assert!(closed_network(&[Place::servers(1.0, 2)], 1.0, u32::MAX).is_err());
+        assert!(closed_network(&[Place::queue(1.0)], 1.0, u32::MAX).is_err());
+        let empty = Place {
+            demand: 1.0,
+            kind: Kind::Speeds(Vec::new()),
+        };
+        assert!(closed_network(&[empty], 1.0, 1).is_err());
+        assert!(closed_classes(&[], &[false]).is_err());
+        assert!(machine_repairman(5, 0.0, 1, 1.0).is_err());
+        let many = ClosedClass {
+            population: u32::MAX,
+            think_time: 1.0,
+            demands: vec![1.0],
+        };
+        assert!(closed_classes(&[many.clone(), many], &[false]).is_err());
+    }
 }

@@ -12,6 +12,8 @@ use super::{Refusal, not_negative};
 const DIRECT: usize = 400;
 /// Sweeps of Gauss–Seidel before giving up.
 const MOST_SWEEPS: usize = 100_000;
+/// Transitions looked at before giving up: some seconds.
+const MOST_WORK: usize = 2_000_000_000;
 
 /// A chain whose states are all those that can be reached from the start.
 #[derive(Clone, Debug)]
@@ -166,10 +168,15 @@ impl<S: Ord + Clone> Chain<S> {
         weights
     }
 
+    /// Number of transitions, at least one.
+    fn transitions(&self) -> usize {
+        self.entering.iter().map(Vec::len).sum::<usize>().max(1)
+    }
+
     fn iterate(&self) -> Result<Vec<f64>, Refusal> {
         let n = self.states.len();
         let mut weights = vec![1.0 / n as f64; n];
-        for _ in 0..MOST_SWEEPS {
+        for _ in 0..MOST_SWEEPS.min(MOST_WORK / (2 * self.transitions())) {
             let mut change = 0.0;
             let mut total = 0.0;
             // Once up and once down: mass then crosses the whole chain in one sweep.
@@ -197,16 +204,17 @@ impl<S: Ord + Clone> Chain<S> {
     }
 
     /// State probabilities `time` seconds after the start, by uniformisation (Jensen 1953; Stewart,
-    /// section 8.2). Refuses time × fastest rate above a million.
+    /// section 8.2). Refuses more expected jumps than can be followed in some seconds.
     pub fn after(&self, time: f64) -> Result<Stationary<'_, S>, Refusal> {
         not_negative(time, "the time")?;
         let n = self.states.len();
         let fastest = self.leaving.iter().copied().fold(0.0, f64::max);
         let events = fastest * time;
-        if events > 1e6 {
+        let limit = (MOST_WORK / self.transitions()).min(1_000_000);
+        if events > limit as f64 {
             return Err(Refusal::TooLarge {
                 what: "expected jumps",
-                limit: 1_000_000,
+                limit,
             });
         }
         let mut present = vec![0.0; n];
@@ -286,6 +294,8 @@ pub fn birth_death(
 ) -> Result<Vec<f64>, Refusal> {
     let mut weights = vec![1.0];
     let mut total = 1.0f64;
+    // Weights scaled down to nothing are passed over, or scaling would take quadratic time.
+    let mut alive = 0;
     for n in 1..=last {
         let up = not_negative(birth(n - 1), "a birth rate")?;
         if up == 0.0 {
@@ -295,8 +305,11 @@ pub fn birth_death(
         weights.push(weight);
         total += weight;
         if total > 1e200 {
-            for weight in &mut weights {
+            for weight in &mut weights[alive..] {
                 *weight *= 1e-200;
+            }
+            while weights[alive] == 0.0 {
+                alive += 1;
             }
             total *= 1e-200;
         }
@@ -307,4 +320,73 @@ pub fn birth_death(
     }
     weights.resize(last + 1, 0.0);
     Ok(weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::assert_close;
+    use super::*;
+
+    fn bounded_queue(room: u32, rho: f64) -> Chain<u32> {
+        Chain::explore(0u32, 10_000, |&n, to| {
+            if n < room {
+                to.push((n + 1, rho));
+            }
+            if n > 0 {
+                to.push((n - 1, 1.0));
+            }
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn elimination_and_iteration_agree_with_the_closed_form() {
+        let chain = bounded_queue(60, 0.9);
+        let formula = birth_death(60, |_| 0.9, |_| 1.0).unwrap();
+        let direct = chain.eliminate();
+        let swept = chain.iterate().unwrap();
+        for n in 0..=60 {
+            assert_close(direct[n], formula[n], 1e-12);
+            assert_close(swept[n], formula[n], 1e-8);
+        }
+    }
+
+    #[test]
+    fn a_large_chain_is_swept() {
+        let chain = bounded_queue(2000, 0.95);
+        assert_eq!(chain.states().len(), 2001);
+        let solved = chain.stationary().unwrap();
+        assert_close(solved.mean(|&n| f64::from(n)), 19.0, 1e-6);
+        assert_close(solved.probability(|&n| n == 0), 0.05, 1e-6);
+    }
+
+    #[test]
+    fn a_switch_approaches_its_steady_state_exponentially() {
+        let chain = Chain::explore(false, 10, |&on, to| {
+            to.push((!on, if on { 3.0 } else { 1.0 }));
+        })
+        .unwrap();
+        for time in [0.0, 0.1, 0.7, 20.0] {
+            let exact = 0.25 * (1.0 - libm::exp(-4.0 * time));
+            let found = chain.after(time).unwrap().probability(|&on| on);
+            assert!((found - exact).abs() < 1e-12, "{time}: {found} {exact}");
+        }
+        assert!(chain.after(1e9).is_err());
+    }
+
+    #[test]
+    fn chains_without_a_way_back_are_refused() {
+        let trap = Chain::explore(0u32, 10, |&n, to| {
+            if n < 3 {
+                to.push((n + 1, 1.0));
+            }
+        })
+        .unwrap();
+        assert!(trap.stationary().is_err());
+        assert!(Chain::explore(0u64, 100, |&n, to| to.push((n + 1, 1.0))).is_err());
+        assert!(Chain::explore(0u64, 100, |_, to| to.push((1, -1.0))).is_err());
+        assert!(birth_death(3, |_| 1.0, |_| 0.0).is_err());
+        let alone = Chain::explore((), 10, |_, _| {}).unwrap();
+        assert_eq!(alone.stationary().unwrap().probability(|_| true), 1.0);
+    }
 }

@@ -460,3 +460,172 @@ fn forecast(estimate: &Estimate, factor: f64) -> Result<Option<usize>, Refusal> 
     let needed = needed.ceil().max(FEWEST_REPLICATIONS as f64);
     Ok((needed < 1e9).then_some(needed as usize))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{TestRandom, assert_close};
+    use super::*;
+
+    #[test]
+    fn the_t_interval_of_one_to_ten() {
+        let values: Vec<f64> = (1..=10).map(f64::from).collect();
+        let found = mean_interval(&values, 0.95).unwrap();
+        assert_eq!((found.mean, found.n), (5.5, 10));
+        // 2.262157 × 3.027650 / √10
+        assert_close(found.half_width.unwrap(), 2.165_850, 1e-6);
+        assert_eq!(found.contains(7.0), Some(true));
+        assert_eq!(found.excludes_zero(), Some(true));
+    }
+
+    #[test]
+    fn common_random_numbers_make_a_small_difference_visible() {
+        let mut random = TestRandom(5);
+        let base: Vec<f64> = (0..20).map(|_| random.exponential(100.0)).collect();
+        let changed: Vec<f64> = base
+            .iter()
+            .map(|b| b + 1.0 + 0.1 * random.normal())
+            .collect();
+        let paired = paired_difference(&base, &changed, 0.95).unwrap();
+        assert_eq!(paired.excludes_zero(), Some(true));
+        assert!(paired.half_width.unwrap() < 0.1);
+        assert!(mean_interval(&base, 0.95).unwrap().half_width.unwrap() > 10.0);
+        assert!(paired_difference(&base, &changed[1..], 0.95).is_err());
+    }
+
+    #[test]
+    fn shares_agree_with_the_published_comparison() {
+        // Newcombe 1998, Statistics in Medicine 17, table I, methods 3 and 5.
+        for (hits, trials, score, exact) in [
+            (81, 263, (0.2553, 0.3662), (0.2527, 0.3676)),
+            (15, 148, (0.0624, 0.1605), (0.0578, 0.1617)),
+            (0, 20, (0.0, 0.1611), (0.0, 0.1684)),
+            (1, 29, (0.0061, 0.1718), (0.0009, 0.1776)),
+        ] {
+            for (found, (low, high)) in [
+                (wilson(hits, trials, 0.95).unwrap(), score),
+                (clopper_pearson(hits, trials, 0.95).unwrap(), exact),
+            ] {
+                assert!((found.low.unwrap() - low).abs() < 6e-5, "{found:?}");
+                assert!((found.high.unwrap() - high).abs() < 6e-5, "{found:?}");
+            }
+        }
+        assert_eq!(wilson(20, 20, 0.95).unwrap().high, Some(1.0));
+        assert!(wilson(3, 2, 0.95).is_err() && clopper_pearson(0, 0, 0.95).is_err());
+    }
+
+    #[test]
+    fn clustered_losses_get_a_wider_interval_than_independent_ones() {
+        let replications = [
+            (0, 1000),
+            (90, 1000),
+            (3, 1000),
+            (0, 1000),
+            (60, 1000),
+            (1, 1000),
+        ];
+        let clustered = loss_interval(&replications, 0.95).unwrap();
+        let naive = clopper_pearson(154, 6000, 0.95).unwrap();
+        assert_close(clustered.mean, 154.0 / 6000.0, 1e-12);
+        assert!(clustered.half_width.unwrap() > 3.0 * naive.half_width.unwrap());
+        assert_eq!(clustered.low, Some(0.0));
+    }
+
+    #[test]
+    fn no_loss_seen_still_has_an_upper_limit() {
+        let found = loss_interval(&[(0, 500), (0, 500)], 0.95).unwrap();
+        assert_eq!((found.mean, found.low, found.n), (0.0, Some(0.0), 2));
+        // 1 - 0.025^(1/1000)
+        assert_close(found.high.unwrap(), 0.003_682_08, 1e-5);
+        assert!(found.note.is_some());
+        assert!(loss_interval(&[(3, 2), (0, 5)], 0.95).is_err());
+        assert!(loss_interval(&[], 0.95).is_err());
+    }
+
+    #[test]
+    fn the_jackknife_covers_a_ratio_with_varying_denominators() {
+        let covered = (0..400)
+            .filter(|&seed| {
+                let mut random = TestRandom(seed);
+                let pairs: Vec<(f64, f64)> = (0..20)
+                    .map(|_| {
+                        let size = 50.0 + random.exponential(50.0);
+                        (0.3 * size + 3.0 * random.normal(), size)
+                    })
+                    .collect();
+                ratio_interval(&pairs, 0.95).unwrap().contains(0.3) == Some(true)
+            })
+            .count();
+        // 95 % of 400 is 380 with standard deviation 4.4.
+        assert!((363..=395).contains(&covered), "{covered} of 400");
+    }
+
+    #[test]
+    fn ranks_of_the_median_agree_with_binomial_tables() {
+        // F(39) = 0.0176, F(40) = 0.0284, F(60) = 0.9824: n = 100, 95 %: the 40th and the 61st value.
+        assert_eq!(quantile_ranks(100, 0.5, 0.95).unwrap(), Some((40, 61)));
+        assert_eq!(quantile_ranks(10, 0.99, 0.95).unwrap(), None);
+        let (low, high) = quantile_ranks(1_000_000, 0.99, 0.95).unwrap().unwrap();
+        // Normal approximation: 990000 ± 1.96 × 99.5
+        assert!(low.abs_diff(989_805) <= 3 && high.abs_diff(990_196) <= 3);
+    }
+
+    #[test]
+    fn a_quantile_in_a_run_is_an_observation() {
+        let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
+        let found = quantile_in_run(&sorted, 0.5, 0.95).unwrap();
+        assert_eq!(
+            (found.mean, found.low, found.high),
+            (50.0, Some(40.0), Some(61.0))
+        );
+        assert_eq!(quantile_in_run(&sorted, 0.07, 0.95).unwrap().mean, 7.0);
+        let few = quantile_in_run(&sorted[..10], 0.99, 0.95).unwrap();
+        assert_eq!((few.mean, few.half_width), (10.0, None));
+        assert!(quantile_in_run(&[2.0, 1.0], 0.5, 0.95).is_err());
+        assert!(quantile_in_run(&[], 0.5, 0.95).is_err());
+    }
+
+    #[test]
+    fn precision_says_how_many_replications_are_missing() {
+        let values: Vec<f64> = (0..10).map(|i| 100.0 + f64::from(i)).collect();
+        let good = mean_interval(&values, 0.95).unwrap();
+        assert_eq!(
+            relative_precision(&good, 0.05).unwrap(),
+            Precision::Converged
+        );
+        let wide = Estimate::with_interval(100.0, 80.0, 120.0, 0.95, 10);
+        match relative_precision(&wide, 0.05).unwrap() {
+            // 16 × 10 with t falling from 2.262 to about 1.98.
+            Precision::NotConverged {
+                needed_replications: Some(n),
+                ..
+            } => assert!((118..=130).contains(&n), "{n}"),
+            other => panic!("{other:?}"),
+        }
+        let one = mean_interval(&[1.0], 0.95).unwrap();
+        assert!(matches!(
+            relative_precision(&one, 0.05).unwrap(),
+            Precision::NotConverged {
+                needed_replications: Some(FEWEST_REPLICATIONS),
+                ..
+            }
+        ));
+        let zero = Estimate::with_interval(0.0, -1.0, 1.0, 0.95, 10);
+        assert!(matches!(
+            relative_precision(&zero, 0.05).unwrap(),
+            Precision::NotConverged {
+                needed_replications: None,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(mean_interval(&[], 0.95).is_err());
+        assert!(mean_interval(&[1.0, f64::INFINITY], 0.95).is_err());
+        assert!(mean_interval(&[1.0, 2.0], 1.0).is_err());
+        assert!(mean_interval(&[f64::MAX, f64::MAX], 0.95).is_err());
+        assert!(ratio_interval(&[(1.0, 0.0)], 0.95).is_err());
+        assert!(ratio_interval(&[(1.0, -1.0), (1.0, 5.0)], 0.95).is_err());
+    }
+}

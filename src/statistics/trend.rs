@@ -159,3 +159,130 @@ pub fn stability(growth: Growth, utilisation: Option<f64>) -> Stability {
         (Growth::Undecided, false) => Stability::Undecided,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::TestRandom;
+    use super::*;
+
+    /// Number in system of M/M/1 with unit service, averaged over `bins` of ten seconds.
+    fn single_server(rate: f64, bins: usize, seed: u64) -> Vec<f64> {
+        let mut random = TestRandom(seed);
+        let mut series = vec![0.0; bins];
+        let end = 10.0 * bins as f64;
+        let (mut now, mut present) = (0.0, 0u32);
+        while now < end {
+            let busy = if present > 0 { 1.0 } else { 0.0 };
+            let until = (now + random.exponential(1.0 / (rate + busy))).min(end);
+            let mut from: f64 = now;
+            while from < until {
+                let bin = ((from / 10.0) as usize).min(bins - 1);
+                let to = until.min(10.0 * (bin + 1) as f64);
+                series[bin] += f64::from(present) * (to - from) / 10.0;
+                if to <= from {
+                    break;
+                }
+                from = to;
+            }
+            now = until;
+            if random.uniform() * (rate + busy) < rate {
+                present += 1;
+            } else {
+                present = present.saturating_sub(1);
+            }
+        }
+        series
+    }
+
+    fn verdicts(rate: f64, bins: usize) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for seed in 0..200 {
+            let trend = growth_in_run(&single_server(rate, bins, seed), 10.0, FALSE_ALARM).unwrap();
+            counts[trend.growth as usize] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn false_alarms_stay_below_the_stated_rate() {
+        // 1 % of 200 is 2; more than 7 has a chance of 1 in 1000. All runs start empty, not cut.
+        for (rate, bins) in [(0.3, 200), (0.7, 200), (0.9, 1000), (0.95, 1000)] {
+            let [growing, ..] = verdicts(rate, bins);
+            assert!(growing <= 7, "{rate}: {growing} false alarms");
+        }
+    }
+
+    #[test]
+    fn a_calm_station_is_called_steady() {
+        let [_, steady, _] = verdicts(0.5, 400);
+        assert!(steady >= 190, "{steady}");
+    }
+
+    #[test]
+    fn overload_is_seen() {
+        // Drift 0.1 over 10000 s against a random walk of √(2.1 × 10000): seven deviations.
+        let [growing, ..] = verdicts(1.1, 1000);
+        assert!(growing >= 195, "{growing}");
+    }
+
+    #[test]
+    fn a_run_too_short_for_its_load_is_not_called_steady_as_a_rule() {
+        // Relaxation time of M/M/1 at 0.99 is about 40000 s; the run has 5000.
+        let [_, steady, _] = verdicts(0.99, 500);
+        assert!(steady < 70, "{steady}");
+    }
+
+    #[test]
+    fn replications_together_see_what_one_cannot() {
+        let together = |rate: f64, seed: u64| {
+            let series: Vec<Vec<f64>> = (0..10)
+                .map(|i| single_server(rate, 300, 1000 * seed + i))
+                .collect();
+            growth_over_replications(&series, 10.0, FALSE_ALARM).unwrap()
+        };
+        let seen = (0..20).filter(|&s| together(1.05, s).growth == Growth::Growing);
+        assert!(seen.count() >= 19);
+        let alarms = (0..100).filter(|&s| together(0.8, s + 50).growth == Growth::Growing);
+        // 1 % of 100; the start from empty is left in.
+        assert!(alarms.count() <= 5);
+        let slope = together(1.5, 3).slope;
+        assert!((slope.mean - 0.5).abs() < 0.05, "{slope:?}");
+    }
+
+    #[test]
+    fn constant_and_linear_series_need_no_luck() {
+        let flat = growth_in_run(&[4.0; 50], 1.0, FALSE_ALARM).unwrap();
+        assert_eq!(flat.growth, Growth::Steady);
+        let ramp: Vec<f64> = (0..40).map(|i| f64::from(i) * 3.0).collect();
+        let found = growth_in_run(&ramp, 2.0, FALSE_ALARM).unwrap();
+        assert_eq!(found.growth, Growth::Growing);
+        assert!((found.slope.mean - 1.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_verdict_joins_growth_and_utilisation() {
+        assert_eq!(stability(Growth::Growing, None), Stability::Overloaded);
+        assert_eq!(stability(Growth::Steady, Some(0.5)), Stability::Stable);
+        assert_eq!(
+            stability(Growth::Steady, Some(0.97)),
+            Stability::NearCritical
+        );
+        assert_eq!(
+            stability(Growth::Undecided, Some(0.97)),
+            Stability::NearCritical
+        );
+        assert_eq!(
+            stability(Growth::Undecided, Some(0.5)),
+            Stability::Undecided
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(growth_in_run(&[1.0; 9], 1.0, 0.01).is_err());
+        assert!(growth_in_run(&[f64::NAN; 20], 1.0, 0.01).is_err());
+        assert!(growth_in_run(&[1.0; 20], 0.0, 0.01).is_err());
+        assert!(growth_in_run(&[1.0; 20], 1.0, 0.5).is_err());
+        assert!(growth_over_replications(&[], 1.0, 0.01).is_err());
+    }
+}

@@ -209,3 +209,97 @@ fn to_servers(count: f64) -> Result<u32, Refusal> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mg1;
+    use super::*;
+    use crate::statistics::assert_close;
+    use crate::statistics::closed::{Place, closed_network};
+
+    #[test]
+    fn bounds_enclose_the_exact_solution() {
+        let demands = [0.605, 2.1, 1.35];
+        let places: Vec<Place> = demands.iter().map(|&d| Place::queue(d)).collect();
+        let listed = demands.map(|seconds| Demand {
+            seconds,
+            servers: 1,
+        });
+        for think in [0.0, 15.0] {
+            for exact in closed_network(&places, think, 40).unwrap() {
+                let wide = asymptotic_bounds(&listed, exact.population, think).unwrap();
+                let tight = balanced_job_bounds(&demands, exact.population, think).unwrap();
+                for bounds in [wide, tight] {
+                    assert!(bounds.throughput_low <= exact.throughput * (1.0 + 1e-12));
+                    assert!(bounds.throughput_high >= exact.throughput * (1.0 - 1e-12));
+                    assert!(bounds.response_time_low <= exact.response_time * (1.0 + 1e-12));
+                    assert!(bounds.response_time_high >= exact.response_time * (1.0 - 1e-12));
+                }
+                assert!(tight.throughput_low >= wide.throughput_low * (1.0 - 1e-12));
+                assert!(tight.throughput_high <= wide.throughput_high * (1.0 + 1e-12));
+            }
+        }
+        assert_close(capacity(&listed).unwrap(), 1.0 / 2.1, 1e-15);
+    }
+
+    #[test]
+    fn servers_raise_the_ceiling() {
+        let demands = [
+            Demand {
+                seconds: 0.2,
+                servers: 4,
+            },
+            Demand {
+                seconds: 0.06,
+                servers: 1,
+            },
+        ];
+        assert_close(capacity(&demands).unwrap(), 1.0 / 0.06, 1e-12);
+        assert!(capacity(&[]).is_err());
+        assert!(asymptotic_bounds(&demands, 0, 0.0).is_err());
+        assert!(balanced_job_bounds(&[0.0], 3, 0.0).is_err());
+    }
+
+    #[test]
+    fn approximations_are_exact_where_they_should_be() {
+        assert_close(
+            kingman(8.0, 0.1, 1.0, 2.0).unwrap(),
+            mg1(8.0, 0.1, 2.0).unwrap().waiting_time,
+            1e-12,
+        );
+        assert_close(
+            allen_cunneen(5, 4.0, 1.0, 1.0, 1.0).unwrap(),
+            Mmc::new(5, 4.0, 1.0).unwrap().means().waiting_time,
+            1e-12,
+        );
+        let bound = kingman_bound(8.0, 0.1, 1.0, 2.0).unwrap();
+        assert!(bound > kingman(8.0, 0.1, 1.0, 2.0).unwrap());
+    }
+
+    #[test]
+    fn staffing_rule_and_exact_staffing_agree_at_scale() {
+        // β = 1: 1 / (1 + 0.84134/0.24197).
+        assert!((halfin_whitt(1.0).unwrap() - 0.2234).abs() < 5e-5);
+        for offered in [20.0, 100.0, 1000.0] {
+            for waits in [0.05, 0.2, 0.5] {
+                let rule = square_root_staffing(offered, waits).unwrap();
+                let exact = servers_for_waiting(offered, waits).unwrap();
+                assert!(
+                    rule.abs_diff(exact) <= 1,
+                    "{offered} {waits}: {rule} {exact}"
+                );
+                let share = super::super::erlang_c(exact, offered).unwrap();
+                assert!(share <= waits);
+            }
+        }
+        assert!(square_root_staffing(1e12, 0.1).is_err());
+        assert!(servers_for_waiting(1e12, 0.1).is_err());
+    }
+
+    #[test]
+    fn the_gap_in_littles_law_is_relative() {
+        assert_eq!(little_gap(little_number(4.0, 0.5), 4.0, 0.5), Some(0.0));
+        assert_close(little_gap(1.0, 1.0, 0.9).unwrap(), 0.1, 1e-12);
+        assert_eq!(little_gap(0.0, 0.0, 0.0), None);
+    }
+}

@@ -93,3 +93,73 @@ pub fn power_of_choices(choices: u32, utilisation: f64, service_time: f64) -> Re
     }
     Ok(service_time * sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Mmc, mm1};
+    use super::*;
+    use crate::statistics::assert_close;
+
+    #[test]
+    fn the_shortest_queue_lies_between_one_common_queue_and_a_random_one() {
+        for (queues, rate) in [(2, 1.0), (2, 1.8), (3, 2.4), (4, 3.0)] {
+            let found = join_shortest_queue(queues, rate, 1.0)
+                .unwrap()
+                .response_time;
+            let common = Mmc::new(queues, rate, 1.0).unwrap().means().response_time;
+            let random = mm1(rate / f64::from(queues), 1.0).unwrap().response_time;
+            assert!(
+                common < found && found < random,
+                "{common} {found} {random}"
+            );
+        }
+    }
+
+    #[test]
+    fn sorting_and_cutting_change_nothing() {
+        // The same system with both queues told apart and a longer cut.
+        let rate = 1.4;
+        let chain = Chain::explore([0u16, 0], 20_000, |&[a, b], to| {
+            let share = |mine: u16, other: u16| match mine.cmp(&other) {
+                std::cmp::Ordering::Less => rate,
+                std::cmp::Ordering::Equal => rate / 2.0,
+                std::cmp::Ordering::Greater => 0.0,
+            };
+            if a < 60 && b < 60 {
+                to.push(([a + 1, b], share(a, b)));
+                to.push(([a, b + 1], share(b, a)));
+            }
+            if a > 0 {
+                to.push(([a - 1, b], 1.0));
+            }
+            if b > 0 {
+                to.push(([a, b - 1], 1.0));
+            }
+        })
+        .unwrap();
+        let number = chain.stationary().unwrap().mean(|&[a, b]| f64::from(a + b));
+        let found = join_shortest_queue(2, rate, 1.0).unwrap();
+        assert_close(found.number_in_system, number, 1e-7);
+    }
+
+    #[test]
+    fn two_choices_agree_with_the_sum_written_out() {
+        // ρ = 0.9, exponents 0 2 6 14 30 62 126: 1 + .81 + .531441 + .228768 + .042391 + .001456 + .000002
+        assert_close(power_of_choices(2, 0.9, 1.0).unwrap(), 2.614_057, 1e-6);
+        assert_close(
+            power_of_choices(2, 0.5, 2.0).unwrap(),
+            2.0 * 1.265_686,
+            1e-6,
+        );
+        assert_close(power_of_choices(1, 0.9, 1.0).unwrap(), 10.0, 1e-12);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(join_shortest_queue(1, 0.5, 1.0).is_err());
+        assert!(join_shortest_queue(2, 2.0, 1.0).is_err());
+        assert!(join_shortest_queue(2, 1.999_999, 1.0).is_err());
+        assert!(power_of_choices(0, 0.5, 1.0).is_err());
+        assert!(power_of_choices(2, 1.0, 1.0).is_err());
+    }
+}

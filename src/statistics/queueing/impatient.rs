@@ -170,3 +170,124 @@ pub fn mmc_exponential_patience(
         number_waiting,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mmc;
+    use super::*;
+    use crate::statistics::{TestRandom, assert_close};
+
+    /// Share abandoned and mean time in queue over `arrivals`, first come first served.
+    fn simulate(
+        servers: usize,
+        rate: f64,
+        arrivals: u32,
+        mut patience: impl FnMut(&mut TestRandom) -> f64,
+    ) -> (f64, f64) {
+        let mut random = TestRandom(2024);
+        let mut free_at = vec![0.0f64; servers];
+        let (mut now, mut lost, mut waited) = (0.0, 0u32, 0.0);
+        for _ in 0..arrivals {
+            now += random.exponential(1.0 / rate);
+            let first = (0..servers).min_by(|&i, &j| free_at[i].total_cmp(&free_at[j]));
+            let first = first.unwrap();
+            let wait = (free_at[first] - now).max(0.0);
+            let limit = patience(&mut random);
+            if wait > limit {
+                lost += 1;
+                waited += limit;
+            } else {
+                waited += wait;
+                free_at[first] = now + wait + random.exponential(1.0);
+            }
+        }
+        let n = f64::from(arrivals);
+        (f64::from(lost) / n, waited / n)
+    }
+
+    #[test]
+    fn fixed_patience_agrees_with_a_simulation() {
+        for (servers, rate, patience) in [(1, 0.9, 2.0), (3, 3.0, 0.7), (5, 8.0, 1.5)] {
+            let found = mmc_fixed_patience(servers, rate, 1.0, patience).unwrap();
+            let (lost, wait) = simulate(servers as usize, rate, 1_000_000, |_| patience);
+            // A million arrivals leave an error below 1 % at these loads.
+            assert_close(found.abandoned, lost, 0.02);
+            assert_close(found.waiting_time, wait, 0.02);
+        }
+    }
+
+    #[test]
+    fn fixed_patience_balances_the_servers() {
+        // Busy servers counted by state must equal served arrivals × service time.
+        for (servers, rate, patience) in [
+            (1u32, 0.5, 1.0),
+            (4, 4.0, 0.5),
+            (4, 4.0001, 0.5),
+            (20, 30.0, 3.0),
+        ] {
+            let found = mmc_fixed_patience(servers, rate, 1.0, patience).unwrap();
+            let carried_below = rate * (1.0 - erlang_b(servers - 1, rate).unwrap());
+            let busy = (1.0 - found.waits) * carried_below + found.waits * f64::from(servers);
+            assert_close(found.utilisation * f64::from(servers), busy, 1e-10);
+        }
+    }
+
+    #[test]
+    fn patience_has_its_limits() {
+        let endless = mmc_fixed_patience(3, 2.4, 1.0, 1e4).unwrap();
+        let station = Mmc::new(3, 2.4, 1.0).unwrap();
+        assert_close(endless.waiting_time, station.means().waiting_time, 1e-9);
+        assert_close(endless.waits, station.probability_of_waiting(), 1e-9);
+        let none = mmc_fixed_patience(3, 2.4, 1.0, 1e-12).unwrap();
+        assert_close(none.abandoned, erlang_b(3, 2.4).unwrap(), 1e-9);
+        // Twice the capacity: half must go, and the served wait nearly all their patience.
+        let flooded = mmc_fixed_patience(10, 20.0, 1.0, 1000.0).unwrap();
+        assert_close(flooded.abandoned, 0.5, 1e-9);
+        assert_close(flooded.waiting_time_served.unwrap(), 1000.0, 1e-3);
+        let endless = mmc_exponential_patience(3, 2.4, 1.0, 1e9).unwrap();
+        assert_close(endless.waiting_time, station.means().waiting_time, 1e-6);
+    }
+
+    #[test]
+    fn both_sides_of_exact_saturation_meet() {
+        let at = mmc_fixed_patience(2, 2.0, 1.0, 1.0).unwrap();
+        for rate in [1.999_999, 2.000_001, 1.94, 2.06] {
+            let near = mmc_fixed_patience(2, rate, 1.0, 1.0).unwrap();
+            assert_close(near.waiting_time, at.waiting_time, 0.07);
+            assert_close(near.abandoned, at.abandoned, 0.12);
+        }
+        let (series, closed) = (
+            exponential_integrals(0.049_999),
+            exponential_integrals(0.050_001),
+        );
+        assert_close(series.0, closed.0, 1e-5);
+        assert_close(series.1, closed.1, 1e-5);
+    }
+
+    #[test]
+    fn erlang_a_gives_the_published_call_centre() {
+        // Garnett, Mandelbaum & Reiman 2002, table 1: 50 agents, 48 calls a minute of one minute,
+        // patience of two minutes.
+        let found = mmc_exponential_patience(50, 48.0, 1.0, 2.0).unwrap();
+        assert!((found.abandoned - 0.031).abs() < 5e-4, "{found:?}");
+        assert!((found.waiting_time * 60.0 - 3.7).abs() < 0.05, "{found:?}");
+        assert!((found.utilisation - 0.93).abs() < 5e-3, "{found:?}");
+        assert!((found.number_waiting - 3.0).abs() < 0.5, "{found:?}");
+    }
+
+    #[test]
+    fn exponential_patience_agrees_with_a_simulation() {
+        let found = mmc_exponential_patience(3, 4.0, 1.0, 0.8).unwrap();
+        let (lost, wait) = simulate(3, 4.0, 1_000_000, |random| random.exponential(0.8));
+        assert_close(found.abandoned, lost, 0.01);
+        assert_close(found.waiting_time, wait, 0.01);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(mmc_fixed_patience(0, 1.0, 1.0, 1.0).is_err());
+        assert!(mmc_fixed_patience(1, 1.0, 1.0, 0.0).is_err());
+        assert!(mmc_fixed_patience(1, 1e300, 1.0, 1e300).is_err());
+        assert!(mmc_exponential_patience(1, 1.0, -1.0, 1.0).is_err());
+    }
+}

@@ -47,7 +47,7 @@ pub fn erlang_c(servers: u32, offered: f64) -> Result<f64, Refusal> {
 /// M/M/c, first come first served: Poisson arrivals, exponential service, unlimited queue.
 ///
 /// Kleinrock, *Queueing Systems* vol. 1, sections 3.2 (one server) and 3.5 (many).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mmc {
     servers: u32,
     arrival_rate: f64,
@@ -230,4 +230,119 @@ pub fn mmc_processor_sharing(
     service_time: f64,
 ) -> Result<Means, Refusal> {
     Ok(Mmc::new(servers, arrival_rate, service_time)?.means())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::assert_close;
+    use crate::statistics::ctmc::birth_death;
+
+    #[test]
+    fn erlang_b_agrees_with_the_traffic_tables() {
+        // Offered load for 1 % blocking in the classic tables, rounded there to two decimals.
+        for (servers, offered) in [
+            (1, 0.0101),
+            (5, 1.36),
+            (10, 4.46),
+            (20, 12.03),
+            (100, 84.06),
+        ] {
+            assert_close(erlang_b(servers, offered).unwrap(), 0.01, 0.006);
+        }
+        assert_eq!(erlang_b(0, 3.0).unwrap(), 1.0);
+        assert!(erlang_b(1_000_000, 1e6).unwrap() < 1e-3);
+        assert_eq!(erlang_b(5000, 1.0).unwrap(), 0.0);
+    }
+
+    #[test]
+    fn twenty_servers_at_nine_tenths() {
+        let station = Mmc::new(20, 18.0, 1.0).unwrap();
+        assert!((station.means().response_time - 1.2754).abs() < 5e-5);
+        assert_close(station.probability_of_waiting(), 0.550_8, 1e-3);
+        assert_close(station.utilisation(), 0.9, 1e-15);
+    }
+
+    #[test]
+    fn one_server_of_many_is_the_single_server() {
+        let many = Mmc::new(1, 8.0, 0.1).unwrap();
+        let one = mm1(8.0, 0.1).unwrap();
+        assert_close(many.means().response_time, one.response_time, 1e-13);
+        assert_close(one.response_time, 0.5, 1e-13);
+        assert_close(one.number_in_system, 4.0, 1e-13);
+        // Response of M/M/1 is exponential, so p99 is ln 100 means.
+        let p99 = many.response_time_quantile(0.99).unwrap();
+        assert_close(p99, 0.5 * libm::log(100.0), 1e-12);
+        assert_close(many.waiting_time_exceeds(0.3), 0.8 * libm::exp(-0.6), 1e-12);
+    }
+
+    #[test]
+    fn response_tails_integrate_to_the_mean() {
+        // Loads with c - 1 - a positive, exactly zero and negative.
+        for (servers, rate) in [(3, 1.0), (3, 2.0), (3, 2.5), (50, 40.0)] {
+            let station = Mmc::new(servers, rate, 1.0).unwrap();
+            let step = 0.001;
+            let integral: f64 = (0..60_000)
+                .map(|i| step * station.response_time_exceeds((f64::from(i) + 0.5) * step))
+                .sum();
+            assert_close(integral, station.means().response_time, 1e-6);
+            let p95 = station.response_time_quantile(0.95).unwrap();
+            assert_close(station.response_time_exceeds(p95), 0.05, 1e-9);
+        }
+    }
+
+    #[test]
+    fn waiting_quantiles_are_zero_until_somebody_waits() {
+        let station = Mmc::new(4, 2.0, 1.0).unwrap();
+        let waits = station.probability_of_waiting();
+        assert_eq!(
+            station.waiting_time_quantile(1.0 - waits - 1e-6).unwrap(),
+            0.0
+        );
+        let p99 = station.waiting_time_quantile(0.99).unwrap();
+        assert_close(station.waiting_time_exceeds(p99), 0.01, 1e-12);
+    }
+
+    #[test]
+    fn a_bounded_station_agrees_with_its_markov_chain() {
+        for (servers, room, rate) in [(1, 5, 0.8), (1, 5, 1.0), (3, 10, 2.0), (3, 10, 30.0)] {
+            let found = mmck(servers, room, rate, 1.0).unwrap();
+            let chain =
+                birth_death(room as usize, |_| rate, |n| (n as u32).min(servers) as f64).unwrap();
+            let number: f64 = chain.iter().enumerate().map(|(n, p)| n as f64 * p).sum();
+            assert_close(found.rejected, chain[room as usize], 1e-12);
+            assert_close(found.means.number_in_system, number, 1e-12);
+        }
+    }
+
+    #[test]
+    fn bounded_stations_meet_their_limits() {
+        let (rho, room) = (0.8f64, 7);
+        let mut power = 1.0;
+        for _ in 0..room {
+            power *= rho;
+        }
+        let closed_form = (1.0 - rho) * power / (1.0 - power * rho);
+        assert_close(mm1k(room, rho, 1.0).unwrap().rejected, closed_form, 1e-12);
+        let lossy = mmck(10, 10, 4.46, 1.0).unwrap();
+        assert_close(lossy.rejected, erlang_b(10, 4.46).unwrap(), 1e-12);
+        assert_close(
+            mmck(2, 400, 1.6, 1.0).unwrap().means.waiting_time,
+            Mmc::new(2, 1.6, 1.0).unwrap().means().waiting_time,
+            1e-9,
+        );
+        let flooded = mmck(4, 100_000, 4e6, 1.0).unwrap();
+        assert_close(flooded.means.utilisation, 1.0, 1e-6);
+        assert_close(flooded.means.number_in_system, 1e5, 1e-6);
+    }
+
+    #[test]
+    fn saturation_and_nonsense_are_refused() {
+        assert_eq!(mm1(10.0, 0.1), Err(Refusal::Unstable { utilisation: 1.0 }));
+        assert!(Mmc::new(2, 3.0, 1.0).is_err());
+        assert!(Mmc::new(0, 3.0, 1.0).is_err());
+        assert!(Mmc::new(2, f64::NAN, 1.0).is_err());
+        assert!(mmck(4, 3, 1.0, 1.0).is_err());
+        assert!(erlang_b(u32::MAX, 1.0).is_err());
+    }
 }

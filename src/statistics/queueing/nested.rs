@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::ctmc::Chain;
-use crate::statistics::{Refusal, at_least_one, not_negative, positive};
+use crate::statistics::{Refusal, at_least_one, positive};
 
 /// Where requests come from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,7 +67,6 @@ pub fn nested_pools(pools: &NestedPools) -> Result<NestedMeans, Refusal> {
         }
         Source::Closed { users, think_time } => {
             at_least_one(users, "the number of users")?;
-            not_negative(think_time, "the think time")?;
             let rate = 1.0 / positive(think_time, "the think time")?;
             Box::new(move |present| rate * f64::from(users.saturating_sub(present)))
         }
@@ -120,4 +119,102 @@ pub fn nested_pools(pools: &NestedPools) -> Result<NestedMeans, Refusal> {
         outer_held,
         inner_held,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mg1;
+    use super::*;
+    use crate::statistics::assert_close;
+    use crate::statistics::closed::{Place, closed_network};
+
+    #[test]
+    fn an_outer_pool_for_everybody_leaves_a_product_form() {
+        let found = nested_pools(&NestedPools {
+            source: Source::Closed {
+                users: 12,
+                think_time: 3.0,
+            },
+            outer: 12,
+            inner: 2,
+            outside: 0.5,
+            inside: 0.8,
+        })
+        .unwrap();
+        let places = [Place::delay(0.5), Place::servers(0.8, 2)];
+        let exact = closed_network(&places, 3.0, 12).unwrap();
+        assert_close(found.throughput, exact[11].throughput, 1e-9);
+        assert_close(found.response_time, exact[11].response_time, 1e-9);
+        assert!(found.outer_waiting_time.abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_permit_each_is_a_single_server_of_two_stages() {
+        let found = nested_pools(&NestedPools {
+            source: Source::Open {
+                rate: 0.5,
+                room: 300,
+            },
+            outer: 1,
+            inner: 1,
+            outside: 0.4,
+            inside: 0.8,
+        })
+        .unwrap();
+        let cv = (0.16f64 + 0.64).sqrt() / 1.2;
+        let exact = mg1(0.5, 1.2, cv).unwrap();
+        assert_close(found.outer_waiting_time, exact.waiting_time, 1e-8);
+        assert_close(found.response_time, exact.response_time, 1e-8);
+        assert!(found.inner_waiting_time.abs() < 1e-12 && found.rejected < 1e-12);
+    }
+
+    #[test]
+    fn overload_is_bounded_by_the_inner_pool() {
+        let found = nested_pools(&NestedPools {
+            source: Source::Open {
+                rate: 50.0,
+                room: 40,
+            },
+            outer: 10,
+            inner: 2,
+            outside: 0.01,
+            inside: 1.0,
+        })
+        .unwrap();
+        assert_close(found.throughput, 2.0, 1e-6);
+        assert_close(found.rejected, 0.96, 1e-6);
+        assert_close(found.outer_held, 10.0, 1e-3);
+        // Little: eight wait for the inner pool, two a second leave it (a few are still outside).
+        assert_close(found.inner_waiting_time, 4.0, 0.01);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let good = NestedPools {
+            source: Source::Open { rate: 1.0, room: 5 },
+            outer: 2,
+            inner: 1,
+            outside: 0.1,
+            inside: 0.1,
+        };
+        assert!(nested_pools(&good).is_ok());
+        assert!(nested_pools(&NestedPools { outer: 0, ..good }).is_err());
+        assert!(
+            nested_pools(&NestedPools {
+                inside: 0.0,
+                ..good
+            })
+            .is_err()
+        );
+        let source = Source::Closed {
+            users: 3,
+            think_time: 0.0,
+        };
+        assert!(nested_pools(&NestedPools { source, ..good }).is_err());
+        let source = Source::Open {
+            rate: 1.0,
+            room: u32::MAX,
+        };
+        assert!(nested_pools(&NestedPools { source, ..good }).is_err());
+    }
 }

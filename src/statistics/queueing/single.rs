@@ -170,3 +170,155 @@ pub fn mg1_priority(classes: &[PriorityClass]) -> Result<Vec<Means>, Refusal> {
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mm1;
+    use super::*;
+    use crate::statistics::assert_close;
+    use crate::statistics::ctmc::Chain;
+
+    #[test]
+    fn exponential_service_gives_the_single_server_and_constant_service_half_its_wait() {
+        let exponential = mg1(8.0, 0.1, 1.0).unwrap();
+        assert_close(
+            exponential.waiting_time,
+            mm1(8.0, 0.1).unwrap().waiting_time,
+            1e-13,
+        );
+        let constant = md1(8.0, 0.1).unwrap();
+        assert_close(constant.waiting_time, exponential.waiting_time / 2.0, 1e-13);
+    }
+
+    #[test]
+    fn the_second_moment_agrees_with_the_exponential_wait() {
+        // M/M/1: the wait is 0 with 1 - ρ, else exponential with rate μ - λ.
+        let (rate, mean) = (8.0, 0.1);
+        let moments = [mean, 2.0 * mean * mean, 6.0 * mean * mean * mean];
+        let found = mg1_waiting_second_moment(rate, moments).unwrap();
+        let spare: f64 = 1.0 / mean - rate;
+        assert_close(found, 0.8 * 2.0 / (spare * spare), 1e-12);
+        assert!(mg1_waiting_second_moment(rate, [0.1, 0.001, 0.001]).is_err());
+    }
+
+    #[test]
+    fn processor_sharing_stretches_all_alike() {
+        assert_close(
+            mg1_processor_sharing(8.0, 0.1).unwrap().response_time,
+            0.5,
+            1e-13,
+        );
+        assert_close(
+            processor_sharing_response(8.0, 0.1, 0.01).unwrap(),
+            0.05,
+            1e-13,
+        );
+    }
+
+    #[test]
+    fn pauses_agree_with_their_markov_chain() {
+        let (rate, service, pause_rate, pause) = (0.6, 1.0, 0.2, 1.5);
+        let chain = Chain::explore((0u32, true), 2000, |&(n, runs), to| {
+            if n < 400 {
+                to.push(((n + 1, runs), rate));
+            }
+            if runs && n > 0 {
+                to.push(((n - 1, true), 1.0 / service));
+            }
+            let turn = if runs { pause_rate } else { 1.0 / pause };
+            to.push(((n, !runs), turn));
+        })
+        .unwrap();
+        let number = chain.stationary().unwrap().mean(|&(n, _)| f64::from(n));
+        let found = mg1_pauses(rate, service, 1.0, pause_rate, pause, 1.0).unwrap();
+        assert_close(found.number_in_system, number, 1e-7);
+        let none = mg1_pauses(rate, service, 1.0, 0.0, pause, 1.0).unwrap();
+        assert_close(
+            none.response_time,
+            mm1(rate, service).unwrap().response_time,
+            1e-12,
+        );
+        // ρ = 0.8 and 30 % of the time stopped: nothing is left.
+        assert!(mg1_pauses(0.8, 1.0, 1.0, 0.2, 1.5, 1.0).is_err());
+    }
+
+    #[test]
+    fn vacations_agree_with_their_markov_chain() {
+        let (rate, vacation) = (0.7, 2.0);
+        let chain = Chain::explore((0u32, false), 2000, |&(n, serves), to| {
+            if n < 300 {
+                to.push(((n + 1, serves), rate));
+            }
+            if serves {
+                to.push(((n - 1, n > 1), 1.0));
+            } else if n > 0 {
+                to.push(((n, true), 1.0 / vacation));
+            }
+        })
+        .unwrap();
+        let number = chain.stationary().unwrap().mean(|&(n, _)| f64::from(n));
+        let found = mg1_vacations(rate, 1.0, 1.0, vacation, 1.0).unwrap();
+        assert_close(found.number_in_system, number, 1e-7);
+    }
+
+    #[test]
+    fn priorities_agree_with_their_markov_chain() {
+        // State: waiting of each class and the class in service (0 for none).
+        let rates = [0.2, 0.3];
+        let means = [0.5, 1.2];
+        let chain = Chain::explore((0u16, 0u16, 0u8), 20_000, |&(a, b, at), to| {
+            for (class, rate) in [(1u8, rates[0]), (2, rates[1])] {
+                let (more_a, more_b) = (u16::from(class == 1), u16::from(class == 2));
+                if at == 0 {
+                    to.push(((a, b, class), rate));
+                } else if a + more_a <= 30 && b + more_b <= 60 {
+                    to.push(((a + more_a, b + more_b, at), rate));
+                }
+            }
+            if at > 0 {
+                let next = match (a, b) {
+                    (0, 0) => (0, 0, 0),
+                    (0, _) => (0, b - 1, 2),
+                    _ => (a - 1, b, 1),
+                };
+                to.push((next, 1.0 / means[usize::from(at) - 1]));
+            }
+        })
+        .unwrap();
+        let solved = chain.stationary().unwrap();
+        let classes = [0, 1].map(|k| PriorityClass {
+            arrival_rate: rates[k],
+            service_time: means[k],
+            cv: 1.0,
+        });
+        let found = mg1_priority(&classes).unwrap();
+        assert_close(
+            found[0].number_waiting,
+            solved.mean(|s| f64::from(s.0)),
+            1e-6,
+        );
+        assert_close(
+            found[1].number_waiting,
+            solved.mean(|s| f64::from(s.1)),
+            1e-6,
+        );
+    }
+
+    #[test]
+    fn priorities_move_waiting_about_but_do_not_remove_it() {
+        // Kleinrock's conservation law: Σ ρ_k W_k = ρ W0 / (1 - ρ).
+        let classes = [(2.0, 0.1, 0.0), (1.0, 0.2, 1.0), (0.5, 0.6, 3.0)].map(
+            |(arrival_rate, service_time, cv)| PriorityClass {
+                arrival_rate,
+                service_time,
+                cv,
+            },
+        );
+        let found = mg1_priority(&classes).unwrap();
+        let sum: f64 = found.iter().map(|m| m.utilisation * m.waiting_time).sum();
+        let residual = (2.0 * 0.01 + 1.0 * 0.08 + 0.5 * 3.6) / 2.0;
+        assert_close(sum, 0.7 * residual / 0.3, 1e-12);
+        assert!(mg1_priority(&[]).is_err());
+        assert!(mg1_priority(&[classes[2], classes[2], classes[2], classes[2]]).is_err());
+    }
+}
