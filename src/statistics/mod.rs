@@ -1,7 +1,8 @@
 //! Statistics and queueing theory: what a run's numbers are worth, and what they ought to be.
 //!
 //! The first half turns observations into statements with an error attached: [`interval`] for
-//! replications, pairs, rare losses and quantiles, [`batch`] for one long run, [`warmup`] for the
+//! replications, pairs, rare losses and quantiles, [`precision`] for when to stop, [`batch`] for one
+//! long run, [`warmup`] for the
 //! transient, [`trend`] for queues that grow. The second half is the theory that simulated figures
 //! are held against: [`queueing`] for open stations, [`closed`] for a fixed population, [`ctmc`] for
 //! whatever has no formula, [`scalability`] for the Universal Scalability Law.
@@ -16,6 +17,7 @@ pub mod batch;
 pub mod closed;
 pub mod ctmc;
 pub mod interval;
+pub mod precision;
 pub mod queueing;
 pub mod scalability;
 pub mod special;
@@ -23,6 +25,7 @@ pub mod trend;
 pub mod warmup;
 
 pub use interval::Estimate;
+pub use precision::{Precision, relative_precision};
 
 /// Why a function of this shelf has no answer.
 #[derive(Clone, Debug, PartialEq)]

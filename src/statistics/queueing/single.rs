@@ -11,7 +11,7 @@ fn second_moment(mean: f64, cv: f64) -> f64 {
 }
 
 /// M/G/1, first come first served, from the mean service time and its coefficient of variation
-/// (standard deviation over mean): W = λ E[S²] / (2 (1 - ρ)).
+/// (standard deviation over mean): W = λ E(S²) / (2 (1 - ρ)).
 ///
 /// Pollaczek 1930 and Khinchine 1932; Kleinrock, *Queueing Systems* vol. 1, section 5.6.
 pub fn mg1(arrival_rate: f64, service_time: f64, cv: f64) -> Result<Means, Refusal> {
@@ -28,9 +28,9 @@ pub fn md1(arrival_rate: f64, service_time: f64) -> Result<Means, Refusal> {
     mg1(arrival_rate, service_time, 0.0)
 }
 
-/// Second moment of the M/G/1 waiting time, in seconds²: 2 W² + λ E[S³] / (3 (1 - ρ)).
+/// Second moment of the M/G/1 waiting time, in seconds²: 2 W² + λ E(S³) / (3 (1 - ρ)).
 ///
-/// `moments` are E[S], E[S²], E[S³]. Takács 1962; Kleinrock vol. 1, section 5.7.
+/// `moments` are E(S), E(S²), E(S³). Takács 1962; Kleinrock vol. 1, section 5.7.
 pub fn mg1_waiting_second_moment(arrival_rate: f64, moments: [f64; 3]) -> Result<f64, Refusal> {
     positive(arrival_rate, "the arrival rate")?;
     positive(moments[0], "the service time")?;
@@ -68,7 +68,7 @@ pub fn processor_sharing_response(
 }
 
 /// M/G/1 whose server goes on vacation each time it finds nobody, and again until it finds somebody:
-/// adds E[V²]/(2 E[V]) to the wait of [`mg1`].
+/// adds E(V²)/(2 E(V)) to the wait of [`mg1`].
 ///
 /// Levy & Yechiali 1975, *Management Science* 22, pp. 202–211; Fuhrmann & Cooper 1985, *Operations
 /// Research* 33, pp. 1117–1129.
@@ -91,8 +91,8 @@ pub fn mg1_vacations(
 /// goes on where it was. Stops begin after exponential times of running, busy or not.
 ///
 /// `pause_rate` is stops per second of running, `pause` their mean length, `pause_cv` its
-/// coefficient of variation. With g = 1 + ξE[P], f = 1 - 1/g the share of time stopped and
-/// r = E[P²]/2E[P]: W = (g² λ E[S²]/2 + f r) / (1 - gρ), response W + gS.
+/// coefficient of variation. With g = 1 + ξE(P), f = 1 - 1/g the share of time stopped and
+/// r = E(P²)/2E(P): W = (g² λ E(S²)/2 + f r) / (1 - gρ), response W + gS.
 ///
 /// Avi-Itzhak & Naor 1963, *Operations Research* 11, pp. 303–320 (their model with breakdowns at any
 /// time). The wait is up to the first moment of service; what pauses add to the service itself is
