@@ -4,20 +4,20 @@
 //! checked [`model`], a model a flat [`program`], a program a run of the [`engine`], runs become an
 //! [`experiment`]'s results, and results an [`output`].
 
+pub mod diagnostic;
 pub mod quantity;
 pub mod random;
 pub mod statistics;
-pub mod diagnostic;
 
 pub mod distribution;
 pub mod document;
 pub mod metric;
 
-pub mod kernel;
-pub mod program;
+pub mod cli;
 pub mod component;
-pub mod model;
 pub mod engine;
 pub mod experiment;
+pub mod kernel;
+pub mod model;
 pub mod output;
-pub mod cli;
+pub mod program;

@@ -1,1 +1,163 @@
-//! 
+//! The list of kinds. A new kind is one file, its `mod` line and its name in the list below.
+
+mod contract;
+
+mod balancer;
+mod connection_pool;
+mod database;
+mod host;
+mod permits;
+mod processor_sharing;
+mod service;
+mod station;
+mod thread_pool;
+
+pub use contract::{
+    Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage,
+    UseStep, describe, read_law, single,
+};
+
+pub use service::Plan as ServicePlan;
+pub use station::Plan as StationPlan;
+
+use crate::document::{Key, Reader};
+use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
+use crate::quantity::SimTime;
+
+/// A kind of component, as the checker and the documentation see it.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub keys: &'static [Key],
+    pub step_keys: &'static [Key],
+    pub freezes: bool,
+    pub probes: &'static [(&'static str, Unit, Combine)],
+}
+
+macro_rules! components {
+    ($($module:ident :: $kind:ident),* $(,)?) => {
+        /// A component as checked.
+        #[derive(Clone, Debug)]
+        pub enum Plan { $($kind(<$module::$kind as Component>::Plan)),* }
+
+        /// An instance of a component as running.
+        pub enum Instance { $($kind($module::$kind)),* }
+
+        /// All kinds, in the order that decides the components' numbers.
+        pub static KINDS: &[Kind] = &[$(Kind {
+            name: <$module::$kind as Component>::KIND,
+            about: <$module::$kind as Component>::ABOUT,
+            keys: <$module::$kind as Component>::KEYS,
+            step_keys: <$module::$kind as Component>::STEP_KEYS,
+            freezes: <$module::$kind as Component>::FREEZES,
+            probes: <$module::$kind as Component>::PROBES,
+        }),*];
+
+        impl Plan {
+            /// Checks a table of the given kind.
+            pub fn check(kind: &str, reader: &mut Reader, names: &Names) -> Option<Plan> {
+                match kind {
+                    $(<$module::$kind as Component>::KIND =>
+                        <$module::$kind as Component>::check(reader, names).map(Plan::$kind),)*
+                    _ => None,
+                }
+            }
+
+            pub fn kind(&self) -> &'static str {
+                match self { $(Plan::$kind(_) => <$module::$kind as Component>::KIND),* }
+            }
+
+            pub fn accepts(&self, usage: Usage) -> Result<(), String> {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::accepts(p, usage)),* }
+            }
+
+            pub fn seats(&self) -> Option<u64> {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::seats(p)),* }
+            }
+
+            pub fn capacity(&self) -> Option<f64> {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
+            }
+
+            pub fn lower(&self, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::lower(p, step, lowering, body)),* }
+            }
+
+            pub fn agents(&self, me: Place, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) -> Option<u32> {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::agents(p, me, lowering, body)),* }
+            }
+
+            pub fn build(&self, build: &mut Build) -> Instance {
+                match self { $(Plan::$kind(p) => Instance::$kind(<$module::$kind as Component>::build(p, build))),* }
+            }
+        }
+
+        impl Instance {
+            pub fn start(&mut self, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.start(cx)),* }
+            }
+            #[inline(always)]
+            pub fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+                match self { $(Instance::$kind(c) => c.enter(visit, cx)),* }
+            }
+            #[inline(always)]
+            pub fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.leave(visit, outcome, cx)),* }
+            }
+            pub fn op(&mut self, op: u8, visit: Visit, cx: &mut Context) -> Admission {
+                match self { $(Instance::$kind(c) => c.op(op, visit, cx)),* }
+            }
+            pub fn wake(&mut self, tag: u32, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.wake(tag, cx)),* }
+            }
+            pub fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.cancel(visit, cx)),* }
+            }
+            pub fn caught(&mut self, visit: Visit, fault: Fault, cx: &mut Context) -> Caught {
+                match self { $(Instance::$kind(c) => c.caught(visit, fault, cx)),* }
+            }
+            pub fn freeze(&mut self, replica: u32, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.freeze(replica, cx)),* }
+            }
+            pub fn thaw(&mut self, replica: u32, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.thaw(replica, cx)),* }
+            }
+            /// Takes over a changed table; the kinds are the same by construction.
+            pub fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
+                match (self, plan) {
+                    $((Instance::$kind(c), Plan::$kind(p)) => c.adopt(p, cx),)*
+                    #[allow(unreachable_patterns)]
+                    _ => {}
+                }
+            }
+            pub fn busy(&self, now: SimTime) -> Option<f64> {
+                match self { $(Instance::$kind(c) => c.busy(now)),* }
+            }
+            pub fn reset(&mut self, now: SimTime) {
+                match self { $(Instance::$kind(c) => c.reset(now)),* }
+            }
+            pub fn probe(&self, cx: &Context, out: &mut Vec<f64>) {
+                match self { $(Instance::$kind(c) => c.probe(cx, out)),* }
+            }
+            pub fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+                match self { $(Instance::$kind(c) => c.observe(cx, since, out)),* }
+            }
+        }
+    };
+}
+
+components! {
+    host::Host,
+    service::Service,
+    balancer::Balancer,
+    station::Station,
+    thread_pool::ThreadPool,
+    connection_pool::ConnectionPool,
+    database::Database,
+}
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|k| k.name == name)
+}

@@ -1,1 +1,230 @@
-//! 
+//! What is wrong with a document, where, and what would do: problems are collected, never thrown one
+//! at a time, so that a reader sees all of them in one go.
+
+use std::ops::{Deref, DerefMut, Range};
+
+mod render;
+
+pub use render::render;
+
+/// Bytes of the document's source.
+pub type Span = Range<usize>;
+
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// The document cannot be used.
+    Error,
+    /// It can, but probably not as was meant.
+    Warning,
+    Note,
+}
+
+/// One problem: an identifier in words, one lowercase phrase, a place, and help that can be acted on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// Such as `unknown-key`; stable, so that tests and readers can hold on to it.
+    pub id: &'static str,
+    pub message: String,
+    pub span: Option<Span>,
+    /// Stands beside the underlined place.
+    pub label: String,
+    pub help: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+impl Diagnostic {
+    fn new(severity: Severity, id: &'static str, message: String) -> Self {
+        Diagnostic {
+            severity,
+            id,
+            message,
+            span: None,
+            label: String::new(),
+            help: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub fn error(id: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, id, message.into())
+    }
+
+    pub fn warning(id: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, id, message.into())
+    }
+
+    pub fn remark(id: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, id, message.into())
+    }
+
+    #[must_use]
+    pub fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// A diagnostic that already lies in a [`Sink`], so that a label or help can be added to it.
+pub struct Added<'a>(&'a mut Diagnostic);
+
+impl Added<'_> {
+    pub fn at(self, span: Span) -> Self {
+        self.0.span = Some(span);
+        self
+    }
+
+    pub fn label(self, label: impl Into<String>) -> Self {
+        self.0.label = label.into();
+        self
+    }
+
+    pub fn help(self, help: impl Into<String>) -> Self {
+        self.0.help.push(help.into());
+        self
+    }
+
+    pub fn note(self, note: impl Into<String>) -> Self {
+        self.0.notes.push(note.into());
+        self
+    }
+}
+
+impl Deref for Added<'_> {
+    type Target = Diagnostic;
+    fn deref(&self) -> &Diagnostic {
+        self.0
+    }
+}
+
+impl DerefMut for Added<'_> {
+    fn deref_mut(&mut self) -> &mut Diagnostic {
+        self.0
+    }
+}
+
+/// Collects diagnostics in the order in which they were found.
+#[derive(Clone, Default, Debug)]
+pub struct Sink {
+    found: Vec<Diagnostic>,
+}
+
+impl Sink {
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    fn add(&mut self, diagnostic: Diagnostic) -> Added<'_> {
+        let at = self.found.len();
+        self.found.push(diagnostic);
+        Added(&mut self.found[at])
+    }
+
+    pub fn error(&mut self, span: Span, id: &'static str, message: impl Into<String>) -> Added<'_> {
+        self.add(Diagnostic::error(id, message).at(span))
+    }
+
+    pub fn warning(&mut self, span: Span, id: &'static str, message: impl Into<String>) -> Added<'_> {
+        self.add(Diagnostic::warning(id, message).at(span))
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.found
+    }
+
+    pub fn into_vec(self) -> Vec<Diagnostic> {
+        self.found
+    }
+}
+
+/// The candidate that was probably meant, if one is close: another spelling of the same word
+/// (`maximumPoolSize` for `maximum-pool-size`) or at most one slip for every three letters, where
+/// two neighbours changed about count as one. The first of equals wins.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_lowercase)
+            .collect()
+    };
+    let wanted = plain(name);
+    let length = wanted.chars().count();
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in candidates {
+        let offered = plain(candidate);
+        let offered_length = offered.chars().count();
+        let allowed = length.max(offered_length) / 3;
+        if length.abs_diff(offered_length) > allowed || wanted.is_empty() {
+            continue;
+        }
+        let distance = strsim::damerau_levenshtein(&wanted, &offered);
+        if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_name_is_offered_and_a_far_one_is_not() {
+        let keys = ["burst", "rate", "maximum-pool-size", "minimum-idle", "in", "to"];
+        for (name, expected) in [
+            ("brust", Some("burst")),
+            ("bursts", Some("burst")),
+            ("rte", Some("rate")),
+            ("maximumPoolSize", Some("maximum-pool-size")),
+            ("maximum_pool_size", Some("maximum-pool-size")),
+            ("max-pool-size", Some("maximum-pool-size")),
+            ("idle", None),
+            ("i", None),
+            ("x", None),
+            ("", None),
+            ("--", None),
+            ("completely-different", None),
+        ] {
+            assert_eq!(nearest(name, keys), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_sink_knows_errors_from_warnings() {
+        let mut sink = Sink::default();
+        sink.warning(0..1, "odd", "this is odd").help("do this");
+        assert!(!sink.has_errors());
+        sink.error(0..1, "bad", "this is bad").label("here").note("why");
+        assert!(sink.has_errors());
+        let found = sink.into_vec();
+        assert_eq!(found[0].help, ["do this"]);
+        assert_eq!((found[1].label.as_str(), found[1].notes.len()), ("here", 1));
+    }
+}

@@ -1,1 +1,575 @@
-//! 
+//! The loop: takes the next event from the calendar and carries it out, until the time is up.
+
+mod arrivals;
+mod flow_meter;
+mod interpret;
+pub mod observe;
+
+use crate::component::{Build, ComponentId, Instance, KINDS};
+use crate::distribution::Sampler;
+use crate::kernel::context::{TIMER_BIT, Times};
+use crate::kernel::request::{AGENT, CHILD, DETACHED, FAILING, State};
+use crate::kernel::{
+    Context, Effect, Fault, Line, Meter, NONE, Replica, Seats, Site, TimerId, TimerOwner, rank,
+};
+use crate::metric::Gauge;
+use crate::model::{Change, Model};
+use crate::program::{Instr, Scope, Table};
+use crate::quantity::SimTime;
+use crate::random::{Draws, purpose_key};
+use arrivals::Workload;
+use flow_meter::FlowMeter;
+use observe::{Observations, Recorder};
+
+/// How one replication is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub replication: u64,
+    /// Nanoseconds, warm-up included.
+    pub duration: u64,
+    /// Nanoseconds that are not measured.
+    pub warm_up: u64,
+    /// Windows of the time series.
+    pub windows: u32,
+    /// A seeded coin decides the order at equal instants instead of rank and running number.
+    pub coin: bool,
+    pub budget: Budget,
+}
+
+/// Limits at which a run stops with what it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub events: u64,
+    /// Bytes that requests in flight may take.
+    pub memory: usize,
+    pub wall: Option<std::time::Duration>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget {
+            events: u64::MAX,
+            memory: 4 << 30,
+            wall: None,
+        }
+    }
+}
+
+/// Why a run ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    Events,
+    Memory,
+    Wall,
+}
+
+/// A broken identity: only a bug can cause it.
+#[derive(Clone, Debug)]
+pub struct Broken(pub String);
+
+/// One replication under way.
+pub struct Engine<'m> {
+    model: &'m Model,
+    cx: Context,
+    components: Vec<Instance>,
+    code: &'m [Instr],
+    scope_at: &'m [u32],
+    scopes: &'m [Scope],
+    tables: &'m [Table],
+    flows: Vec<FlowMeter>,
+    workloads: Vec<Workload>,
+    freezers: Vec<u32>,
+    recorder: Recorder,
+    options: Options,
+    stopped: Option<Stopped>,
+    started: u64,
+    ended: u64,
+    agents: u64,
+}
+
+impl<'m> Engine<'m> {
+    /// Builds every instance at time zero.
+    pub fn new(model: &'m Model, options: &Options) -> Self {
+        let (seed, replication) = (options.seed, options.replication);
+        let sites: Box<[Site]> = model
+            .sites
+            .iter()
+            .map(|s| Site {
+                purpose: purpose_key(seed, replication, &s.purpose),
+                sampler: s.law.as_ref().map(Sampler::new),
+            })
+            .collect();
+        let coin = options
+            .coin
+            .then(|| Draws::new(purpose_key(seed, replication, "coin"), 0));
+        let stride = model.program.stride as usize;
+        let mut cx = Context::new(SimTime::from_nanos(options.duration), stride, sites, coin);
+        for _ in 0..model.replicas {
+            cx.replicas.push(Replica {
+                up: true,
+                frozen: 0,
+                in_flight: 0,
+                stalled: Line::default(),
+                pause: Gauge::default(),
+            });
+        }
+        let seats: u64 = model.layout.seats.len() as u64;
+        cx.seats = vec![Seats::default(); seats as usize];
+        for (id, seat) in &model.layout.seats {
+            cx.seats[*seat as usize].limit = model.components[id.0 as usize].plan.seats().unwrap_or(u64::MAX);
+        }
+        let mut components = Vec::with_capacity(model.layout.owner.len());
+        let mut freezers = Vec::new();
+        for (id, entry) in model.components.iter().enumerate() {
+            cx.times.push(Times::default());
+            let freezes = KINDS.iter().any(|k| k.name == entry.kind && k.freezes);
+            for replica in 0..entry.instances {
+                let instance = components.len() as u32;
+                cx.meters.push(Meter {
+                    times: id as u32,
+                    ..Meter::default()
+                });
+                if freezes {
+                    freezers.push(instance);
+                }
+                let mut build = Build {
+                    cx: &mut cx,
+                    layout: &model.layout,
+                    id: ComponentId(id as u32),
+                    instance,
+                    replica,
+                    seed,
+                    replication,
+                };
+                components.push(entry.plan.build(&mut build));
+            }
+        }
+        let flows = model.flows.iter().map(|_| FlowMeter::default()).collect();
+        let workloads = model
+            .workloads
+            .iter()
+            .enumerate()
+            .map(|(i, plan)| Workload::new(i as u32, plan, options, &mut cx))
+            .collect();
+        let recorder = Recorder::new(model, options, &mut cx);
+        Engine {
+            model,
+            cx,
+            components,
+            code: &model.program.code,
+            scope_at: &model.program.scope_at,
+            scopes: &model.program.scopes,
+            tables: &model.program.tables,
+            flows,
+            workloads,
+            freezers,
+            recorder,
+            options: options.clone(),
+            stopped: None,
+            started: 0,
+            ended: 0,
+            agents: 0,
+        }
+    }
+
+    /// Runs to the end and says what was observed.
+    pub fn run(mut self) -> Result<Observations, Broken> {
+        self.start();
+        self.work();
+        let end = if self.stopped.is_some() {
+            self.cx.nanos()
+        } else {
+            self.options.duration
+        };
+        self.cx.advance(end);
+        self.check_conservation()?;
+        Ok(observe::collect(&mut self))
+    }
+
+    fn start(&mut self) {
+        for i in 0..self.components.len() {
+            self.components[i].start(&mut self.cx);
+        }
+        for (i, happening) in self.model.timeline.iter().enumerate() {
+            let timer = self.cx.timer(TimerOwner::Timeline(i as u32));
+            self.cx.arm_ranked(timer, happening.at, rank::COMPLETION);
+        }
+        for agent in &self.model.agents {
+            let base = self.model.layout.bases[agent.component.0 as usize];
+            let first = self
+                .model
+                .layout
+                .placed_in
+                .get(&agent.component)
+                .and_then(|s| self.model.layout.first_replica.get(s))
+                .copied();
+            for replica in 0..self.model.layout.instances(agent.component) {
+                for thread in 0..agent.count {
+                    let Some(slot) = self.take_slot() else { break };
+                    let key = crate::random::child_key(
+                        (base as u64) << 32 | replica as u64,
+                        thread as u64 | 1 << 40,
+                    );
+                    let f = self.cx.requests.frame_index(slot, agent.frame);
+                    self.cx.requests.frame(f).word = replica as u64;
+                    let r = &mut self.cx.requests[slot];
+                    r.key = key;
+                    r.pc = agent.entry;
+                    r.flags = AGENT;
+                    r.parent = thread;
+                    r.home = first.map_or(NONE, |f| f + replica);
+                    r.state = State::Ready;
+                    self.agents += 1;
+                    self.cx.leave_effect(Effect::Resume(slot));
+                }
+            }
+        }
+        self.recorder.start(&mut self.cx);
+        for i in 0..self.workloads.len() {
+            self.start_workload(i);
+        }
+        self.carry_out();
+    }
+
+    fn work(&mut self) {
+        let begun = std::time::Instant::now();
+        let mut next_check = 1 << 16;
+        while let Some(event) = self.cx.calendar.pop() {
+            self.cx.advance(event.time().nanos());
+            self.cx.events += 1;
+            let payload = event.payload();
+            if payload & TIMER_BIT == 0 {
+                let r = &mut self.cx.requests[payload];
+                // A ticket that does not fit belongs to a hold that was cut short.
+                if r.ticket == event.number() as u32 && r.state == State::Holding {
+                    r.ticket = 0;
+                    if self.cx.is_frozen(payload) {
+                        self.stall(payload);
+                    } else {
+                        self.execute(payload);
+                        self.carry_out();
+                    }
+                }
+            } else {
+                self.timer(payload & !TIMER_BIT);
+                self.carry_out();
+            }
+            if self.cx.events >= next_check {
+                next_check = self.cx.events + (1 << 16);
+                if self.over_budget(begun) {
+                    return;
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn over_budget(&mut self, begun: std::time::Instant) -> bool {
+        let b = &self.options.budget;
+        if self.cx.events >= b.events {
+            self.stopped = Some(Stopped::Events);
+        } else if self.cx.requests.bytes() > b.memory {
+            self.stopped = Some(Stopped::Memory);
+        } else if b.wall.is_some_and(|w| begun.elapsed() > w) {
+            self.stopped = Some(Stopped::Wall);
+        }
+        self.stopped.is_some()
+    }
+
+    #[inline(never)]
+    fn timer(&mut self, id: u32) {
+        match self.cx.timer_owner(id) {
+            TimerOwner::Component { instance, tag } => {
+                self.components[instance as usize].wake(tag, &mut self.cx)
+            }
+            TimerOwner::Workload { index, tag } => self.workload_timer(index as usize, tag),
+            TimerOwner::Timeline(i) => self.happen(i as usize),
+            TimerOwner::Observer => {
+                let (now, flows) = (self.cx.now(), &mut self.flows);
+                self.recorder
+                    .window(now, &self.cx, &self.components, flows, &self.workloads);
+                self.recorder.arm(&mut self.cx, TimerId(id));
+            }
+            TimerOwner::WarmUp => self.begin_measurement(),
+        }
+    }
+
+    fn begin_measurement(&mut self) {
+        let now = self.cx.now();
+        for m in &mut self.cx.meters {
+            *m = Meter {
+                times: m.times,
+                present: m.present.clone(),
+                waiting: m.waiting.clone(),
+                ..Meter::default()
+            };
+            m.present.reset(now);
+            m.waiting.reset(now);
+        }
+        for t in &mut self.cx.times {
+            t.wait.clear();
+            t.visit.clear();
+        }
+        for s in &mut self.cx.seats {
+            s.used.reset(now);
+            s.refused = 0;
+        }
+        for r in &mut self.cx.replicas {
+            r.pause.reset(now);
+        }
+        for c in &mut self.components {
+            c.reset(now);
+        }
+        for f in &mut self.flows {
+            f.reset(now);
+        }
+        for w in &mut self.workloads {
+            w.reset(now);
+        }
+        self.recorder.reset();
+    }
+
+    /// Carries out what components left to be done, in the order in which they left it.
+    #[inline(always)]
+    fn carry_out(&mut self) {
+        let mut i = 0;
+        while i < self.cx.effects.len() {
+            let effect = self.cx.effects[i];
+            i += 1;
+            if let Effect::Resume(slot) = effect {
+                if self.cx.requests[slot].state != State::Ready {
+                    continue;
+                }
+                if self.cx.is_frozen(slot) {
+                    self.stall(slot);
+                } else {
+                    self.execute(slot);
+                }
+            } else {
+                self.effect(effect);
+            }
+        }
+        self.cx.effects.clear();
+    }
+
+    #[inline(never)]
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Resume(_) => {}
+            Effect::Fail(slot, fault) => {
+                if self.cx.requests[slot].state == State::Free {
+                    return;
+                }
+                self.fail_where_it_waits(slot, fault);
+            }
+            Effect::Expire { slot, frame, fault } => self.expire(slot, frame, fault),
+            Effect::Freeze(replica) => {
+                for i in 0..self.freezers.len() {
+                    let f = self.freezers[i] as usize;
+                    self.components[f].freeze(replica, &mut self.cx);
+                }
+            }
+            Effect::Thaw(replica) => {
+                if self.cx.replicas[replica as usize].frozen > 0 {
+                    return;
+                }
+                for i in 0..self.freezers.len() {
+                    let f = self.freezers[i] as usize;
+                    self.components[f].thaw(replica, &mut self.cx);
+                }
+                self.wake_stalled(replica);
+            }
+            Effect::Stop(replica) => self.stop_replica(replica),
+            Effect::Start(replica) => self.cx.replicas[replica as usize].up = true,
+        }
+    }
+
+    fn wake_stalled(&mut self, replica: u32) {
+        let mut line = self.cx.replicas[replica as usize].stalled;
+        while let Some(slot) = line.pop_front(&mut self.cx.requests) {
+            let r = &mut self.cx.requests[slot];
+            r.state = State::Ready;
+            if r.flags & FAILING != 0 {
+                r.flags &= !FAILING;
+                let fault = Fault::from_index(r.fault);
+                self.cx.leave_effect(Effect::Fail(slot, fault));
+            } else {
+                self.cx.leave_effect(Effect::Resume(slot));
+            }
+        }
+        self.cx.replicas[replica as usize].stalled = line;
+    }
+
+    fn fail_where_it_waits(&mut self, slot: u32, fault: Fault) {
+        let pc = self.cx.requests[slot].pc;
+        if self.cx.requests[slot].state == State::Waiting
+            && let Instr::Enter { sel, comp, .. } = self.code[pc as usize]
+        {
+            let instance = if sel == crate::program::NO_FRAME {
+                comp
+            } else {
+                let f = self.cx.requests.frame_index(slot, sel);
+                comp + self.cx.requests.frame(f).word as u32
+            };
+            let now = self.cx.now();
+            let m = &mut self.cx.meters[instance as usize];
+            m.present.leave(now);
+            match fault {
+                Fault::Rejected | Fault::NotPermitted | Fault::TooManyConnections => m.rejected += 1,
+                Fault::AcquireTimeout | Fault::TimedOut | Fault::LockTimeout | Fault::ConnectTimeout => {
+                    m.timed_out += 1;
+                }
+                _ => m.failed += 1,
+            }
+        }
+        self.cx.requests[slot].state = State::Ready;
+        if self.cx.is_frozen(slot) {
+            // The thread is told only when the pause is over.
+            let r = &mut self.cx.requests[slot];
+            r.flags |= FAILING;
+            r.fault = fault as u8;
+            return self.stall(slot);
+        }
+        let scope = self.scope_at[pc as usize];
+        if self.raise(slot, fault, scope) {
+            self.execute(slot);
+        }
+    }
+
+    /// A deadline over a scope has passed: what runs inside is cut short and the fault is raised at the scope.
+    fn expire(&mut self, slot: u32, frame: u32, fault: Fault) {
+        if self.cx.requests[slot].state == State::Free {
+            return;
+        }
+        let scope = self.unwind(slot, frame);
+        if self.raise(slot, fault, scope) {
+            self.execute(slot);
+        }
+    }
+
+    /// Fails everything that runs in a replica and takes it out of service.
+    fn stop_replica(&mut self, replica: u32) {
+        self.cx.replicas[replica as usize].up = false;
+        for slot in 0..self.cx.requests.slots() as u32 {
+            let r = &self.cx.requests[slot];
+            if r.state == State::Free || r.home != replica || r.flags & (AGENT | CHILD) != 0 {
+                continue;
+            }
+            self.kill_in_replica(slot, replica);
+        }
+    }
+
+    /// Unwinds a request to the scope of the call that sent it to the replica and raises the fault there.
+    fn kill_in_replica(&mut self, slot: u32, replica: u32) {
+        let pc = self.cx.requests[slot].pc;
+        let mut scope = self.scope_at[pc as usize];
+        let mut call = NONE;
+        while scope != NONE {
+            let s = self.scopes[scope as usize];
+            if let crate::program::ScopeKind::Visit { comp, frame, .. } = s.kind
+                && self.model.components[self.model.layout.owner[comp as usize].0 as usize].kind == "balancer"
+            {
+                let f = self.cx.requests.frame_index(slot, frame);
+                let word = self.cx.requests.frame(f).word as u32;
+                let first = self.first_replica_of(comp);
+                if first + word == replica {
+                    call = f;
+                    break;
+                }
+            }
+            scope = s.parent;
+        }
+        if call == NONE {
+            return;
+        }
+        self.expire(slot, call, Fault::Killed);
+    }
+
+    fn first_replica_of(&self, balancer: u32) -> u32 {
+        let id = self.model.layout.owner[balancer as usize];
+        let layout = &self.model.layout;
+        layout
+            .balances
+            .get(&id)
+            .and_then(|s| layout.first_replica.get(s))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn happen(&mut self, index: usize) {
+        let happening = &self.model.timeline[index];
+        match &happening.what {
+            Change::Adopt { component, plan } => {
+                if let Some(seat) = self.model.layout.seats.get(component) {
+                    self.cx.seats[*seat as usize].limit = plan.seats().unwrap_or(u64::MAX);
+                }
+                let base = self.model.layout.bases[component.0 as usize];
+                for i in base..base + self.model.layout.instances(*component) {
+                    self.components[i as usize].adopt(plan, &mut self.cx);
+                }
+            }
+            Change::Stop { service, replica } => self.each_replica(*service, *replica, |cx, r| {
+                cx.leave_effect(Effect::Stop(r));
+            }),
+            Change::Start { service, replica } => self.each_replica(*service, *replica, |cx, r| {
+                cx.leave_effect(Effect::Start(r));
+            }),
+            Change::Freeze { service, replica } => {
+                self.each_replica(*service, *replica, |cx, r| cx.freeze(r))
+            }
+            Change::Thaw { service, replica } => self.each_replica(*service, *replica, |cx, r| cx.thaw(r)),
+        }
+    }
+
+    fn each_replica(&mut self, service: ComponentId, replica: Option<u32>, act: impl Fn(&mut Context, u32)) {
+        let Some(first) = self.model.layout.first_replica.get(&service).copied() else {
+            return;
+        };
+        let count = self.model.layout.service_replicas(service);
+        for r in 0..count {
+            if replica.is_none_or(|only| only == r) {
+                act(&mut self.cx, first + r);
+            }
+        }
+    }
+
+    fn take_slot(&mut self) -> Option<u32> {
+        let slot = self.cx.requests.take();
+        match slot {
+            Some(_) => self.started += 1,
+            None => self.stopped = Some(Stopped::Memory),
+        }
+        slot
+    }
+
+    fn give_slot(&mut self, slot: u32) {
+        self.ended += 1;
+        self.cx.requests.release(slot);
+    }
+
+    fn check_conservation(&self) -> Result<(), Broken> {
+        let inside = self.cx.requests.live() as u64;
+        if self.started != self.ended + inside {
+            return Err(Broken(format!(
+                "{} requests began, {} ended and {inside} are inside: some were lost",
+                self.started, self.ended
+            )));
+        }
+        for (i, flow) in self.flows.iter().enumerate() {
+            flow.check()
+                .map_err(|e| Broken(format!("flow `{}`: {e}", self.model.flows[i].name)))?;
+        }
+        observe::check_presence(self)
+    }
+
+    /// Whether a request is a plain request of a workload, whose answer somebody waits for.
+    fn is_attended(&self, slot: u32) -> bool {
+        self.cx.requests[slot].flags & (DETACHED | AGENT | CHILD) == 0
+    }
+}
+
+/// Runs one replication.
+pub fn run(model: &Model, options: &Options) -> Result<Observations, Broken> {
+    Engine::new(model, options).run()
+}

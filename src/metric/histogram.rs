@@ -248,10 +248,7 @@ impl Histogram {
         let Some(first) = (0..self.counts.len()).find(changed) else {
             return window;
         };
-        let last = (first..self.counts.len())
-            .rev()
-            .find(changed)
-            .unwrap_or(first);
+        let last = (first..self.counts.len()).rev().find(changed).unwrap_or(first);
         window.cover(self.base + first, self.base + last + 1);
         for at in first..=last {
             let index = self.base + at;

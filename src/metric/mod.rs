@@ -111,10 +111,7 @@ impl Gauge {
     /// The integral of the number present from the start of measurement to `now`, in nanoseconds.
     pub fn area(&self, now: SimTime) -> u128 {
         let area = self.value as i128 * now.nanos() as i128 + self.balance;
-        debug_assert!(
-            area >= 0,
-            "a gauge was read or changed out of the order of time"
-        );
+        debug_assert!(area >= 0, "a gauge was read or changed out of the order of time");
         area.max(0) as u128
     }
 

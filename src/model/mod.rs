@@ -1,1 +1,124 @@
-//! 
+//! The checked model: every unit explicit, every name resolved, the flows compiled.
+
+pub mod check;
+pub mod compile;
+pub mod objective;
+mod reach;
+pub mod step;
+pub mod timeline;
+pub mod workload;
+pub mod workload_check;
+
+pub use check::{from_document, load};
+
+use crate::component::{ComponentId, Layout, Plan, SitePlan};
+use crate::document::Document;
+use crate::program::Program;
+
+/// A component with its plan.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub kind: &'static str,
+    pub name: String,
+    pub plan: Plan,
+    pub instances: u32,
+    /// The service it is placed in.
+    pub service: Option<ComponentId>,
+}
+
+impl Entry {
+    /// `kind.name`, as the results call it.
+    pub fn subject(&self) -> String {
+        format!("{}.{}", self.kind, self.name)
+    }
+}
+
+/// A flow that workloads choose from.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    pub name: String,
+    /// Its first instruction.
+    pub entry: u32,
+    /// Whether a workload's mix names it.
+    pub offered: bool,
+}
+
+/// Threads that a component runs by itself.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    pub component: ComponentId,
+    /// First instruction of their endless program.
+    pub entry: u32,
+    /// Threads in each instance.
+    pub count: u32,
+    /// The frame that notes the replica they run in.
+    pub frame: u16,
+}
+
+/// Something that happens to the system during the run.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// Nanoseconds from the start.
+    pub at: u64,
+    pub what: Change,
+    /// As the results tell it.
+    pub text: String,
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A component's table is changed.
+    Adopt { component: ComponentId, plan: Box<Plan> },
+    /// Replicas of a service stop: all, or the one with this number.
+    Stop {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
+    /// They are back.
+    Start {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
+    /// They are paused.
+    Freeze {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
+    /// The pause ends.
+    Thaw {
+        service: ComponentId,
+        replica: Option<u32>,
+    },
+}
+
+/// How long and how often to run, as the model or the experiment says.
+#[derive(Clone, Debug, Default)]
+pub struct RunPlan {
+    /// Nanoseconds of simulated time, warm-up included.
+    pub duration: Option<u64>,
+    /// Nanoseconds; `None` for the end of the transient as MSER-5 finds it.
+    pub warm_up: Option<u64>,
+    pub replications: Option<u32>,
+    pub seed: Option<u64>,
+}
+
+/// A model that can be run.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub name: String,
+    pub document: Document,
+    /// By id.
+    pub components: Vec<Entry>,
+    pub layout: Layout,
+    pub program: Program,
+    pub sites: Vec<SitePlan>,
+    pub flows: Vec<Flow>,
+    pub workloads: Vec<workload::WorkloadPlan>,
+    pub agents: Vec<Agent>,
+    pub timeline: Vec<Happening>,
+    pub run: RunPlan,
+    pub objectives: Vec<objective::Objective>,
+    /// Number of replicas of all services.
+    pub replicas: u32,
+}

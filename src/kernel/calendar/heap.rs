@@ -58,8 +58,7 @@ impl Heap {
     /// Sets the capacity to `events` or a few more; what is there stays.
     pub fn resize(&mut self, events: usize) {
         let lines = (events.max(self.filled) + ROOT).div_ceil(4).max(16);
-        self.lines
-            .reserve_exact(lines.saturating_sub(self.lines.len()));
+        self.lines.reserve_exact(lines.saturating_sub(self.lines.len()));
         self.lines.resize(lines, EMPTY);
         self.lines.shrink_to_fit();
     }

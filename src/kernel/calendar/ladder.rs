@@ -62,13 +62,7 @@ impl Pool {
     #[inline(never)]
     fn grow(&mut self) {
         let first = (self.slabs.len() * SLAB) as u32;
-        let next = std::array::from_fn(|i| {
-            if i + 1 < SLAB {
-                first + i as u32 + 1
-            } else {
-                NIL
-            }
-        });
+        let next = std::array::from_fn(|i| if i + 1 < SLAB { first + i as u32 + 1 } else { NIL });
         let chunks = [Chunk([Event::NONE; CHUNK]); SLAB];
         self.slabs.push(Box::new(Slab { chunks, next }));
         self.free = first;
@@ -239,11 +233,7 @@ impl Ladder {
 
     /// Takes back `events` from an open window that ends at `end`, and answers where the part of
     /// it that is still open ends. Does nothing if they all happen in one instant.
-    pub fn take_back(
-        &mut self,
-        events: impl Iterator<Item = Event> + Clone,
-        end: u64,
-    ) -> Option<u64> {
+    pub fn take_back(&mut self, events: impl Iterator<Item = Event> + Clone, end: u64) -> Option<u64> {
         let (mut min, mut max, mut count) = (u64::MAX, 0, 0);
         for event in events.clone() {
             min = min.min(event.nanos());
@@ -301,9 +291,7 @@ impl Ladder {
                 self.add_rung(min, max, end, bucket.len as usize);
                 while bucket.len > 0 {
                     let (chunk, events) = self.pool.take_chunk(&mut bucket);
-                    chunk.0[..events]
-                        .iter()
-                        .for_each(|&event| self.insert(event));
+                    chunk.0[..events].iter().for_each(|&event| self.insert(event));
                 }
                 continue;
             }
@@ -394,9 +382,7 @@ impl Ladder {
         self.len -= count;
         while bucket.len > 0 {
             let (chunk, events) = self.pool.take_chunk(&mut bucket);
-            chunk.0[..events]
-                .iter()
-                .for_each(|&event| self.insert(event));
+            chunk.0[..events].iter().for_each(|&event| self.insert(event));
         }
     }
 
@@ -414,9 +400,8 @@ impl Ladder {
         let all = std::mem::take(self);
         let rungs = all.rungs.iter().flat_map(|rung| &rung.buckets);
         for &bucket in rungs.chain([&all.far]) {
-            all.pool.each(bucket, |events| {
-                events.iter().for_each(|&event| into(event))
-            });
+            all.pool
+                .each(bucket, |events| events.iter().for_each(|&event| into(event)));
         }
     }
 

@@ -1,0 +1,454 @@
+//! What a kind of component is made of, and what it may use while it is checked, compiled and built.
+
+use std::collections::BTreeMap;
+
+use crate::distribution::{Law, LawUnit};
+use crate::document::{Item, Key, Reader, Spanned};
+use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
+use crate::program::{Assembler, NO_FRAME};
+use crate::quantity::{SimDuration, SimTime};
+use crate::random::{PurposeKey, purpose_key};
+
+/// A kind of component. One file holds its keys, its checked plan, its running state and its behaviour.
+pub trait Component: Sized {
+    /// The word in the table header.
+    const KIND: &'static str;
+    /// One line for the list of kinds.
+    const ABOUT: &'static str;
+    /// The keys of its table.
+    const KEYS: &'static [Key];
+    /// The keys a step may have besides `use`, `time` and `steps`.
+    const STEP_KEYS: &'static [Key] = &[];
+    /// Whether it is asked when a step inside its scope fails.
+    const CATCHES: bool = false;
+    /// Whether it must be told when a replica is paused, because it serves that replica's work.
+    const FREEZES: bool = false;
+    /// What it shows over time beside the gauges that every component has: name and unit.
+    const PROBES: &'static [(&'static str, Unit, Combine)] = &[];
+    /// As checked: every unit explicit, ids for names.
+    type Plan: Clone + std::fmt::Debug + Send + Sync;
+
+    /// Reads and checks the table. Problems go to the reader's sink.
+    fn check(reader: &mut Reader, names: &Names) -> Option<Self::Plan>;
+
+    /// Whether a step may hold it, be served by it, or both; `Err` says why not.
+    fn accepts(_plan: &Self::Plan, _usage: Usage) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Places it shares with others, as a database's connections.
+    fn seats(_plan: &Self::Plan) -> Option<u64> {
+        None
+    }
+
+    /// Capacity in permits or servers of one instance, where it has one.
+    fn capacity(_plan: &Self::Plan) -> Option<f64> {
+        None
+    }
+
+    /// Compiles a step that uses it.
+    fn lower(
+        _plan: &Self::Plan,
+        step: &UseStep,
+        lowering: &mut Lowering,
+        body: &mut dyn FnMut(&mut Lowering),
+    ) {
+        lowering.visit(step, Self::CATCHES, body);
+    }
+
+    /// Compiles the endless program of the threads that it runs by itself; the number of threads in each instance.
+    fn agents(
+        _plan: &Self::Plan,
+        _me: Place,
+        _lowering: &mut Lowering,
+        _body: &mut dyn FnMut(&mut Lowering),
+    ) -> Option<u32> {
+        None
+    }
+
+    /// One instance at time zero.
+    fn build(plan: &Self::Plan, build: &mut Build) -> Self;
+
+    /// The run begins: first timers.
+    fn start(&mut self, _cx: &mut Context) {}
+
+    /// A visitor comes.
+    fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission;
+
+    /// An admitted visitor leaves.
+    fn leave(&mut self, _visit: Visit, _outcome: Outcome, _cx: &mut Context) {}
+
+    /// An operation compiled by the kind itself.
+    fn op(&mut self, _op: u8, _visit: Visit, _cx: &mut Context) -> Admission {
+        Admission::Proceed
+    }
+
+    /// A timer of its own goes off.
+    fn wake(&mut self, _tag: u32, _cx: &mut Context) {}
+
+    /// A visitor in its hands (answered with `Wait`) goes away.
+    fn cancel(&mut self, _visit: Visit, _cx: &mut Context) {}
+
+    /// A step inside its scope failed; asked only if it `CATCHES`.
+    fn caught(&mut self, _visit: Visit, _fault: Fault, _cx: &mut Context) -> Caught {
+        Caught::Propagate
+    }
+
+    /// The work of a replica stops. Only asked if it `FREEZES`.
+    fn freeze(&mut self, _replica: u32, _cx: &mut Context) {}
+
+    /// The work of a replica goes on. Only asked if it `FREEZES`.
+    fn thaw(&mut self, _replica: u32, _cx: &mut Context) {}
+
+    /// Its table was changed by the timeline.
+    fn adopt(&mut self, _plan: &Self::Plan, _cx: &mut Context) {}
+
+    /// Servers or permits busy over time since the measurement began, in server-nanoseconds, where that is not
+    /// simply those inside less those waiting.
+    fn busy(&self, _now: SimTime) -> Option<f64> {
+        None
+    }
+
+    /// The measurement begins: counters of its own go back to zero.
+    fn reset(&mut self, _now: SimTime) {}
+
+    /// Values of [`Component::PROBES`] now, in their order.
+    fn probe(&self, _cx: &Context, _out: &mut Vec<f64>) {}
+
+    /// What it measured beside what the engine measures for every component.
+    fn observe(&self, _cx: &Context, _since: SimTime, _out: &mut Readings) {}
+}
+
+/// How a step uses a component.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// A scope holds it while other steps run.
+    Hold,
+    /// It serves a demand.
+    Serve,
+}
+
+/// A step that uses a component, as compiled.
+#[derive(Clone, Debug)]
+pub struct UseStep {
+    /// Where the component stands.
+    pub place: Place,
+    /// The component's name, for the listing.
+    pub name: String,
+    /// The step's own path; it names the purpose of its draws.
+    pub path: String,
+    /// How long it is used, where the step says so.
+    pub time: Option<Law>,
+    /// The values of the kind's own step keys.
+    pub options: BTreeMap<String, Item>,
+    /// Whether there are steps inside.
+    pub has_steps: bool,
+}
+
+/// Where a component stands in a run.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its first instance.
+    pub base: u32,
+    /// The frame that notes which replica's instance to use, or `NO_FRAME` for a component with one instance.
+    pub sel: u16,
+}
+
+/// A step of the program before the run: the name that keys its draws, and its law.
+#[derive(Clone, Debug)]
+pub struct SitePlan {
+    pub purpose: String,
+    pub law: Option<Law>,
+}
+
+/// What compiling a step may write to.
+pub struct Lowering<'a> {
+    pub asm: &'a mut Assembler,
+    pub sites: &'a mut Vec<SitePlan>,
+}
+
+impl Lowering<'_> {
+    /// Notes a place where draws are made.
+    pub fn site(&mut self, purpose: impl Into<String>, law: Option<Law>) -> u32 {
+        self.sites.push(SitePlan {
+            purpose: purpose.into(),
+            law,
+        });
+        self.sites.len() as u32 - 1
+    }
+
+    /// Holds the component while `body` runs, for `time` if the step names one.
+    pub fn visit(&mut self, step: &UseStep, catches: bool, body: &mut dyn FnMut(&mut Lowering)) {
+        let site = self.site(format!("{}/enter", step.path), None);
+        self.asm
+            .enter(step.place.base, step.place.sel, site, catches, step.name.clone());
+        if let Some(law) = &step.time {
+            let hold = self.site(step.path.clone(), Some(law.clone()));
+            self.asm.hold(hold, describe(law));
+        }
+        body(self);
+        self.asm.leave(step.name.clone());
+    }
+
+    /// Has the component serve a demand drawn from the step's law, and runs `body` while still inside.
+    pub fn serve(&mut self, step: &UseStep, body: &mut dyn FnMut(&mut Lowering)) {
+        let site = self.site(step.path.clone(), step.time.clone());
+        let what = match &step.time {
+            Some(law) => format!("{}: {}", step.name, describe(law)),
+            None => step.name.clone(),
+        };
+        self.asm.enter(step.place.base, step.place.sel, site, false, what);
+        body(self);
+        self.asm.leave(step.name.clone());
+    }
+}
+
+/// A law of durations in a few words, for the listing.
+pub fn describe(law: &Law) -> String {
+    match law {
+        Law::Constant { value } => SimDuration::from_secs_f64(*value).to_string(),
+        _ => format!(
+            "mean {}",
+            law.mean()
+                .map_or("infinite".into(), |m| SimDuration::from_secs_f64(m).to_string())
+        ),
+    }
+}
+
+/// Number of a component in the order of kinds, then names. It does not depend on the order of the file.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ComponentId(pub u32);
+
+/// The names of a model's components, before any of them is checked.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// In the order of their ids: kind, name.
+    pub list: Vec<(&'static str, String)>,
+    /// The folder of the model's file; files that laws name lie relative to it.
+    pub folder: Option<std::path::PathBuf>,
+}
+
+impl Names {
+    /// The component of this kind and name.
+    pub fn get(&self, kind: &str, name: &str) -> Option<ComponentId> {
+        self.list
+            .iter()
+            .position(|(k, n)| *k == kind && n == name)
+            .map(|i| ComponentId(i as u32))
+    }
+
+    /// Resolves a reference to a component of one of several kinds; an unknown name is reported with the nearest one.
+    pub fn resolve(
+        &self,
+        kinds: &[&'static str],
+        name: &Spanned<String>,
+        reader: &mut Reader,
+    ) -> Option<ComponentId> {
+        for kind in kinds {
+            if let Some(id) = self.get(kind, &name.value) {
+                return Some(id);
+            }
+        }
+        let known: Vec<&str> = self
+            .list
+            .iter()
+            .filter(|(k, _)| kinds.contains(k))
+            .map(|(_, n)| n.as_str())
+            .collect();
+        let what = kinds.join(" or ").replace('-', " ");
+        let mut d = reader.sink().error(
+            name.span.clone(),
+            "unknown-name",
+            format!("there is no {what} called `{}`", name.value),
+        );
+        d.label = match crate::diagnostic::nearest(&name.value, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "not defined in this model".into(),
+        };
+        d.help.push(if known.is_empty() {
+            format!(
+                "the model has no {what}; add a table [{}.{}]",
+                kinds[0], name.value
+            )
+        } else {
+            format!(
+                "the model has {}",
+                known
+                    .iter()
+                    .map(|n| format!("`{n}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        });
+        None
+    }
+}
+
+/// Reads a law; what is wrong with it is reported at its place.
+pub fn read_law(
+    text: &Spanned<String>,
+    unit: LawUnit,
+    what: &str,
+    names: &Names,
+    sink: &mut crate::diagnostic::Sink,
+) -> Option<Law> {
+    match Law::parse(&text.value, unit, &mut |file| names.load(file)) {
+        Ok(law) => Some(law),
+        Err(problem) => {
+            sink.error(
+                text.span.clone(),
+                "bad-law",
+                format!("{what} is not a law: {problem}"),
+            );
+            None
+        }
+    }
+}
+
+impl Names {
+    /// The numbers in a file that a law names, one a line or the first column of a CSV with a header.
+    pub fn load(&self, file: &str) -> Result<Vec<f64>, String> {
+        let path = match &self.folder {
+            Some(folder) => folder.join(file),
+            None => std::path::PathBuf::from(file),
+        };
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
+        let mut numbers = Vec::new();
+        for (i, line) in text.lines().enumerate() {
+            let field = line.split(',').next().unwrap_or("").trim();
+            if field.is_empty() || field.starts_with('#') {
+                continue;
+            }
+            match field.parse::<f64>() {
+                Ok(v) if v.is_finite() && v >= 0.0 => numbers.push(v),
+                _ if i == 0 => {}
+                _ => {
+                    return Err(format!(
+                        "{}, line {}: `{field}` is not a number from zero up",
+                        path.display(),
+                        i + 1
+                    ));
+                }
+            }
+        }
+        if numbers.is_empty() {
+            Err(format!("{} has no numbers", path.display()))
+        } else {
+            Ok(numbers)
+        }
+    }
+}
+
+/// Where everything stands, for building.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// First instance of each component, by id; one more entry at the end.
+    pub bases: Vec<u32>,
+    /// The component of each instance.
+    pub owner: Vec<ComponentId>,
+    /// The names, by id.
+    pub names: Vec<(&'static str, String)>,
+    /// First replica of each service in the context's list, by the service's id.
+    pub first_replica: BTreeMap<ComponentId, u32>,
+    /// Replicas of each service, by its id.
+    pub replicas: BTreeMap<ComponentId, u32>,
+    /// Number of shared places of a component, by its id.
+    pub seats: BTreeMap<ComponentId, u32>,
+    /// The service that a balancer sends to, by the balancer's id.
+    pub balances: BTreeMap<ComponentId, ComponentId>,
+    /// The service a component is placed in, by id.
+    pub placed_in: BTreeMap<ComponentId, ComponentId>,
+}
+
+impl Layout {
+    /// How many instances a component has.
+    pub fn instances(&self, id: ComponentId) -> u32 {
+        self.bases[id.0 as usize + 1] - self.bases[id.0 as usize]
+    }
+
+    /// How many replicas a service has.
+    pub fn service_replicas(&self, service: ComponentId) -> u32 {
+        self.replicas.get(&service).copied().unwrap_or(0)
+    }
+}
+
+/// What building an instance may use.
+pub struct Build<'a> {
+    pub cx: &'a mut Context,
+    pub layout: &'a Layout,
+    /// The component that is built.
+    pub id: ComponentId,
+    /// The instance that is built.
+    pub instance: u32,
+    /// Its number among the component's instances.
+    pub replica: u32,
+    pub seed: u64,
+    pub replication: u64,
+}
+
+impl Build<'_> {
+    /// A timer of this instance's own.
+    pub fn timer(&mut self, tag: u32) -> crate::kernel::TimerId {
+        self.cx.timer(crate::kernel::TimerOwner::Component {
+            instance: self.instance,
+            tag,
+        })
+    }
+
+    /// Names a purpose for draws of the component's own; all its instances share it.
+    pub fn purpose(&mut self, name: &str) -> u32 {
+        let key = self.key(name);
+        self.cx.purpose(key)
+    }
+
+    /// The key of a purpose of this component.
+    pub fn key(&self, name: &str) -> PurposeKey {
+        let (kind, me) = &self.layout.names[self.id.0 as usize];
+        purpose_key(self.seed, self.replication, &format!("{kind}.{me}/{name}"))
+    }
+
+    /// The replica of the service in which this instance runs, as the context numbers them.
+    pub fn home(&self) -> Option<u32> {
+        let service = self.layout.placed_in.get(&self.id)?;
+        self.layout
+            .first_replica
+            .get(service)
+            .map(|first| first + self.replica)
+    }
+}
+
+/// How values of several instances become one.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Combine {
+    Sum,
+    Mean,
+    Max,
+}
+
+/// The unit of a measured value.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Seconds,
+    PerSecond,
+    Count,
+    Share,
+    Bytes,
+}
+
+/// Values that a component reports beside what every component has.
+#[derive(Default)]
+pub struct Readings {
+    pub list: Vec<(String, Unit, Combine, f64)>,
+}
+
+impl Readings {
+    /// Reports a value. NaN stands for "not observed".
+    pub fn add(&mut self, name: impl Into<String>, unit: Unit, combine: Combine, value: f64) {
+        self.list.push((name.into(), unit, combine, value));
+    }
+}
+
+/// The place of a component that is not replicated.
+pub const fn single(base: u32) -> Place {
+    Place { base, sel: NO_FRAME }
+}

@@ -1,0 +1,250 @@
+//! Processor sharing, exactly: a virtual clock runs at the rate at which each job is served.
+//!
+//! A job of demand d that comes at virtual time v is done at v + d. While n jobs share c cores the virtual
+//! clock runs at min(1, c/n), lessened by the contention law; every event costs O(log n)
+//! (Kleinrock 1976, vol. 2, section 4.4; the virtual clock of Demers, Keshav and Shenker 1989).
+//! The virtual clock is an integer in units of 2^-32 ns, so no rounding of floats orders two jobs.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::kernel::{Context, NONE, TimerId};
+use crate::metric::Gauge;
+
+/// How much of their speed `n` runnable threads on `cores` keep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contention {
+    /// Serial share σ of the Universal Scalability Law, over threads beyond the cores.
+    pub sigma: f64,
+    /// Coherency κ of the law.
+    pub kappa: f64,
+    /// Cost of a context switch, as a share of a time slice.
+    pub switch: f64,
+}
+
+impl Contention {
+    /// No loss.
+    pub const NONE: Contention = Contention {
+        sigma: 0.0,
+        kappa: 0.0,
+        switch: 0.0,
+    };
+
+    /// Share of the cores' speed that is left with `n` runnable threads.
+    ///
+    /// The excess e = n / c - 1 takes the place of N - 1 in the law (Gunther 2007, eq. 4.31).
+    pub fn efficiency(&self, n: f64, cores: f64) -> f64 {
+        let excess = (n / cores - 1.0).max(0.0);
+        let law = 1.0 + self.sigma * excess + self.kappa * excess * (excess + 1.0);
+        let switching = if excess > 0.0 { 1.0 - self.switch } else { 1.0 };
+        switching / law
+    }
+}
+
+/// Jobs that share cores.
+pub struct ProcessorSharing {
+    cores: f64,
+    speed: f64,
+    contention: Contention,
+    /// Virtual time, 2^-32 ns.
+    clock: u128,
+    rate: u64,
+    last: u64,
+    /// Jobs by virtual finish time, then order of coming; entries whose request has another ticket are stale.
+    jobs: BinaryHeap<Reverse<(u128, u32, u32)>>,
+    running: u64,
+    /// Cores taken by others than jobs, as collector threads.
+    others: u64,
+    number: u32,
+    timer: TimerId,
+    due: u64,
+    /// Cores busy.
+    pub busy: Gauge,
+    busy_now: i64,
+    /// Runnable threads, others included.
+    pub runnable: Gauge,
+}
+
+const ONE: f64 = 4_294_967_296.0;
+
+impl ProcessorSharing {
+    /// `timer` must wake [`ProcessorSharing::wake`].
+    pub fn new(cores: f64, speed: f64, contention: Contention, timer: TimerId) -> Self {
+        let mut ps = ProcessorSharing {
+            cores,
+            speed,
+            contention,
+            clock: 0,
+            rate: 0,
+            last: 0,
+            jobs: BinaryHeap::new(),
+            running: 0,
+            others: 0,
+            number: 0,
+            timer,
+            due: u64::MAX,
+            busy: Gauge::default(),
+            busy_now: 0,
+            runnable: Gauge::default(),
+        };
+        ps.set_rate();
+        ps
+    }
+
+    fn set_rate(&mut self) {
+        let n = (self.running + self.others).max(1) as f64;
+        let share = (self.cores / n).min(1.0) * self.speed * self.contention.efficiency(n, self.cores);
+        self.rate = libm::round(share * ONE).max(1.0) as u64;
+    }
+
+    #[inline]
+    fn advance(&mut self, now: u64) {
+        if self.running > 0 {
+            self.clock += (now - self.last) as u128 * self.rate as u128;
+        }
+        self.last = now;
+    }
+
+    fn changed(&mut self, cx: &mut Context) {
+        let now = cx.now();
+        let n = self.running + self.others;
+        // Whole thousandths of a core, so that a fractional number of cores is counted too.
+        let busy = libm::round((n as f64).min(self.cores) * 1000.0) as i64;
+        self.busy.add(now, busy - self.busy_now);
+        self.busy_now = busy;
+        self.set_rate();
+        self.schedule(cx);
+    }
+
+    fn schedule(&mut self, cx: &mut Context) {
+        while let Some(Reverse((finish, ticket, slot))) = self.jobs.peek().copied() {
+            if cx.requests[slot].ticket != ticket {
+                self.jobs.pop();
+                continue;
+            }
+            let left = finish.saturating_sub(self.clock);
+            let at = cx
+                .nanos()
+                .saturating_add(left.div_ceil(self.rate as u128).min(u64::MAX as u128) as u64);
+            if at < self.due {
+                self.due = at;
+                cx.arm(self.timer, at);
+            }
+            return;
+        }
+    }
+
+    /// A job of `demand` nanoseconds comes; its request is in the host's hands until [`Context::proceed`].
+    pub fn enter(&mut self, slot: u32, demand: u64, cx: &mut Context) {
+        self.advance(cx.nanos());
+        self.running += 1;
+        self.number = self.number.wrapping_add(1).max(1);
+        if self.number == NONE {
+            self.number = 1;
+        }
+        cx.requests[slot].ticket = self.number;
+        self.jobs.push(Reverse((
+            self.clock + ((demand as u128) << 32),
+            self.number,
+            slot,
+        )));
+        cx.requests[slot].since = demand;
+        let now = cx.now();
+        self.runnable.enter(now);
+        self.changed(cx);
+    }
+
+    /// The timer went off: jobs that are done go on.
+    pub fn wake(&mut self, cx: &mut Context, mut done: impl FnMut(u32, &mut Context)) {
+        if cx.nanos() < self.due {
+            return; // set before the jobs changed; the one that counts comes later
+        }
+        self.due = u64::MAX;
+        self.advance(cx.nanos());
+        let now = cx.now();
+        while let Some(Reverse((finish, ticket, slot))) = self.jobs.peek().copied() {
+            let stale = cx.requests[slot].ticket != ticket;
+            if !stale && finish > self.clock {
+                break;
+            }
+            self.jobs.pop();
+            if !stale {
+                self.running -= 1;
+                self.runnable.leave(now);
+                cx.requests[slot].ticket = 0;
+                done(slot, cx);
+            }
+        }
+        self.changed(cx);
+    }
+
+    /// A job goes away; returns the demand that was left, in nanoseconds.
+    pub fn remove(&mut self, slot: u32, cx: &mut Context) -> u64 {
+        self.advance(cx.nanos());
+        let ticket = std::mem::replace(&mut cx.requests[slot].ticket, 0);
+        let left = self
+            .jobs
+            .iter()
+            .find(|Reverse((_, t, s))| *s == slot && *t == ticket)
+            .map_or(0, |Reverse((finish, _, _))| {
+                (finish.saturating_sub(self.clock) >> 32) as u64
+            });
+        self.running -= 1;
+        let now = cx.now();
+        self.runnable.leave(now);
+        self.changed(cx);
+        left
+    }
+
+    /// Takes out the jobs of one replica and returns them with what they have left, in the order they came.
+    pub fn take(&mut self, replica: u32, cx: &mut Context) -> Vec<(u32, u64)> {
+        self.advance(cx.nanos());
+        let mut taken = Vec::new();
+        for Reverse((finish, ticket, slot)) in std::mem::take(&mut self.jobs).into_vec() {
+            if cx.requests[slot].ticket != ticket {
+                continue;
+            }
+            if cx.requests[slot].home == replica {
+                taken.push((ticket, slot, (finish.saturating_sub(self.clock) >> 32) as u64));
+            } else {
+                self.jobs.push(Reverse((finish, ticket, slot)));
+            }
+        }
+        taken.sort_unstable();
+        let now = cx.now();
+        for (_, slot, _) in &taken {
+            cx.requests[*slot].ticket = 0;
+            self.runnable.leave(now);
+        }
+        self.running -= taken.len() as u64;
+        self.changed(cx);
+        taken.into_iter().map(|(_, slot, left)| (slot, left)).collect()
+    }
+
+    /// Cores taken by others than jobs.
+    pub fn set_others(&mut self, others: u64, cx: &mut Context) {
+        self.advance(cx.nanos());
+        let now = cx.now();
+        self.runnable.add(now, others as i64 - self.others as i64);
+        self.others = others;
+        self.changed(cx);
+    }
+
+    /// Jobs in service.
+    pub fn running(&self) -> u64 {
+        self.running
+    }
+
+    /// Threads that would run if they could.
+    pub fn runnable_now(&self) -> u64 {
+        self.running + self.others
+    }
+
+    /// Another machine.
+    pub fn adopt(&mut self, cores: f64, speed: f64, contention: Contention, cx: &mut Context) {
+        self.advance(cx.nanos());
+        (self.cores, self.speed, self.contention) = (cores, speed, contention);
+        self.due = u64::MAX;
+        self.changed(cx);
+    }
+}

@@ -1,0 +1,529 @@
+//! The instruction `match`: how a request runs until it waits, and how its scopes are closed when it fails.
+
+use super::Engine;
+use crate::kernel::request::{CHILD, FAILING, State, round_key};
+use crate::kernel::unchecked::{at, at_mut};
+use crate::kernel::{Admission, Caught, Fault, Frame, NONE, Outcome, Visit};
+use crate::program::{Instr, NO_FRAME, ScopeKind};
+
+impl Engine<'_> {
+    #[inline(always)]
+    fn instance(&mut self, slot: u32, comp: u32, sel: u16) -> u32 {
+        if sel == NO_FRAME {
+            comp
+        } else {
+            let f = self.cx.requests.frame_index(slot, sel);
+            comp + self.cx.requests.frame(f).word as u32
+        }
+    }
+
+    #[inline(always)]
+    fn visit(&mut self, slot: u32, comp: u32, sel: u16, frame: u16, site: u32) -> Visit {
+        let instance = self.instance(slot, comp, sel);
+        Visit {
+            instance,
+            slot,
+            frame: self.cx.requests.frame_index(slot, frame),
+            site,
+            demand: 0,
+        }
+    }
+
+    /// Runs a request until it waits, holds or ends.
+    ///
+    /// The program counter stays in a register; the request's record has it whenever somebody else may look.
+    #[inline]
+    pub(super) fn execute(&mut self, slot: u32) {
+        let mut pc = self.cx.requests[slot].pc;
+        loop {
+            match *at(self.code, pc) {
+                Instr::Enter {
+                    frame,
+                    sel,
+                    comp,
+                    site,
+                } => {
+                    let mut visit = self.visit(slot, comp, sel, frame, site);
+                    visit.demand = self.cx.sample_site(site, slot);
+                    let now = self.cx.now();
+                    *self.cx.requests.frame(visit.frame) = Frame {
+                        start: now.nanos(),
+                        word: 0,
+                    };
+                    let i = visit.instance;
+                    let m = at_mut(&mut self.cx.meters, i);
+                    m.arrivals += 1;
+                    m.present.enter(now);
+                    match at_mut(&mut self.components, i).enter(visit, &mut self.cx) {
+                        Admission::Proceed => {
+                            at_mut(&mut self.cx.meters, i).unwaited += 1;
+                            pc += 1;
+                            if self.cx.is_frozen(slot) {
+                                self.cx.requests[slot].pc = pc;
+                                return self.stall(slot);
+                            }
+                        }
+                        Admission::Serve(demand) => {
+                            at_mut(&mut self.cx.meters, i).unwaited += 1;
+                            pc += 1;
+                            if demand > 0 {
+                                return self.cx.hold_at(slot, pc, demand);
+                            }
+                        }
+                        Admission::Wait => {
+                            let r = &mut self.cx.requests[slot];
+                            r.pc = pc;
+                            r.state = State::Waiting;
+                            return;
+                        }
+                        Admission::Skip => {
+                            let m = at_mut(&mut self.cx.meters, i);
+                            m.unwaited += 1;
+                            m.completed += 1;
+                            m.present.leave(now);
+                            let t = m.times;
+                            at_mut(&mut self.cx.times, t).visit.record(0);
+                            pc = self.end_of_scope(pc + 1);
+                        }
+                        Admission::Reject(fault) => {
+                            let m = at_mut(&mut self.cx.meters, i);
+                            m.rejected += 1;
+                            m.present.leave(now);
+                            if !self.raise(slot, fault, self.scope_at[pc as usize]) {
+                                return;
+                            }
+                            pc = self.cx.requests[slot].pc;
+                        }
+                    }
+                }
+                Instr::Leave { frame, sel, comp } => {
+                    let visit = self.visit(slot, comp, sel, frame, NONE);
+                    pc += 1;
+                    self.close_visit(visit, Outcome::Done);
+                }
+                Instr::Hold { site } => {
+                    let after = self.cx.sample_site(site, slot);
+                    return self.cx.hold_at(slot, pc + 1, after);
+                }
+                Instr::Op {
+                    op,
+                    frame,
+                    sel,
+                    comp,
+                    jump,
+                } => {
+                    self.cx.requests[slot].pc = pc;
+                    match self.operate(slot, pc, op, frame, sel, comp, jump) {
+                        Some(next) => pc = next,
+                        None => return,
+                    }
+                }
+                Instr::Branch { table, site } => {
+                    let u = self.draw_unit(site, slot);
+                    let t = &self.tables[table as usize];
+                    let i = t
+                        .cumulative
+                        .iter()
+                        .position(|c| u < *c)
+                        .unwrap_or(t.targets.len() - 1);
+                    pc = t.targets[i];
+                }
+                Instr::Jump { pc: to } => pc = to,
+                Instr::Repeat { frame, site, exit } => {
+                    let rounds = self.draw_rounds(site, slot);
+                    if rounds == 0 {
+                        pc = exit;
+                    } else {
+                        let f = self.cx.requests.frame_index(slot, frame);
+                        *self.cx.requests.frame(f) = Frame {
+                            start: rounds,
+                            word: 0,
+                        };
+                        pc += 1;
+                    }
+                }
+                Instr::Again { frame, body } => {
+                    let f = self.cx.requests.frame_index(slot, frame);
+                    let Frame {
+                        start: rounds,
+                        word: done,
+                    } = *self.cx.requests.frame(f);
+                    let r = &mut self.cx.requests[slot];
+                    r.key ^= round_key(body, done);
+                    if done + 1 < rounds {
+                        r.key ^= round_key(body, done + 1);
+                        pc = body;
+                        self.cx.requests.frame(f).word = done + 1;
+                    } else {
+                        pc += 1;
+                    }
+                }
+                Instr::Fork { frame, table } => return self.fork(slot, pc, frame, table),
+                Instr::Join { frame } => return self.join(slot, frame, None),
+                Instr::Fail { fault, site } => {
+                    let share = self.draw_share(site, slot);
+                    if self.draw_unit(site, slot) < share {
+                        self.cx.requests[slot].pc = pc;
+                        if !self.raise(slot, Fault::from_index(fault), self.scope_at[pc as usize]) {
+                            return;
+                        }
+                        pc = self.cx.requests[slot].pc;
+                    } else {
+                        pc += 1;
+                    }
+                }
+                Instr::Begin => {
+                    if !self.begin(slot) {
+                        return;
+                    }
+                    pc = self.cx.requests[slot].pc;
+                }
+                Instr::Rest => return self.rest(slot),
+                Instr::End => {
+                    if !self.finish(slot, None) {
+                        return;
+                    }
+                    pc = self.cx.requests[slot].pc;
+                }
+            }
+        }
+    }
+
+    /// An operation of a component's own; where the request goes on, if it does.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)]
+    fn operate(
+        &mut self,
+        slot: u32,
+        pc: u32,
+        op: u8,
+        frame: u16,
+        sel: u16,
+        comp: u32,
+        jump: u32,
+    ) -> Option<u32> {
+        // An operation that draws keeps its site where others keep their jump.
+        let visit = self.visit(slot, comp, sel, frame, jump);
+        let next = match self.components[visit.instance as usize].op(op, visit, &mut self.cx) {
+            Admission::Proceed => pc + 1,
+            Admission::Serve(d) => {
+                self.cx.hold_at(slot, pc + 1, d);
+                return None;
+            }
+            Admission::Skip => jump,
+            Admission::Wait => {
+                self.cx.requests[slot].state = State::Waiting;
+                return None;
+            }
+            Admission::Reject(fault) => {
+                if !self.raise(slot, fault, self.scope_at[pc as usize]) {
+                    return None;
+                }
+                self.cx.requests[slot].pc
+            }
+        };
+        if self.cx.is_frozen(slot) {
+            self.cx.requests[slot].pc = next;
+            self.stall(slot);
+            return None;
+        }
+        Some(next)
+    }
+
+    fn draw_share(&self, site: u32, slot: u32) -> f64 {
+        let s = &self.cx.sites[site as usize];
+        match &s.sampler {
+            Some(sampler) => {
+                let key = self.cx.requests[slot].key;
+                self.cx
+                    .sample_number(sampler, &mut crate::random::Draws::new(s.purpose, !key))
+            }
+            None => 1.0,
+        }
+    }
+
+    fn draw_unit(&self, site: u32, slot: u32) -> f64 {
+        let purpose = self.cx.sites[site as usize].purpose;
+        crate::random::Draws::new(purpose, self.cx.requests[slot].key).unit()
+    }
+
+    fn draw_rounds(&self, site: u32, slot: u32) -> u64 {
+        let s = &self.cx.sites[site as usize];
+        match &s.sampler {
+            Some(sampler) => {
+                let mut draws = crate::random::Draws::new(s.purpose, self.cx.requests[slot].key);
+                libm::round(self.cx.sample_number(sampler, &mut draws)).max(0.0) as u64
+            }
+            None => 1,
+        }
+    }
+
+    fn end_of_scope(&self, pc: u32) -> u32 {
+        let scope = self.scope_at[pc as usize];
+        match self.scopes[scope as usize].kind {
+            ScopeKind::Visit { end, .. } => end,
+            _ => pc,
+        }
+    }
+
+    /// The request's process is paused: it goes on when the pause ends.
+    pub(super) fn stall(&mut self, slot: u32) {
+        let home = self.cx.requests[slot].home as usize;
+        self.cx.requests[slot].state = State::Stalled;
+        self.cx.stalls += 1;
+        let mut line = self.cx.replicas[home].stalled;
+        line.push_back(&mut self.cx.requests, slot);
+        self.cx.replicas[home].stalled = line;
+    }
+
+    #[inline(always)]
+    fn close_visit(&mut self, visit: Visit, outcome: Outcome) {
+        let now = self.cx.now();
+        let start = self.cx.requests.frame(visit.frame).start;
+        let m = at_mut(&mut self.cx.meters, visit.instance);
+        m.present.leave(now);
+        match outcome {
+            Outcome::Done => m.completed += 1,
+            Outcome::Failed(_) => m.failed += 1,
+            Outcome::Cancelled => m.cancelled += 1,
+        }
+        let t = m.times;
+        at_mut(&mut self.cx.times, t).visit.record(now.nanos() - start);
+        at_mut(&mut self.components, visit.instance).leave(visit, outcome, &mut self.cx);
+    }
+
+    /// Raises a fault in a request: its scopes are closed from `scope` outwards until one catches it.
+    /// Says whether the request runs on.
+    pub(super) fn raise(&mut self, slot: u32, fault: Fault, mut scope: u32) -> bool {
+        loop {
+            if scope == NONE {
+                return self.finish(slot, Some(fault));
+            }
+            let s = self.scopes[scope as usize];
+            match s.kind {
+                ScopeKind::Visit {
+                    comp,
+                    frame,
+                    sel,
+                    site,
+                    body,
+                    end,
+                    catches,
+                } => {
+                    let visit = self.visit(slot, comp, sel, frame, site);
+                    if catches {
+                        match self.components[visit.instance as usize].caught(visit, fault, &mut self.cx) {
+                            Caught::Propagate => {}
+                            Caught::Again(after) => {
+                                self.cx.requests[slot].pc = body;
+                                self.cx.hold(slot, after);
+                                return false;
+                            }
+                            Caught::Absorb => {
+                                self.cx.requests[slot].pc = end;
+                                self.close_visit(visit, Outcome::Done);
+                                return true;
+                            }
+                        }
+                    }
+                    self.close_visit(visit, Outcome::Failed(fault));
+                }
+                ScopeKind::Loop { frame, body } => self.leave_loop(slot, frame, body),
+                ScopeKind::Fork { frame } => self.cancel_children(slot, frame),
+                ScopeKind::Child { frame } => {
+                    self.join(slot, frame, Some(fault));
+                    return false;
+                }
+            }
+            scope = s.parent;
+        }
+    }
+
+    fn leave_loop(&mut self, slot: u32, frame: u16, body: u32) {
+        let f = self.cx.requests.frame_index(slot, frame);
+        let done = self.cx.requests.frame(f).word;
+        self.cx.requests[slot].key ^= round_key(body, done);
+    }
+
+    /// Closes a request's scopes from where it is up to and including the one with `until`, without asking anybody;
+    /// `until` of `NONE` closes all. Returns the scope around the last one closed.
+    pub(super) fn unwind(&mut self, slot: u32, until: u32) -> u32 {
+        let pc = self.cx.requests[slot].pc;
+        let mut scope = self.scope_at[pc as usize];
+        self.detach_from_wait(slot, pc);
+        while scope != NONE {
+            let s = self.scopes[scope as usize];
+            match s.kind {
+                ScopeKind::Visit {
+                    comp,
+                    frame,
+                    sel,
+                    site,
+                    ..
+                } => {
+                    let visit = self.visit(slot, comp, sel, frame, site);
+                    if visit.frame == until {
+                        return scope;
+                    }
+                    self.close_visit(visit, Outcome::Cancelled);
+                }
+                ScopeKind::Loop { frame, body } => self.leave_loop(slot, frame, body),
+                ScopeKind::Fork { frame } => self.cancel_children(slot, frame),
+                ScopeKind::Child { .. } => {}
+            }
+            scope = s.parent;
+        }
+        NONE
+    }
+
+    /// Takes a request out of whatever it waits in; its scopes stay open.
+    pub(super) fn detach_from_wait(&mut self, slot: u32, pc: u32) {
+        match self.cx.requests[slot].state {
+            State::Waiting => {
+                if let Instr::Enter {
+                    frame,
+                    sel,
+                    comp,
+                    site,
+                } = self.code[pc as usize]
+                {
+                    let visit = self.visit(slot, comp, sel, frame, site);
+                    self.components[visit.instance as usize].cancel(visit, &mut self.cx);
+                    let now = self.cx.now();
+                    let m = &mut self.cx.meters[visit.instance as usize];
+                    m.present.leave(now);
+                    m.cancelled += 1;
+                } else if let Instr::Op { frame, sel, comp, .. } = self.code[pc as usize] {
+                    let visit = self.visit(slot, comp, sel, frame, NONE);
+                    self.components[visit.instance as usize].cancel(visit, &mut self.cx);
+                }
+            }
+            State::Stalled => {
+                let home = self.cx.requests[slot].home as usize;
+                let mut line = self.cx.replicas[home].stalled;
+                line.remove(&mut self.cx.requests, slot);
+                self.cx.replicas[home].stalled = line;
+            }
+            State::Holding | State::Joining | State::Ready | State::Free => {}
+        }
+        let r = &mut self.cx.requests[slot];
+        r.ticket = 0;
+        r.flags &= !FAILING;
+        r.state = State::Ready;
+    }
+
+    // ---------------------------------------------------------------- branches
+
+    fn fork(&mut self, slot: u32, pc: u32, frame: u16, table: u32) {
+        let targets = self.tables[table as usize].targets.len();
+        let (left, first) = (
+            self.cx.requests.frame_index(slot, frame),
+            self.cx.requests.frame_index(slot, frame + 1),
+        );
+        *self.cx.requests.frame(left) = Frame {
+            start: targets as u64,
+            word: u64::MAX,
+        };
+        *self.cx.requests.frame(first) = Frame {
+            start: 0,
+            word: NONE as u64,
+        };
+        self.cx.requests[slot].pc = pc + 1;
+        self.cx.requests[slot].state = State::Joining;
+        for i in 0..targets {
+            let target = self.tables[table as usize].targets[i];
+            let Some(child) = self.take_slot() else { break };
+            self.cx.requests.copy_frames(slot, child);
+            let parent = self.cx.requests[slot];
+            let r = &mut self.cx.requests[child];
+            r.key = crate::random::child_key(parent.key, (pc as u64) << 16 | i as u64);
+            r.start = parent.start;
+            r.intended = parent.intended;
+            r.pc = target;
+            r.parent = slot;
+            r.home = parent.home;
+            r.flow = parent.flow;
+            r.workload = parent.workload;
+            r.flags = CHILD | (parent.flags & crate::kernel::request::AGENT);
+            r.state = State::Ready;
+            // Children are linked through the word of their own first frame.
+            let ScopeKind::Child { frame: own } = self.scopes[self.scope_at[target as usize] as usize].kind
+            else {
+                unreachable!("a branch does not begin in a child's scope")
+            };
+            let head = std::mem::replace(&mut self.cx.requests.frame(first).word, child as u64);
+            let f = self.cx.requests.frame_index(child, own);
+            *self.cx.requests.frame(f) = Frame {
+                start: own as u64,
+                word: head,
+            };
+            self.cx.leave_effect(crate::kernel::Effect::Resume(child));
+        }
+    }
+
+    /// A child is done, or has failed.
+    fn join(&mut self, child: u32, frame: u16, fault: Option<Fault>) {
+        let parent = self.cx.requests[child].parent;
+        let f = self.cx.requests.frame_index(child, frame);
+        let next = self.cx.requests.frame(f).word;
+        self.give_slot(child);
+        if parent == NONE {
+            return;
+        }
+        // The parent's frames of the fork stand just before the child's own.
+        let (left, first) = (
+            self.cx.requests.frame_index(parent, frame - 2),
+            self.cx.requests.frame_index(parent, frame - 1),
+        );
+        self.unlink_child(first, child, next, frame);
+        let l = self.cx.requests.frame(left);
+        l.start -= 1;
+        if let Some(fault) = fault
+            && l.word == u64::MAX
+        {
+            l.word = fault as u8 as u64;
+        }
+        if l.start == 0 {
+            let failed = l.word;
+            if failed == u64::MAX {
+                self.cx.requests[parent].state = State::Ready;
+                self.cx.leave_effect(crate::kernel::Effect::Resume(parent));
+            } else {
+                self.cx.leave_effect(crate::kernel::Effect::Fail(
+                    parent,
+                    Fault::from_index(failed as u8),
+                ));
+            }
+        }
+    }
+
+    fn unlink_child(&mut self, first: u32, child: u32, next: u64, frame: u16) {
+        let mut at = self.cx.requests.frame(first).word;
+        if at == child as u64 {
+            self.cx.requests.frame(first).word = next;
+            return;
+        }
+        while at != NONE as u64 {
+            let f = self.cx.requests.frame_index(at as u32, frame);
+            let n = self.cx.requests.frame(f).word;
+            if n == child as u64 {
+                self.cx.requests.frame(f).word = next;
+                return;
+            }
+            at = n;
+        }
+    }
+
+    fn cancel_children(&mut self, slot: u32, frame: u16) {
+        let first = self.cx.requests.frame_index(slot, frame + 1);
+        let mut at = std::mem::replace(&mut self.cx.requests.frame(first).word, NONE as u64);
+        while at != NONE as u64 {
+            let child = at as u32;
+            let f = self.cx.requests.frame_index(child, frame + 2);
+            at = self.cx.requests.frame(f).word;
+            self.unwind(child, NONE);
+            self.cx.requests[child].parent = NONE;
+            self.give_slot(child);
+        }
+    }
+}

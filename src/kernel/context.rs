@@ -1,0 +1,455 @@
+//! What a component may do: read the clock, draw, wait, admit, fail, set a timer.
+//!
+//! A component never calls another one. What has to reach others is left here as an [`Effect`],
+//! which the engine carries out at the same instant, in the order in which effects were left.
+
+use super::calendar::{Calendar, Event};
+use super::meter::Meter;
+use super::request::{AGENT, Requests, State};
+use super::unchecked::{at, at_mut};
+use super::{Fault, NONE, Visit, rank};
+use crate::distribution::{Sampler, Tables};
+use crate::metric::{Gauge, Histogram};
+use crate::quantity::SimTime;
+use crate::random::{Draws, PurposeKey};
+
+/// Payloads with this bit name a timer, those without a request.
+pub const TIMER_BIT: u32 = 1 << 27;
+
+/// A request left to the engine by a component.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Let the request run on.
+    Resume(u32),
+    /// Raise a fault in the request where it waits.
+    Fail(u32, Fault),
+    /// Unwind the request to the scope with this frame and raise a fault there.
+    Expire { slot: u32, frame: u32, fault: Fault },
+    /// Stop everything that runs in the replica.
+    Freeze(u32),
+    /// End a stop; the last of several lets the work go on.
+    Thaw(u32),
+    /// Take a replica out of service and fail what it has in flight.
+    Stop(u32),
+    /// Put a replica into service.
+    Start(u32),
+}
+
+/// Who set a timer.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum TimerOwner {
+    /// An instance of a component, with a tag of its own.
+    Component { instance: u32, tag: u32 },
+    /// A workload, with a tag of its own.
+    Workload { index: u32, tag: u32 },
+    /// The timeline's entry of this number.
+    Timeline(u32),
+    /// The end of a window of the time series.
+    Observer,
+    /// The end of the warm-up.
+    WarmUp,
+}
+
+/// A timer that can be armed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct TimerId(pub u32);
+
+/// One step of a program: its key for draws and its law.
+#[derive(Clone)]
+pub struct Site {
+    pub purpose: PurposeKey,
+    /// How long, or how much; absent where a component is only held.
+    pub sampler: Option<Sampler>,
+}
+
+/// One replica of a service.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// Takes requests.
+    pub up: bool,
+    /// Pauses that are on.
+    pub frozen: u32,
+    /// Requests that the balancer sent and that are still inside.
+    pub in_flight: u32,
+    /// Requests that wait for the end of a pause.
+    pub stalled: super::Line,
+    /// Time spent in pauses.
+    pub pause: Gauge,
+}
+
+/// A limited number of places that several components share, as a database server's connections.
+#[derive(Clone, Debug, Default)]
+pub struct Seats {
+    pub limit: u64,
+    pub used: Gauge,
+    pub refused: u64,
+}
+
+impl Seats {
+    /// Takes a place, or counts a refusal.
+    pub fn take(&mut self, now: SimTime) -> bool {
+        if (self.used.value() as u64) < self.limit {
+            self.used.enter(now);
+            true
+        } else {
+            self.refused += 1;
+            false
+        }
+    }
+
+    /// Gives a place back.
+    pub fn give(&mut self, now: SimTime) {
+        self.used.leave(now);
+    }
+}
+
+/// Waiting and visit times of one component over all its instances.
+#[derive(Clone, Default)]
+pub struct Times {
+    pub wait: Histogram,
+    pub visit: Histogram,
+}
+
+/// The state of a run that components may touch.
+pub struct Context {
+    now: u64,
+    horizon: u64,
+    pub(crate) calendar: Calendar,
+    number: u64,
+    coin: Option<Draws>,
+    pub requests: Requests,
+    pub meters: Vec<Meter>,
+    pub times: Vec<Times>,
+    pub(crate) effects: Vec<Effect>,
+    timers: Vec<TimerOwner>,
+    pub seats: Vec<Seats>,
+    pub replicas: Vec<Replica>,
+    pub(crate) sites: Box<[Site]>,
+    purposes: Vec<PurposeKey>,
+    tables: &'static Tables,
+    /// Events taken from the calendar so far.
+    pub events: u64,
+    /// Service completions that were put off because their process was paused.
+    pub stalls: u64,
+}
+
+impl Context {
+    pub fn new(horizon: SimTime, stride: usize, sites: Box<[Site]>, coin: Option<Draws>) -> Self {
+        Context {
+            now: 0,
+            horizon: horizon.nanos(),
+            calendar: Calendar::new(),
+            number: 0,
+            coin,
+            requests: Requests::new(stride),
+            meters: Vec::new(),
+            times: Vec::new(),
+            effects: Vec::new(),
+            timers: Vec::new(),
+            seats: Vec::new(),
+            replicas: Vec::new(),
+            sites,
+            purposes: Vec::new(),
+            tables: Tables::get(),
+            events: 0,
+            stalls: 0,
+        }
+    }
+
+    /// The simulated time.
+    #[inline(always)]
+    pub fn now(&self) -> SimTime {
+        SimTime::from_nanos(self.now)
+    }
+
+    /// The simulated time in nanoseconds.
+    #[inline(always)]
+    pub fn nanos(&self) -> u64 {
+        self.now
+    }
+
+    /// The instant at which the run ends.
+    pub fn horizon(&self) -> u64 {
+        self.horizon
+    }
+
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, to: u64) {
+        debug_assert!(to >= self.now, "time ran back from {} to {to}", self.now);
+        self.now = to;
+    }
+
+    #[inline(always)]
+    fn next_number(&mut self) -> u64 {
+        match &mut self.coin {
+            None => {
+                self.number += 1;
+                self.number & ((1 << 38) - 1)
+            }
+            // The coin's side decides a tie; the low bits keep numbers apart, so that a stale ticket never fits.
+            Some(coin) => {
+                self.number += 1;
+                ((coin.next_u64() >> 58) << 32) | (self.number & 0xffff_ffff)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn order(&self, rank: u8) -> u8 {
+        if self.coin.is_some() && rank != rank::OBSERVE {
+            0
+        } else {
+            rank
+        }
+    }
+
+    /// Puts a request into the calendar for `after` nanoseconds from now.
+    #[inline(always)]
+    pub fn hold(&mut self, slot: u32, after: u64) {
+        let at = self.now.saturating_add(after);
+        let number = self.next_number();
+        let r = &mut self.requests[slot];
+        r.state = State::Holding;
+        r.ticket = number as u32;
+        if at <= self.horizon {
+            let rank = self.order(rank::COMPLETION);
+            self.calendar
+                .push(Event::new(SimTime::from_nanos(at), rank, number, slot));
+        }
+    }
+
+    /// [`Context::hold`], to go on at `pc`.
+    #[inline(always)]
+    pub(crate) fn hold_at(&mut self, slot: u32, pc: u32, after: u64) {
+        self.requests[slot].pc = pc;
+        self.hold(slot, after);
+    }
+
+    /// Registers a timer; meant for the time before the run.
+    pub fn timer(&mut self, owner: TimerOwner) -> TimerId {
+        self.timers.push(owner);
+        TimerId(self.timers.len() as u32 - 1)
+    }
+
+    #[inline(always)]
+    pub(crate) fn timer_owner(&self, id: u32) -> TimerOwner {
+        *at(&self.timers, id)
+    }
+
+    /// Has a timer go off at an instant. A timer armed twice goes off twice; the owner tells which still counts.
+    #[inline(always)]
+    pub fn arm(&mut self, timer: TimerId, at: u64) {
+        self.arm_ranked(timer, at, rank::TIMER);
+    }
+
+    #[inline(always)]
+    pub(crate) fn arm_ranked(&mut self, timer: TimerId, at: u64, rank: u8) {
+        if at <= self.horizon {
+            let number = self.next_number();
+            let rank = self.order(rank);
+            self.calendar.push(Event::new(
+                SimTime::from_nanos(at.max(self.now)),
+                rank,
+                number,
+                timer.0 | TIMER_BIT,
+            ));
+        }
+    }
+
+    // ---------------------------------------------------------------- waiting
+
+    /// The visitor begins to wait.
+    #[inline(always)]
+    pub fn begin_wait(&mut self, visit: Visit) {
+        let r = &mut self.requests[visit.slot];
+        r.since = self.now;
+        // The ticket is free while a request waits: it notes the frame of the visit.
+        r.ticket = visit.frame;
+        let now = self.now();
+        at_mut(&mut self.meters, visit.instance).waiting.enter(now);
+    }
+
+    /// The component's word of a waiting visitor.
+    #[inline(always)]
+    pub fn waiting_word(&mut self, slot: u32) -> &mut u64 {
+        let frame = self.requests[slot].ticket;
+        &mut self.requests.frame(frame).word
+    }
+
+    /// The visit that a waiting visitor makes at this instance.
+    pub fn waiting_visit(&self, instance: u32, slot: u32) -> Visit {
+        Visit {
+            instance,
+            slot,
+            frame: self.requests[slot].ticket,
+            site: NONE,
+            demand: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn end_wait(&mut self, instance: u32, slot: u32) {
+        let now = self.now();
+        let waited = self.now - self.requests[slot].since;
+        let m = at_mut(&mut self.meters, instance);
+        m.waiting.leave(now);
+        let t = m.times;
+        at_mut(&mut self.times, t).wait.record(waited);
+    }
+
+    /// A waiting visitor is let in and goes on at this instant.
+    #[inline(always)]
+    pub fn admit(&mut self, instance: u32, slot: u32) {
+        self.end_wait(instance, slot);
+        self.proceed(slot);
+    }
+
+    /// A waiting visitor is let in and is served for `demand` nanoseconds.
+    #[inline(always)]
+    pub fn admit_for(&mut self, instance: u32, slot: u32, demand: u64) {
+        self.end_wait(instance, slot);
+        if demand == 0 {
+            return self.proceed(slot);
+        }
+        self.requests[slot].pc += 1;
+        self.hold(slot, demand);
+    }
+
+    /// A waiting visitor begins to be served under a shared discipline; [`Context::proceed`] ends it.
+    pub fn begin_service(&mut self, instance: u32, slot: u32) {
+        self.end_wait(instance, slot);
+    }
+
+    /// A visitor under a shared discipline did not have to wait.
+    #[inline(always)]
+    pub fn unwaited(&mut self, instance: u32) {
+        self.meters[instance as usize].unwaited += 1;
+    }
+
+    /// A visitor that the component had in its hands, not waiting, goes on at this instant.
+    #[inline(always)]
+    pub fn proceed(&mut self, slot: u32) {
+        let r = &mut self.requests[slot];
+        r.pc += 1;
+        r.state = State::Ready;
+        self.effects.push(Effect::Resume(slot));
+    }
+
+    /// A waiting visitor is turned away. The component has taken it out of its line already.
+    pub fn refuse(&mut self, instance: u32, slot: u32, fault: Fault) {
+        self.end_wait(instance, slot);
+        self.requests[slot].state = State::Waiting;
+        self.effects.push(Effect::Fail(slot, fault));
+    }
+
+    /// A visitor in the component's hands that is not waiting fails.
+    pub fn fail(&mut self, slot: u32, fault: Fault) {
+        self.effects.push(Effect::Fail(slot, fault));
+    }
+
+    /// A waiting visitor leaves because its caller did.
+    pub fn abandon(&mut self, instance: u32, slot: u32) {
+        self.end_wait(instance, slot);
+    }
+
+    /// Leaves an effect for the engine.
+    pub fn leave_effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    // ---------------------------------------------------------------- frames
+
+    /// The word of the visit that belongs to the component.
+    #[inline(always)]
+    pub fn word(&mut self, visit: Visit) -> &mut u64 {
+        &mut self.requests.frame(visit.frame).word
+    }
+
+    // ---------------------------------------------------------------- draws
+
+    /// Names a purpose for draws of a component's own; meant for the time before the run.
+    pub fn purpose(&mut self, key: PurposeKey) -> u32 {
+        self.purposes.push(key);
+        self.purposes.len() as u32 - 1
+    }
+
+    /// The draws of a request for a purpose named by [`Context::purpose`].
+    #[inline(always)]
+    pub fn draws(&self, purpose: u32, slot: u32) -> Draws {
+        Draws::new(self.purposes[purpose as usize], self.requests[slot].key)
+    }
+
+    /// The draws for a purpose that belong to no request, as a poller's k-th interval.
+    pub fn draws_of(&self, purpose: u32, key: u64) -> Draws {
+        Draws::new(self.purposes[purpose as usize], key)
+    }
+
+    /// The draws of a visit at its step.
+    #[inline(always)]
+    pub fn site_draws(&self, visit: Visit) -> Draws {
+        Draws::new(
+            self.sites[visit.site as usize].purpose,
+            self.requests[visit.slot].key,
+        )
+    }
+
+    /// Draws from a step's law; zero where it has none.
+    #[inline(always)]
+    pub fn sample_site(&self, site: u32, slot: u32) -> u64 {
+        let s = at(&self.sites, site);
+        match &s.sampler {
+            Some(sampler) => {
+                let mut draws = Draws::new(s.purpose, self.requests[slot].key);
+                sampler.sample_nanos(self.tables, &mut draws)
+            }
+            None => 0,
+        }
+    }
+
+    /// Draws from a law of the component's own.
+    #[inline(always)]
+    pub fn sample(&self, sampler: &Sampler, draws: &mut Draws) -> u64 {
+        sampler.sample_nanos(self.tables, draws)
+    }
+
+    /// Draws a plain number from a law of the component's own.
+    pub fn sample_number(&self, sampler: &Sampler, draws: &mut Draws) -> f64 {
+        sampler.sample(self.tables, draws)
+    }
+
+    /// Whether the request belongs to the system itself.
+    pub fn is_agent(&self, slot: u32) -> bool {
+        self.requests[slot].flags & AGENT != 0
+    }
+
+    /// Whether the request's process is paused.
+    #[inline(always)]
+    pub fn is_frozen(&self, slot: u32) -> bool {
+        let home = self.requests[slot].home;
+        home != NONE && at(&self.replicas, home).frozen > 0
+    }
+}
+
+impl Context {
+    /// Stops everything that runs in a replica. Pauses may overlap; the last [`Context::thaw`] ends them.
+    pub fn freeze(&mut self, replica: u32) {
+        let now = self.now();
+        let r = &mut self.replicas[replica as usize];
+        r.frozen += 1;
+        if r.frozen == 1 {
+            r.pause.enter(now);
+            self.effects.push(Effect::Freeze(replica));
+        }
+    }
+
+    /// Ends a pause.
+    pub fn thaw(&mut self, replica: u32) {
+        let now = self.now();
+        let r = &mut self.replicas[replica as usize];
+        r.frozen -= 1;
+        if r.frozen == 0 {
+            r.pause.leave(now);
+            self.effects.push(Effect::Thaw(replica));
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Requests in flight: one small record each in a slab, with a fixed number of frames beside it.
+
+use super::NONE;
+use super::unchecked::{at, at_mut};
+
+/// What a request is doing between two instants.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// The slot is free.
+    Free,
+    /// In the calendar: a hold or a service that ends by itself.
+    Holding,
+    /// In a component's hands: waiting in its line or served under a shared discipline.
+    Waiting,
+    /// Waiting for forked children.
+    Joining,
+    /// Its process is paused; it goes on at the end of the pause.
+    Stalled,
+    /// Due to run at this instant.
+    Ready,
+}
+
+/// The caller has left; nobody waits for the answer.
+pub const DETACHED: u8 = 1;
+/// A fault waits to be raised when the request runs next.
+pub const FAILING: u8 = 2;
+/// Part of the system itself (a consumer thread, a poller): never counted as a workload's request.
+pub const AGENT: u8 = 4;
+/// A forked child: it answers to its parent.
+pub const CHILD: u8 = 8;
+/// It has a client deadline, linked through frame 0.
+pub const DEADLINE: u8 = 16;
+
+/// A request in flight.
+#[derive(Copy, Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Request {
+    /// Keys its draws; loops change it from round to round and put it back.
+    pub key: u64,
+    /// When it was really started, nanoseconds.
+    pub start: u64,
+    /// When its schedule wanted it started, nanoseconds.
+    pub intended: u64,
+    /// When it began to wait where it waits now, nanoseconds.
+    pub since: u64,
+    /// Running number of its entry in the calendar; an entry with another number is stale.
+    pub ticket: u32,
+    /// The instruction to run next, or the `Enter` at which it waits.
+    pub pc: u32,
+    /// Neighbours in the line it waits in.
+    pub next: u32,
+    pub prev: u32,
+    /// The parent's slot for a child; the virtual user for a workload's request.
+    pub parent: u32,
+    /// The service replica it runs in.
+    pub home: u32,
+    pub flow: u16,
+    pub workload: u16,
+    pub state: State,
+    pub flags: u8,
+    /// With `FAILING`: the number of the fault.
+    pub fault: u8,
+}
+
+const EMPTY: Request = Request {
+    key: 0,
+    start: 0,
+    intended: 0,
+    since: 0,
+    ticket: 0,
+    pc: 0,
+    next: NONE,
+    prev: NONE,
+    parent: NONE,
+    home: NONE,
+    flow: 0,
+    workload: u16::MAX,
+    state: State::Free,
+    flags: 0,
+    fault: 0,
+};
+
+/// Two words of an open scope: when it was entered, and one word of the component's own.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Frame {
+    pub start: u64,
+    pub word: u64,
+}
+
+/// The slab of requests. Slots are reused, latest first.
+pub struct Requests {
+    slots: Vec<Request>,
+    frames: Vec<Frame>,
+    stride: usize,
+    free: u32,
+    live: usize,
+    peak: usize,
+}
+
+impl Requests {
+    /// A slab whose requests have `stride` frames each.
+    pub fn new(stride: usize) -> Self {
+        Requests {
+            slots: Vec::new(),
+            frames: Vec::new(),
+            stride: stride.max(1),
+            free: NONE,
+            live: 0,
+            peak: 0,
+        }
+    }
+
+    /// Takes a free slot; `None` when the slab cannot grow any further.
+    #[inline(always)]
+    pub fn take(&mut self) -> Option<u32> {
+        self.live += 1;
+        if self.live > self.peak {
+            self.peak = self.live;
+        }
+        let slot = self.free;
+        if slot != NONE {
+            let r = &mut self.slots[slot as usize];
+            self.free = r.next;
+            *r = EMPTY;
+            return Some(slot);
+        }
+        self.grow()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) -> Option<u32> {
+        let n = self.slots.len();
+        if n >= (1 << 27) {
+            self.live -= 1;
+            return None;
+        }
+        // A quarter more at a time: a run with millions in flight must not hold twice what it needs.
+        if n == self.slots.capacity() {
+            let more = (n / 4).max(64);
+            self.slots.reserve_exact(more);
+            self.frames.reserve_exact(more * self.stride);
+        }
+        self.slots.push(EMPTY);
+        self.frames.resize((n + 1) * self.stride, Frame::default());
+        Some(n as u32)
+    }
+
+    /// Gives a slot back.
+    #[inline(always)]
+    pub fn release(&mut self, slot: u32) {
+        let free = self.free;
+        let r = &mut self.slots[slot as usize];
+        debug_assert!(r.state != State::Free, "slot {slot} is given back twice");
+        r.state = State::Free;
+        r.ticket = 0;
+        r.next = free;
+        self.free = slot;
+        self.live -= 1;
+    }
+
+    /// Requests in flight, agents and children included.
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
+    /// The most there ever were.
+    pub fn peak(&self) -> usize {
+        self.peak
+    }
+
+    /// Number of slots, free or not.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes the slab takes.
+    pub fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Request>() + self.frames.capacity() * size_of::<Frame>()
+    }
+
+    /// Index of a request's frame number `offset`.
+    #[inline(always)]
+    pub fn frame_index(&self, slot: u32, offset: u16) -> u32 {
+        (slot as usize * self.stride + offset as usize) as u32
+    }
+
+    #[inline(always)]
+    pub fn frame(&mut self, index: u32) -> &mut Frame {
+        at_mut(&mut self.frames, index)
+    }
+
+    /// Copies all frames of one request to another, as a child takes over its parent's scopes.
+    pub fn copy_frames(&mut self, from: u32, to: u32) {
+        let (f, t) = (from as usize * self.stride, to as usize * self.stride);
+        self.frames.copy_within(f..f + self.stride, t);
+    }
+}
+
+impl std::ops::Index<u32> for Requests {
+    type Output = Request;
+    #[inline(always)]
+    fn index(&self, slot: u32) -> &Request {
+        at(&self.slots, slot)
+    }
+}
+
+impl std::ops::IndexMut<u32> for Requests {
+    #[inline(always)]
+    fn index_mut(&mut self, slot: u32) -> &mut Request {
+        at_mut(&mut self.slots, slot)
+    }
+}
+
+/// A line of waiting requests, linked through their records: no allocation, removal from the middle at once.
+#[derive(Copy, Clone, Debug)]
+pub struct Line {
+    head: u32,
+    tail: u32,
+    len: u32,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Line {
+            head: NONE,
+            tail: NONE,
+            len: 0,
+        }
+    }
+}
+
+impl Line {
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.head == NONE
+    }
+
+    /// The request that waits at the front.
+    #[inline(always)]
+    pub fn head(&self) -> Option<u32> {
+        (self.head != NONE).then_some(self.head)
+    }
+
+    /// The request that waits at the end.
+    #[inline(always)]
+    pub fn tail(&self) -> Option<u32> {
+        (self.tail != NONE).then_some(self.tail)
+    }
+
+    #[inline(always)]
+    pub fn push_back(&mut self, requests: &mut Requests, slot: u32) {
+        let tail = self.tail;
+        let r = &mut requests[slot];
+        r.next = NONE;
+        r.prev = tail;
+        if tail == NONE {
+            self.head = slot;
+        } else {
+            requests[tail].next = slot;
+        }
+        self.tail = slot;
+        self.len += 1;
+    }
+
+    /// Puts a request before `before`, or at the end when there is no such request.
+    pub fn insert_before(&mut self, requests: &mut Requests, before: Option<u32>, slot: u32) {
+        let Some(before) = before else {
+            return self.push_back(requests, slot);
+        };
+        let prev = requests[before].prev;
+        requests[before].prev = slot;
+        let r = &mut requests[slot];
+        r.next = before;
+        r.prev = prev;
+        if prev == NONE {
+            self.head = slot;
+        } else {
+            requests[prev].next = slot;
+        }
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    pub fn pop_front(&mut self, requests: &mut Requests) -> Option<u32> {
+        let slot = self.head;
+        if slot == NONE {
+            return None;
+        }
+        let next = requests[slot].next;
+        self.head = next;
+        if next == NONE {
+            self.tail = NONE;
+        } else {
+            requests[next].prev = NONE;
+        }
+        self.len -= 1;
+        Some(slot)
+    }
+
+    /// Takes a request out from wherever it stands in this line.
+    #[inline(always)]
+    pub fn remove(&mut self, requests: &mut Requests, slot: u32) {
+        let (prev, next) = (requests[slot].prev, requests[slot].next);
+        if prev == NONE {
+            debug_assert_eq!(self.head, slot, "the request stands in another line");
+            self.head = next;
+        } else {
+            requests[prev].next = next;
+        }
+        if next == NONE {
+            self.tail = prev;
+        } else {
+            requests[next].prev = prev;
+        }
+        self.len -= 1;
+    }
+
+    /// Appends a request whose links are kept elsewhere.
+    pub fn append_raw(&mut self, slot: u32) {
+        if self.head == NONE {
+            self.head = slot;
+        }
+        self.tail = slot;
+        self.len += 1;
+    }
+
+    /// Takes out a request whose links are kept elsewhere, with the neighbours it had.
+    pub fn remove_raw(&mut self, prev: u32, next: u32) {
+        if prev == NONE {
+            self.head = next;
+        }
+        if next == NONE {
+            self.tail = prev;
+        }
+        self.len -= 1;
+    }
+
+    /// The request behind `slot`.
+    pub fn after(&self, requests: &Requests, slot: u32) -> Option<u32> {
+        let next = requests[slot].next;
+        (next != NONE).then_some(next)
+    }
+}
+
+/// What round `round` of the loop whose body begins at `body` adds (by exclusive or) to its request's key;
+/// nothing in the first round, so that putting steps into a loop moves no draw.
+pub fn round_key(body: u32, round: u64) -> u64 {
+    if round == 0 {
+        0
+    } else {
+        crate::random::child_key((body as u64) << 32 | 0x6c6f_6f70, round)
+    }
+}

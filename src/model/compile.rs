@@ -1,0 +1,538 @@
+//! Flows become flat programs: calls are written out in place, scopes get their frames, steps their sites.
+
+use std::collections::BTreeMap;
+
+use super::step::{Step, What};
+use super::{Agent, Entry, Flow};
+use crate::component::{ComponentId, Layout, Lowering, Place, Plan, SitePlan, Usage, UseStep};
+use crate::diagnostic::{Sink, Span, nearest};
+use crate::distribution::Law;
+use crate::program::{Assembler, Instr, NO_FRAME, Program};
+
+/// A flow as checked.
+#[derive(Clone, Debug)]
+pub struct FlowPlan {
+    pub name: String,
+    /// The service it runs at.
+    pub at: Option<ComponentId>,
+    pub steps: Vec<Step>,
+    pub span: Span,
+}
+
+/// Programs longer than this are refused: calls of calls have multiplied.
+const LONGEST: usize = 1_000_000;
+
+/// Where the compiler stands.
+#[derive(Clone)]
+struct Here {
+    /// Services on the way, innermost last, with the frame that notes the replica.
+    services: Vec<(ComponentId, u16)>,
+    /// Flows on the way, to find cycles of calls.
+    flows: Vec<usize>,
+    path: String,
+}
+
+/// Compiles flows.
+pub struct Compiler<'a> {
+    pub components: &'a [Entry],
+    pub layout: &'a Layout,
+    pub flows: &'a [FlowPlan],
+    /// The balancer in front of each service.
+    pub balancers: &'a BTreeMap<ComponentId, ComponentId>,
+    /// The host of each service.
+    pub hosts: &'a BTreeMap<ComponentId, ComponentId>,
+    /// The heap of each service, if it has one.
+    pub heaps: &'a BTreeMap<ComponentId, ComponentId>,
+    pub sink: &'a mut Sink,
+    asm: Assembler,
+    sites: Vec<SitePlan>,
+}
+
+/// What compiling gives.
+pub struct Compiled {
+    pub program: Program,
+    pub sites: Vec<SitePlan>,
+    pub flows: Vec<Flow>,
+    pub agents: Vec<Agent>,
+}
+
+impl<'a> Compiler<'a> {
+    pub fn new(
+        components: &'a [Entry],
+        layout: &'a Layout,
+        flows: &'a [FlowPlan],
+        balancers: &'a BTreeMap<ComponentId, ComponentId>,
+        hosts: &'a BTreeMap<ComponentId, ComponentId>,
+        heaps: &'a BTreeMap<ComponentId, ComponentId>,
+        reserved: u16,
+        sink: &'a mut Sink,
+    ) -> Self {
+        Compiler {
+            components,
+            layout,
+            flows,
+            balancers,
+            hosts,
+            heaps,
+            sink,
+            asm: Assembler::new(reserved),
+            sites: Vec::new(),
+        }
+    }
+
+    pub fn site(&mut self, purpose: impl Into<String>, law: Option<Law>) -> u32 {
+        self.sites.push(SitePlan {
+            purpose: purpose.into(),
+            law,
+        });
+        self.sites.len() as u32 - 1
+    }
+
+    /// The program of a workload: an optional client station, then the choice of the flow.
+    pub fn workload(&mut self, name: &str, client: Option<(ComponentId, Law)>) -> u32 {
+        let entry = self.asm.here();
+        if let Some((station, law)) = client {
+            let step = UseStep {
+                place: Place {
+                    base: self.layout.bases[station.0 as usize],
+                    sel: NO_FRAME,
+                },
+                name: format!("client of {name}"),
+                path: format!("workload.{name}/client"),
+                time: Some(law),
+                options: BTreeMap::new(),
+                has_steps: false,
+            };
+            let mut lowering = Lowering {
+                asm: &mut self.asm,
+                sites: &mut self.sites,
+            };
+            self.components[station.0 as usize]
+                .plan
+                .lower(&step, &mut lowering, &mut |_| {});
+        }
+        self.asm
+            .emit(Instr::Begin, format!("workload {name}: choose a flow"));
+        entry
+    }
+
+    /// Where a virtual user of an arrival-rate executor rests.
+    pub fn rest(&mut self) -> u32 {
+        self.asm.emit(Instr::Rest, "the user is free")
+    }
+
+    /// Compiles all flows that workloads offer, and all agents; `steps` are those of components.
+    pub fn all(
+        mut self,
+        offered: &[bool],
+        agent_steps: &BTreeMap<ComponentId, Vec<Step>>,
+    ) -> Option<Compiled> {
+        let mut flows = Vec::new();
+        for (i, flow) in self.flows.iter().enumerate() {
+            let entry = self.asm.here();
+            if offered[i] {
+                let here = Here {
+                    services: Vec::new(),
+                    flows: Vec::new(),
+                    path: format!("flow.{}", flow.name),
+                };
+                self.flow(i, &here);
+                self.asm.end();
+            }
+            flows.push(Flow {
+                name: flow.name.clone(),
+                entry,
+                offered: offered[i],
+            });
+        }
+        let mut agents = Vec::new();
+        for (id, component) in self.components.iter().enumerate() {
+            let id = ComponentId(id as u32);
+            let frame = self.asm.reserve_frame();
+            let entry = self.asm.here();
+            let services = component.service.map(|s| vec![(s, frame)]).unwrap_or_default();
+            let here = Here {
+                services,
+                flows: Vec::new(),
+                path: component.subject(),
+            };
+            let base = self.layout.bases[id.0 as usize];
+            let sel = if component.service.is_some() {
+                frame
+            } else {
+                NO_FRAME
+            };
+            let none = Vec::new();
+            let steps = agent_steps.get(&id).unwrap_or(&none);
+            let count = self.lowered(|me, lowering| {
+                component
+                    .plan
+                    .agents(Place { base, sel }, lowering, &mut |lowering| {
+                        me.steps_in(steps, &here, lowering)
+                    })
+            });
+            self.asm.release_frame();
+            if let Some(count) = count {
+                agents.push(Agent {
+                    component: id,
+                    entry,
+                    count,
+                    frame,
+                });
+            }
+        }
+        if self.asm.here() as usize > LONGEST {
+            self.sink.error(0..0, "too-long", format!("the flows compile to more than {LONGEST} instructions"))
+                .help("calls are written out in place: a flow that calls another often, which calls another often, grows quickly");
+        }
+        if self.sink.has_errors() {
+            return None;
+        }
+        Some(Compiled {
+            program: self.asm.program,
+            sites: self.sites,
+            flows,
+            agents,
+        })
+    }
+
+    /// Lends the assembler to a component, which gives it back for its body.
+    fn lowered<T>(&mut self, act: impl FnOnce(&mut Self, &mut Lowering) -> T) -> T {
+        let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
+        let mut sites = std::mem::take(&mut self.sites);
+        let result = act(
+            self,
+            &mut Lowering {
+                asm: &mut asm,
+                sites: &mut sites,
+            },
+        );
+        self.asm = asm;
+        self.sites = sites;
+        result
+    }
+
+    fn steps_in(&mut self, steps: &[Step], here: &Here, lowering: &mut Lowering) {
+        std::mem::swap(&mut self.asm, lowering.asm);
+        std::mem::swap(&mut self.sites, lowering.sites);
+        self.steps(steps, here);
+        std::mem::swap(&mut self.asm, lowering.asm);
+        std::mem::swap(&mut self.sites, lowering.sites);
+    }
+
+    fn flow(&mut self, index: usize, here: &Here) {
+        let flow = &self.flows[index];
+        let mut here = here.clone();
+        here.flows.push(index);
+        let Some(service) = flow.at else {
+            return self.steps(&flow.steps, &here);
+        };
+        let Some(balancer) = self.balancers.get(&service).copied() else {
+            return;
+        };
+        let site = self.site(format!("{}/route", here.path), None);
+        let name = self.components[balancer.0 as usize].name.clone();
+        let base = self.layout.bases[balancer.0 as usize];
+        let frame = self
+            .asm
+            .enter(base, NO_FRAME, site, false, format!("to a replica, by {name}"));
+        here.services.push((service, frame));
+        match self.heaps.get(&service).copied() {
+            Some(heap) => {
+                let step = self.use_step(heap, None, BTreeMap::new(), true, &here, &flow.span);
+                let plan = self.components[heap.0 as usize].plan.clone();
+                if let Some(step) = step {
+                    self.lowered(|me, lowering| {
+                        plan.lower(&step, lowering, &mut |l| me.steps_in(&flow.steps, &here, l));
+                    });
+                }
+            }
+            None => self.steps(&flow.steps, &here),
+        }
+        self.asm.leave("replica");
+    }
+
+    fn steps(&mut self, steps: &[Step], here: &Here) {
+        if self.asm.here() as usize > LONGEST {
+            return;
+        }
+        for (i, step) in steps.iter().enumerate() {
+            let mut inner = here.clone();
+            inner.path = format!("{}/{}", here.path, i + 1);
+            self.step(step, &inner);
+        }
+    }
+
+    fn place(&mut self, id: ComponentId, here: &Here, span: &Span) -> Option<Place> {
+        let entry = &self.components[id.0 as usize];
+        let base = self.layout.bases[id.0 as usize];
+        let Some(service) = entry.service else {
+            return Some(Place { base, sel: NO_FRAME });
+        };
+        match here.services.iter().rev().find(|(s, _)| *s == service) {
+            Some((_, frame)) => Some(Place { base, sel: *frame }),
+            None => {
+                let name = &self.components[service.0 as usize].name;
+                let flow = here
+                    .flows
+                    .last()
+                    .map_or("this component", |f| self.flows[*f].name.as_str());
+                self.sink
+                    .error(
+                        span.clone(),
+                        "not-here",
+                        format!(
+                            "`{}` is in service `{name}`, and `{flow}` does not run there",
+                            entry.name
+                        ),
+                    )
+                    .help(format!(
+                        "add `at = \"{name}\"` to the flow, or `call` a flow that runs at `{name}`"
+                    ));
+                None
+            }
+        }
+    }
+
+    fn use_step(
+        &mut self,
+        id: ComponentId,
+        time: Option<Law>,
+        options: BTreeMap<String, crate::document::Item>,
+        has_steps: bool,
+        here: &Here,
+        span: &Span,
+    ) -> Option<UseStep> {
+        let place = self.place(id, here, span)?;
+        let name = self.components[id.0 as usize].name.clone();
+        Some(UseStep {
+            place,
+            name,
+            path: here.path.clone(),
+            time,
+            options,
+            has_steps,
+        })
+    }
+
+    fn step(&mut self, step: &Step, here: &Here) {
+        match &step.what {
+            What::Use {
+                component,
+                time,
+                options,
+                steps,
+            } => {
+                let entry = &self.components[component.0 as usize];
+                let usage = if steps.is_empty() {
+                    Usage::Serve
+                } else {
+                    Usage::Hold
+                };
+                if let Err(why) = entry.plan.accepts(usage) {
+                    self.sink
+                        .error(step.span.clone(), "wrong-use", format!("`{}`: {why}", entry.name));
+                    return;
+                }
+                let plan = entry.plan.clone();
+                let has_steps = !steps.is_empty();
+                let Some(u) = self.use_step(
+                    *component,
+                    time.clone(),
+                    options.clone(),
+                    has_steps,
+                    here,
+                    &step.span,
+                ) else {
+                    return;
+                };
+                self.lowered(|me, lowering| plan.lower(&u, lowering, &mut |l| me.steps_in(steps, here, l)));
+            }
+            What::Cpu { time, allocates, on } => {
+                if let Some(law) = allocates {
+                    self.allocate(law, here, &step.span);
+                }
+                let host = match on {
+                    Some(host) => Some(*host),
+                    None => here.services.last().and_then(|(s, _)| self.hosts.get(s)).copied(),
+                };
+                let Some(host) = host else {
+                    let at = here
+                        .services
+                        .last()
+                        .map(|(s, _)| self.components[s.0 as usize].name.clone());
+                    let mut d = self
+                        .sink
+                        .error(step.span.clone(), "no-host", "no host for this `cpu` step");
+                    d.help.push(match at {
+                        Some(service) => format!("give service `{service}` a host: `host = \"name\"`, or name one here: `on = \"name\"`"),
+                        None => "name the host here: `on = \"name\"`, or give the flow a service: `at = \"name\"`".into(),
+                    });
+                    return;
+                };
+                self.serve(host, Some(time.clone()), here, &step.span);
+            }
+            What::Query { database, time, cpu } => {
+                let plan = self.components[database.0 as usize].plan.clone();
+                let Some(u) = self.use_step(
+                    *database,
+                    time.clone(),
+                    BTreeMap::new(),
+                    cpu.is_some(),
+                    here,
+                    &step.span,
+                ) else {
+                    return;
+                };
+                let host = match &plan {
+                    Plan::Database(p) => p.host,
+                    _ => None,
+                };
+                if cpu.is_some() && host.is_none() {
+                    let name = self.components[database.0 as usize].name.clone();
+                    self.sink
+                        .error(
+                            step.span.clone(),
+                            "no-host",
+                            format!("database `{name}` has no host for a `cpu` demand"),
+                        )
+                        .help("give it one: `host = \"name\"`");
+                    return;
+                }
+                self.lowered(|me, lowering| {
+                    plan.lower(&u, lowering, &mut |l| {
+                        if let (Some(law), Some(host)) = (cpu, host) {
+                            let mut inner = here.clone();
+                            inner.path = format!("{}/cpu", here.path);
+                            std::mem::swap(&mut me.asm, l.asm);
+                            std::mem::swap(&mut me.sites, l.sites);
+                            me.serve(host, Some(law.clone()), &inner, &step.span);
+                            std::mem::swap(&mut me.asm, l.asm);
+                            std::mem::swap(&mut me.sites, l.sites);
+                        }
+                    });
+                });
+            }
+            What::Delay(law) => {
+                let site = self.site(here.path.clone(), Some(law.clone()));
+                self.asm.hold(site, crate::component::describe(law));
+            }
+            What::Call { flow } => {
+                let Some(index) = self.flows.iter().position(|f| f.name == flow.value) else {
+                    let near = nearest(&flow.value, self.flows.iter().map(|f| f.name.as_str()));
+                    let mut d = self.sink.error(
+                        flow.span.clone(),
+                        "unknown-name",
+                        format!("there is no flow called `{}`", flow.value),
+                    );
+                    if let Some(near) = near {
+                        d.label = format!("did you mean `{near}`?");
+                    }
+                    return;
+                };
+                if here.flows.contains(&index) {
+                    let way: Vec<&str> = here
+                        .flows
+                        .iter()
+                        .chain([&index])
+                        .map(|f| self.flows[*f].name.as_str())
+                        .collect();
+                    self.sink
+                        .error(
+                            flow.span.clone(),
+                            "call-cycle",
+                            format!("flows call each other in a circle: {}", way.join(" → ")),
+                        )
+                        .help("a request would never end; end the circle, or use `repeat`");
+                    return;
+                }
+                self.flow(index, here);
+            }
+            What::Publish { to, options } => {
+                let plan = self.components[to.0 as usize].plan.clone();
+                let Some(u) = self.use_step(*to, None, options.clone(), false, here, &step.span) else {
+                    return;
+                };
+                self.lowered(|_, lowering| plan.lower(&u, lowering, &mut |_| {}));
+            }
+            What::Choose(branches) => {
+                let site = self.site(here.path.clone(), None);
+                let weights: Vec<f64> = branches.iter().map(|b| b.0).collect();
+                let bodies: Vec<(usize, &Vec<Step>)> = branches.iter().map(|b| &b.1).enumerate().collect();
+                let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
+                asm.choose(&weights, site, bodies, |asm, (i, steps)| {
+                    self.branch(asm, i, steps, here)
+                });
+                self.asm = asm;
+            }
+            What::Parallel(branches) => {
+                let bodies: Vec<(usize, &Vec<Step>)> = branches.iter().enumerate().collect();
+                let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
+                asm.parallel(bodies, |asm, (i, steps)| self.branch(asm, i, steps, here));
+                self.asm = asm;
+            }
+            What::Repeat { times, steps } => {
+                let site = self.site(here.path.clone(), Some(times.clone()));
+                let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
+                asm.repeat(site, |asm| self.branch(asm, 0, steps, here), "repeat");
+                self.asm = asm;
+            }
+            What::Fail { share } => {
+                let site = self.site(here.path.clone(), share.clone());
+                self.asm.emit(
+                    Instr::Fail {
+                        fault: super::step::FAIL as u8,
+                        site,
+                    },
+                    "fail",
+                );
+            }
+        }
+    }
+
+    fn branch(&mut self, asm: &mut Assembler, index: usize, steps: &[Step], here: &Here) {
+        let mut inner = here.clone();
+        inner.path = format!("{}/{}", here.path, (b'a' + (index % 26) as u8) as char);
+        if index >= 26 {
+            inner.path = format!("{}/{index}", here.path);
+        }
+        std::mem::swap(&mut self.asm, asm);
+        self.steps(steps, &inner);
+        std::mem::swap(&mut self.asm, asm);
+    }
+
+    fn serve(&mut self, id: ComponentId, time: Option<Law>, here: &Here, span: &Span) {
+        let plan = self.components[id.0 as usize].plan.clone();
+        let Some(u) = self.use_step(id, time, BTreeMap::new(), false, here, span) else {
+            return;
+        };
+        self.lowered(|_, lowering| plan.lower(&u, lowering, &mut |_| {}));
+    }
+
+    fn allocate(&mut self, law: &Law, here: &Here, span: &Span) {
+        let Some((service, _)) = here.services.last() else {
+            self.sink
+                .error(span.clone(), "no-heap", "`allocates` outside any service");
+            return;
+        };
+        let Some(heap) = self.heaps.get(service).copied() else {
+            let name = self.components[service.0 as usize].name.clone();
+            self.sink
+                .warning(
+                    span.clone(),
+                    "no-heap",
+                    format!("service `{name}` has no heap: what is allocated has no effect"),
+                )
+                .help(format!("add [heap.jvm] with in = \"{name}\""));
+            return;
+        };
+        let Some(place) = self.place(heap, here, span) else {
+            return;
+        };
+        let Some(frame) = self.asm.visit_frame(place.base) else {
+            return;
+        };
+        let site = self.site(format!("{}/allocates", here.path), Some(law.clone()));
+        self.asm.op_at(place.base, place.sel, frame, 0, site, "allocate");
+    }
+}

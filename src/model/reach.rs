@@ -1,0 +1,55 @@
+//! Which components and flows a workload can reach.
+
+use super::compile::FlowPlan;
+use super::step::{Step, What};
+use crate::component::ComponentId;
+
+pub struct Reach<'a> {
+    all: &'a [FlowPlan],
+    pub flows: Vec<bool>,
+    pub components: Vec<bool>,
+}
+
+impl<'a> Reach<'a> {
+    pub fn new(components: usize, all: &'a [FlowPlan]) -> Self {
+        Reach {
+            all,
+            flows: vec![false; all.len()],
+            components: vec![false; components],
+        }
+    }
+
+    pub fn flow(&mut self, index: usize) {
+        if std::mem::replace(&mut self.flows[index], true) {
+            return;
+        }
+        self.steps(&self.all[index].steps);
+    }
+
+    fn component(&mut self, id: ComponentId) {
+        self.components[id.0 as usize] = true;
+    }
+
+    pub fn steps(&mut self, steps: &[Step]) {
+        for step in steps {
+            match &step.what {
+                What::Use { component, steps, .. } => {
+                    self.component(*component);
+                    self.steps(steps);
+                }
+                What::Cpu { on: Some(host), .. } => self.component(*host),
+                What::Query { database, .. } => self.component(*database),
+                What::Publish { to, .. } => self.component(*to),
+                What::Call { flow } => {
+                    if let Some(i) = self.all.iter().position(|f| f.name == flow.value) {
+                        self.flow(i);
+                    }
+                }
+                What::Choose(branches) => branches.iter().for_each(|b| self.steps(&b.1)),
+                What::Parallel(branches) => branches.iter().for_each(|b| self.steps(b)),
+                What::Repeat { steps, .. } => self.steps(steps),
+                What::Cpu { .. } | What::Delay(_) | What::Fail { .. } => {}
+            }
+        }
+    }
+}

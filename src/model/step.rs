@@ -1,0 +1,509 @@
+//! Steps of a flow as checked, before they are compiled.
+
+use std::collections::BTreeMap;
+
+use crate::component::{ComponentId, Names, read_law};
+use crate::diagnostic::{Sink, Span, nearest};
+use crate::distribution::{Law, LawUnit};
+use crate::document::{Entry, Item, Key, Spanned, Table, Value};
+use crate::kernel::Fault;
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub what: What,
+    pub span: Span,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Use a component while the inner steps run.
+    Use {
+        component: ComponentId,
+        time: Option<Law>,
+        options: BTreeMap<String, Item>,
+        steps: Vec<Step>,
+    },
+    /// Compute on the service's host.
+    Cpu {
+        time: Law,
+        allocates: Option<Law>,
+        on: Option<ComponentId>,
+    },
+    /// Run a statement at a database: a time there, a demand on its host's cores, or both.
+    Query {
+        database: ComponentId,
+        time: Option<Law>,
+        cpu: Option<Law>,
+    },
+    /// Wait without holding anything of the model's.
+    Delay(Law),
+    /// Run another flow, at its service.
+    Call { flow: Spanned<String> },
+    /// Hand a message over.
+    Publish {
+        to: ComponentId,
+        options: BTreeMap<String, Item>,
+    },
+    /// One of several, by weight.
+    Choose(Vec<(f64, Vec<Step>)>),
+    /// All at once; go on when all are done.
+    Parallel(Vec<Vec<Step>>),
+    /// Several times, one after the other.
+    Repeat { times: Law, steps: Vec<Step> },
+    /// End with an error, with this probability.
+    Fail { share: Option<Law> },
+}
+
+/// The words that begin a step, and the keys that may stand beside them.
+pub const VERBS: &[(&str, &[&str], &str)] = &[
+    (
+        "use",
+        &["steps", "time"],
+        "hold a component, or be served by it for `time`, while `steps` run",
+    ),
+    (
+        "cpu",
+        &["allocates", "on"],
+        "compute for this long on the service's host, allocating that many bytes",
+    ),
+    ("query", &["time", "cpu"], "run a statement at a database"),
+    ("delay", &[], "wait this long"),
+    ("call", &[], "run another flow at its service"),
+    ("publish", &[], "hand a message to a topic or an outbox"),
+    ("choose", &[], "one of `[{ weight = 0.3, steps = [..] }, ..]`"),
+    ("parallel", &[], "all of `[{ steps = [..] }, ..]` at once"),
+    ("repeat", &["steps"], "run `steps` this many times"),
+    ("fail", &[], "end with an error, with this probability"),
+];
+
+/// Reads a list of steps.
+pub struct StepReader<'a> {
+    pub names: &'a Names,
+    pub sink: &'a mut Sink,
+    pub what: String,
+    depth: u32,
+}
+
+/// Scopes deeper than this are refused: nobody means them, and each costs memory in every request.
+const DEEPEST: u32 = 64;
+
+impl<'a> StepReader<'a> {
+    pub fn new(what: impl Into<String>, names: &'a Names, sink: &'a mut Sink) -> Self {
+        StepReader {
+            names,
+            sink,
+            what: what.into(),
+            depth: 0,
+        }
+    }
+
+    /// All steps of a list; those that are wrong are reported and left out.
+    pub fn list(&mut self, item: &Item) -> Vec<Step> {
+        let what = format!("`steps` of {}", self.what);
+        let Some(items) = item.list(&what, self.sink) else {
+            return Vec::new();
+        };
+        if self.depth >= DEEPEST {
+            self.sink.error(
+                item.span.clone(),
+                "too-deep",
+                format!("{} has scopes more than {DEEPEST} deep", self.what),
+            );
+            return Vec::new();
+        }
+        self.depth += 1;
+        let steps = items.iter().filter_map(|i| self.step(i)).collect();
+        self.depth -= 1;
+        steps
+    }
+
+    fn step(&mut self, item: &Item) -> Option<Step> {
+        let what = format!("a step of {}", self.what);
+        let table = item.table(&what, self.sink)?;
+        let verbs: Vec<&Entry> = table
+            .entries
+            .iter()
+            .filter(|e| VERBS.iter().any(|v| v.0 == e.key) && !is_option(table, e))
+            .collect();
+        let verb = match verbs.as_slice() {
+            [one] => *one,
+            [] => {
+                self.no_verb(table, item);
+                return None;
+            }
+            [_, second, ..] => {
+                self.sink
+                    .error(
+                        second.key_span.clone(),
+                        "two-verbs",
+                        format!(
+                            "a step of {} both `{}` and `{}`",
+                            self.what, verbs[0].key, second.key
+                        ),
+                    )
+                    .help("write two steps, one after the other");
+                return None;
+            }
+        };
+        let step = self.verb(verb, table, &item.span)?;
+        Some(Step {
+            what: step,
+            span: item.span.clone(),
+        })
+    }
+
+    fn no_verb(&mut self, table: &Table, item: &Item) {
+        let words: Vec<&str> = VERBS.iter().map(|v| v.0).collect();
+        let near = table
+            .keys()
+            .find_map(|k| nearest(k, words.iter().copied()).map(|n| (k.to_owned(), n)));
+        let mut d = self.sink.error(
+            item.span.clone(),
+            "no-verb",
+            format!("a step of {} says nothing that is done", self.what),
+        );
+        if let Some((key, near)) = near {
+            d.label = format!("`{key}`: did you mean `{near}`?");
+        }
+        d.help
+            .push(format!("a step begins with one of `{}`", words.join("`, `")));
+    }
+
+    fn verb(&mut self, verb: &Entry, table: &Table, span: &Span) -> Option<What> {
+        let allowed = VERBS.iter().find(|v| v.0 == verb.key).map_or(&[][..], |v| v.1);
+        match verb.key.as_str() {
+            "use" => self.use_step(verb, table),
+            "cpu" => {
+                self.only(table, "cpu", allowed, &[]);
+                let time = self.law(&verb.item, LawUnit::Duration);
+                let allocates = self.optional_law(table, "allocates", LawUnit::Bytes);
+                let on = match table.get("on") {
+                    Some(i) => Some(self.component(i, &["host"])?),
+                    None => None,
+                };
+                Some(What::Cpu {
+                    time: time?,
+                    allocates: allocates?,
+                    on,
+                })
+            }
+            "query" => {
+                self.only(table, "query", allowed, &[]);
+                let database = self.component(&verb.item, &["database"]);
+                let time = self.optional_law(table, "time", LawUnit::Duration);
+                let cpu = self.optional_law(table, "cpu", LawUnit::Duration);
+                let (time, cpu) = (time?, cpu?);
+                if time.is_none() && cpu.is_none() {
+                    self.sink
+                        .error(span.clone(), "missing-key", format!("a query of {} takes no time", self.what))
+                        .help("add `time = \"exp(20ms)\"`, or `cpu = \"2ms\"` for a demand on the database's host");
+                    return None;
+                }
+                Some(What::Query {
+                    database: database?,
+                    time,
+                    cpu,
+                })
+            }
+            "delay" => {
+                self.only(table, "delay", allowed, &[]);
+                self.law(&verb.item, LawUnit::Duration).map(What::Delay)
+            }
+            "call" => {
+                self.only(table, "call", allowed, &[]);
+                let flow = verb.item.text("the flow that is called", self.sink)?;
+                Some(What::Call {
+                    flow: Spanned {
+                        value: flow,
+                        span: verb.item.span.clone(),
+                    },
+                })
+            }
+            "publish" => {
+                let to = self.component(&verb.item, &["topic", "outbox"])?;
+                let options = self.options(table, "publish", allowed, to);
+                Some(What::Publish { to, options })
+            }
+            "choose" => {
+                self.only(table, "choose", allowed, &[]);
+                self.choose(&verb.item)
+            }
+            "parallel" => {
+                self.only(table, "parallel", allowed, &[]);
+                let items = verb.item.list("`parallel`", self.sink)?;
+                let mut branches = Vec::new();
+                for i in items {
+                    let t = i.table("a branch of `parallel`", self.sink)?;
+                    self.only(t, "a branch of `parallel`", &["steps"], &[]);
+                    branches.push(self.inner(t, &i.span)?);
+                }
+                if branches.is_empty() {
+                    self.sink
+                        .error(verb.item.span.clone(), "empty-list", "`parallel` has no branches");
+                    return None;
+                }
+                Some(What::Parallel(branches))
+            }
+            "repeat" => {
+                self.only(table, "repeat", allowed, &[]);
+                let times = match &verb.item.value {
+                    Value::Integer(n) if *n >= 0 => Some(Law::Constant { value: *n as f64 }),
+                    _ => self.law(&verb.item, LawUnit::Number),
+                };
+                let steps = self.inner(table, span)?;
+                Some(What::Repeat { times: times?, steps })
+            }
+            _ => {
+                self.only(table, "fail", allowed, &[]);
+                let share = verb.item.share("`fail`", self.sink)?;
+                Some(What::Fail {
+                    share: Some(Law::Constant { value: share.0 }),
+                })
+            }
+        }
+    }
+
+    fn use_step(&mut self, verb: &Entry, table: &Table) -> Option<What> {
+        let name = verb.item.text("what a step uses", self.sink)?;
+        let holders: Vec<(&'static str, ComponentId)> = self
+            .names
+            .list
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, n))| *n == name)
+            .map(|(i, (k, _))| (*k, ComponentId(i as u32)))
+            .filter(|(k, _)| {
+                !matches!(
+                    *k,
+                    "service" | "balancer" | "host" | "database" | "topic" | "consumer" | "heap"
+                )
+            })
+            .collect();
+        let component = match holders.as_slice() {
+            [(_, id)] => *id,
+            [] => {
+                self.unknown(&verb.item, &name);
+                return None;
+            }
+            [(a, _), (b, _), ..] => {
+                self.sink
+                    .error(
+                        verb.item.span.clone(),
+                        "ambiguous-name",
+                        format!("`{name}` is the name of a {a} and of a {b}"),
+                    )
+                    .help("give one of them another name");
+                return None;
+            }
+        };
+        let options = self.options(table, "use", &["steps", "time"], component);
+        let time = self.optional_law(table, "time", LawUnit::Duration);
+        let steps = match table.get("steps") {
+            Some(item) => self.list(item),
+            None => Vec::new(),
+        };
+        Some(What::Use {
+            component,
+            time: time?,
+            options,
+            steps,
+        })
+    }
+
+    fn unknown(&mut self, item: &Item, name: &str) {
+        let all: Vec<&str> = self.names.list.iter().map(|(_, n)| n.as_str()).collect();
+        let same = self.names.list.iter().find(|(_, n)| n == name).map(|(k, _)| *k);
+        let near = nearest(name, all.iter().copied());
+        let mut d = self.sink.error(
+            item.span.clone(),
+            "unknown-name",
+            format!("nothing called `{name}` can be used"),
+        );
+        match (same, near) {
+            (Some("database"), _) => {
+                d.help.push(format!(
+                    "run a statement at a database: {{ query = \"{name}\", time = \"20ms\" }}"
+                ));
+            }
+            (Some("host"), _) => d.help.push("compute on a host with { cpu = \"2ms\" }".into()),
+            (Some("service"), _) => d
+                .help
+                .push("a service is reached by { call = \"a flow at it\" }".into()),
+            (Some("topic" | "outbox"), _) => d
+                .help
+                .push(format!("hand a message over with {{ publish = \"{name}\" }}")),
+            (Some(kind), _) => d
+                .help
+                .push(format!("`{name}` is a {kind}, which a step cannot use")),
+            (None, Some(near)) => d.label = format!("did you mean `{near}`?"),
+            (None, None) => d.help.push(format!(
+                "define it, as in [thread-pool.{name}] or [connection-pool.{name}]"
+            )),
+        }
+    }
+
+    fn choose(&mut self, item: &Item) -> Option<What> {
+        let items = item.list("`choose`", self.sink)?;
+        let mut branches = Vec::new();
+        for i in items {
+            let t = i.table("a branch of `choose`", self.sink)?;
+            self.only(t, "a branch of `choose`", &["steps", "weight"], &[]);
+            let weight = match t.get("weight") {
+                Some(w) => match &w.value {
+                    Value::String(_) => w.share("`weight`", self.sink)?.0,
+                    _ => w.number("`weight`", self.sink)?,
+                },
+                None => 1.0,
+            };
+            if !(weight.is_finite() && weight >= 0.0) {
+                self.sink.error(
+                    i.span.clone(),
+                    "out-of-range",
+                    format!("a weight of {weight}; it must be zero or more"),
+                );
+                return None;
+            }
+            let steps = match t.get("steps") {
+                Some(s) => self.list(s),
+                None => Vec::new(),
+            };
+            branches.push((weight, steps));
+        }
+        if branches.iter().map(|b| b.0).sum::<f64>() <= 0.0 {
+            self.sink
+                .error(
+                    item.span.clone(),
+                    "no-weight",
+                    "`choose` has no branch with a weight above zero",
+                )
+                .help("write [{ weight = 0.3, steps = [..] }, { weight = 0.7, steps = [..] }]");
+            return None;
+        }
+        Some(What::Choose(branches))
+    }
+
+    fn inner(&mut self, table: &Table, span: &Span) -> Option<Vec<Step>> {
+        match table.get("steps") {
+            Some(item) => Some(self.list(item)),
+            None => {
+                self.sink
+                    .error(
+                        span.clone(),
+                        "missing-key",
+                        format!("a step of {} has no `steps`", self.what),
+                    )
+                    .help("add `steps = [..]`");
+                None
+            }
+        }
+    }
+
+    fn component(&mut self, item: &Item, kinds: &[&'static str]) -> Option<ComponentId> {
+        let name = item.text("a name", self.sink)?;
+        for kind in kinds {
+            if let Some(id) = self.names.get(kind, &name) {
+                return Some(id);
+            }
+        }
+        let known: Vec<&str> = self
+            .names
+            .list
+            .iter()
+            .filter(|(k, _)| kinds.contains(k))
+            .map(|(_, n)| n.as_str())
+            .collect();
+        let mut d = self.sink.error(
+            item.span.clone(),
+            "unknown-name",
+            format!("there is no {} called `{name}`", kinds.join(" or ")),
+        );
+        if let Some(near) = nearest(&name, known.iter().copied()) {
+            d.label = format!("did you mean `{near}`?");
+        }
+        d.help.push(match known.is_empty() {
+            true => format!("add a table [{}.{name}]", kinds[0]),
+            false => format!("the model has `{}`", known.join("`, `")),
+        });
+        None
+    }
+
+    fn law(&mut self, item: &Item, unit: LawUnit) -> Option<Law> {
+        let text = match &item.value {
+            Value::Integer(n) if unit == LawUnit::Number => n.to_string(),
+            Value::Float(n) if unit == LawUnit::Number => n.to_string(),
+            _ => item.text("a law", self.sink)?,
+        };
+        let text = Spanned {
+            value: text,
+            span: item.span.clone(),
+        };
+        let what = format!("`{}`", text.value);
+        read_law(&text, unit, &what, self.names, self.sink)
+    }
+
+    fn optional_law(&mut self, table: &Table, key: &str, unit: LawUnit) -> Option<Option<Law>> {
+        match table.get(key) {
+            Some(item) => self.law(item, unit).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// Reports keys that the step does not have.
+    fn only(&mut self, table: &Table, verb: &str, allowed: &[&str], more: &[Key]) {
+        for e in &table.entries {
+            let known =
+                e.key == verb || allowed.contains(&e.key.as_str()) || more.iter().any(|k| k.name == e.key);
+            if !known {
+                let names = allowed.iter().copied().chain(more.iter().map(|k| k.name));
+                let near = nearest(&e.key, names.clone());
+                let mut d = self.sink.error(
+                    e.key_span.clone(),
+                    "unknown-key",
+                    format!(
+                        "a step of {} that begins with `{verb}` has no key `{}`",
+                        self.what, e.key
+                    ),
+                );
+                if let Some(near) = near {
+                    d.label = format!("did you mean `{near}`?");
+                }
+                let list: Vec<&str> = names.collect();
+                d.help.push(if list.is_empty() {
+                    format!("`{verb}` stands alone")
+                } else {
+                    format!("beside `{verb}` there may be `{}`", list.join("`, `"))
+                });
+            }
+        }
+    }
+
+    fn options(
+        &mut self,
+        table: &Table,
+        verb: &str,
+        allowed: &[&str],
+        id: ComponentId,
+    ) -> BTreeMap<String, Item> {
+        let kind = self.names.list[id.0 as usize].0;
+        let keys = crate::component::kind(kind).map_or(&[][..], |k| k.step_keys);
+        self.only(table, verb, allowed, keys);
+        table
+            .entries
+            .iter()
+            .filter(|e| keys.iter().any(|k| k.name == e.key))
+            .map(|e| (e.key.clone(), e.item.clone()))
+            .collect()
+    }
+}
+
+/// `cpu` beside `query` is an option, not a verb.
+fn is_option(table: &Table, entry: &Entry) -> bool {
+    VERBS
+        .iter()
+        .any(|v| v.0 != entry.key && table.get(v.0).is_some() && v.1.contains(&entry.key.as_str()))
+}
+
+/// The fault that a step `fail` raises.
+pub const FAIL: Fault = Fault::Failed;

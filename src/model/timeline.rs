@@ -1,0 +1,253 @@
+//! The timeline: what happens to the system during the run.
+
+use super::check::words;
+use super::{Change, Entry, Happening};
+use crate::component::{self, ComponentId, Names, Plan};
+use crate::diagnostic::Sink;
+use crate::document::{Document, Form, Item, Key, Reader, Value, key};
+
+/// The keys of `[[timeline]]`.
+pub const KEYS: &[Key] = &[
+    key("at", Form::Duration, None, "when, from the start of the run"),
+    key(
+        "set",
+        Form::Table,
+        None,
+        "parameters with their new values, by dotted path: `{ \"connection-pool.db.maximum-pool-size\" = 40 }`",
+    ),
+    key(
+        "restart",
+        Form::Name,
+        None,
+        "a service whose replicas stop now and are back after their `start-up-time`",
+    ),
+    key(
+        "stop",
+        Form::Name,
+        None,
+        "a service whose replicas stop: what they have in flight fails",
+    ),
+    key("start", Form::Name, None, "a service whose replicas are back"),
+    key("outage", Form::Name, None, "a service that is stopped for `for`"),
+    key("pause", Form::Name, None, "a service that stands still for `for`"),
+    key("for", Form::Duration, None, "how long an outage or a pause lasts"),
+    key("replica", Form::Count, None, "only this replica, counted from 0"),
+];
+
+/// Reads all entries; `None` if one is wrong.
+pub fn check(
+    document: &Document,
+    names: &Names,
+    components: &[Entry],
+    sink: &mut Sink,
+) -> Option<Vec<Happening>> {
+    let Some(Value::Array(items)) = document.root().get("timeline").map(|i| &i.value) else {
+        return Some(Vec::new());
+    };
+    let mut list: Vec<(u64, usize, &Item)> = Vec::new();
+    let mut whole = true;
+    for (i, item) in items.iter().enumerate() {
+        let Some(table) = item.table("an entry of the timeline", sink) else {
+            whole = false;
+            continue;
+        };
+        let mut reader = Reader::new("an entry of the timeline".into(), table, KEYS, sink);
+        match reader.required_duration("at") {
+            Some(at) => list.push((at.nanos(), i, item)),
+            None => whole = false,
+        }
+    }
+    list.sort_by_key(|(at, i, _)| (*at, *i));
+    let mut out = Vec::new();
+    // Changes add up: each entry changes the document that the ones before it left.
+    let mut changed = document.clone();
+    for (at, _, item) in list {
+        let Some(table) = item.as_table() else { continue };
+        // Unknown keys were told above.
+        let mut quiet = Sink::default();
+        let mut reader = Reader::new("an entry of the timeline".into(), table, KEYS, &mut quiet);
+        let length = reader.duration("for").map(|d| d.nanos());
+        let replica = reader.count("replica").map(|r| r as u32);
+        whole &= !quiet.has_errors();
+        for d in quiet.into_vec() {
+            if d.id != "unknown-key" {
+                sink.push(d);
+            }
+        }
+        let mut said = false;
+        if let Some(set) = table.get("set") {
+            said = true;
+            whole &= set_values(set, at, &mut changed, names, components, &mut out, sink);
+        }
+        for verb in ["restart", "stop", "start", "outage", "pause"] {
+            let Some(item) = table.get(verb) else { continue };
+            said = true;
+            let Some(service) = service(item, replica, names, components, sink) else {
+                whole = false;
+                continue;
+            };
+            let Plan::Service(plan) = &components[service.0 as usize].plan else {
+                continue;
+            };
+            let name = &components[service.0 as usize].name;
+            let mut put = |at: u64, what: Change, text: String| out.push(Happening { at, what, text });
+            match verb {
+                "restart" => {
+                    put(at, Change::Stop { service, replica }, format!("{name} restarts"));
+                    let up = at.saturating_add(plan.start_up.nanos());
+                    put(up, Change::Start { service, replica }, format!("{name} is back"));
+                }
+                "stop" => put(at, Change::Stop { service, replica }, format!("{name} stops")),
+                "start" => put(at, Change::Start { service, replica }, format!("{name} starts")),
+                _ => {
+                    let Some(length) = length else {
+                        sink.error(
+                            item.span.clone(),
+                            "missing-key",
+                            format!("`{verb}` does not say for how long"),
+                        )
+                        .help("add `for = \"30s\"`");
+                        whole = false;
+                        continue;
+                    };
+                    let end = at.saturating_add(length);
+                    if verb == "outage" {
+                        put(at, Change::Stop { service, replica }, format!("{name} is out"));
+                        put(end, Change::Start { service, replica }, format!("{name} is back"));
+                    } else {
+                        put(
+                            at,
+                            Change::Freeze { service, replica },
+                            format!("{name} stands still"),
+                        );
+                        put(end, Change::Thaw { service, replica }, format!("{name} goes on"));
+                    }
+                }
+            }
+        }
+        if !said {
+            sink.error(
+                item.span.clone(),
+                "no-verb",
+                "an entry of the timeline says nothing that happens",
+            )
+            .help("add `set`, `restart`, `stop`, `start`, `outage` or `pause`");
+            whole = false;
+        }
+    }
+    out.sort_by_key(|h| h.at);
+    whole.then_some(out)
+}
+
+fn service(
+    item: &Item,
+    replica: Option<u32>,
+    names: &Names,
+    components: &[Entry],
+    sink: &mut Sink,
+) -> Option<ComponentId> {
+    let name = item.text("the name of a service", sink)?;
+    let Some(id) = names.get("service", &name) else {
+        let known: Vec<&str> = names
+            .list
+            .iter()
+            .filter(|(k, _)| *k == "service")
+            .map(|(_, n)| n.as_str())
+            .collect();
+        let mut d = sink.error(
+            item.span.clone(),
+            "unknown-name",
+            format!("there is no service called `{name}`"),
+        );
+        if let Some(near) = crate::diagnostic::nearest(&name, known.iter().copied()) {
+            d.label = format!("did you mean `{near}`?");
+        }
+        return None;
+    };
+    if let (Some(r), Plan::Service(plan)) = (replica, &components[id.0 as usize].plan)
+        && r >= plan.replicas
+    {
+        sink.error(
+            item.span.clone(),
+            "out-of-range",
+            format!(
+                "`{name}` has {} replicas, counted from 0; there is no replica {r}",
+                plan.replicas
+            ),
+        );
+        return None;
+    }
+    Some(id)
+}
+
+fn set_values(
+    set: &Item,
+    at: u64,
+    changed: &mut Document,
+    names: &Names,
+    components: &[Entry],
+    out: &mut Vec<Happening>,
+    sink: &mut Sink,
+) -> bool {
+    let Some(table) = set.table("`set`", sink) else {
+        return false;
+    };
+    let mut touched: Vec<ComponentId> = Vec::new();
+    let mut text = Vec::new();
+    for e in &table.entries {
+        if let Err(why) = changed.set(&e.key, e.item.value.clone()) {
+            sink.error(
+                e.key_span.clone(),
+                "unknown-path",
+                format!("`{}` cannot be set: {why}", e.key),
+            );
+            return false;
+        }
+        let mut parts = e.key.split('.');
+        let (kind, name) = (
+            parts.next().unwrap_or(""),
+            parts.next().unwrap_or("").trim_matches('"'),
+        );
+        match names.get(kind, name) {
+            Some(id) if !matches!(kind, "service" | "balancer") => touched.push(id),
+            _ => {
+                sink.error(
+                    e.key_span.clone(),
+                    "not-settable",
+                    format!("`{}` cannot change during a run", e.key),
+                )
+                .help("what can: the keys of pools, databases, hosts and other components; loads change by their `stages`");
+                return false;
+            }
+        }
+        text.push(e.key.clone());
+    }
+    touched.sort();
+    touched.dedup();
+    for id in touched {
+        let entry = &components[id.0 as usize];
+        let path = format!("{}.{}", entry.kind, super::check::quoted(&entry.name));
+        let Some(table) = changed.get(&path).and_then(|i| i.as_table()) else {
+            continue;
+        };
+        let keys = component::kind(entry.kind).map_or(&[][..], |k| k.keys);
+        let mut reader = Reader::new(
+            format!("{} `{}`", words(entry.kind), entry.name),
+            table,
+            keys,
+            sink,
+        );
+        let Some(plan) = Plan::check(entry.kind, &mut reader, names) else {
+            return false;
+        };
+        out.push(Happening {
+            at,
+            what: Change::Adopt {
+                component: id,
+                plan: Box::new(plan),
+            },
+            text: format!("set {}", text.join(", ")),
+        });
+    }
+    true
+}

@@ -1,0 +1,122 @@
+//! Is a figure precise enough, and how many replications would make it so?
+
+use serde::{Deserialize, Serialize};
+
+use super::interval::Estimate;
+use super::special::student_quantile;
+use super::{Refusal, positive};
+
+/// The answer to "is this figure within 5 % at 95 %?"
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    Converged,
+    NotConverged {
+        reason: String,
+        /// Replications that would probably do; `None` if nothing can be said.
+        needed_replications: Option<usize>,
+    },
+}
+
+/// Fewest replications at which [`relative_precision`] will say "converged". Stopping as soon as an
+/// interval happens to be short covers less than its level when few replications decide (Law,
+/// section 9.4.1).
+pub const FEWEST_REPLICATIONS: usize = 5;
+
+/// Whether the interval's half-width is within `target` (0.05 for 5 %) of the figure's size.
+///
+/// The number of replications needed follows from the present variance; it is a forecast.
+/// Refuses a target that is not positive.
+pub fn relative_precision(estimate: &Estimate, target: f64) -> Result<Precision, Refusal> {
+    positive(target, "the precision")?;
+    let not = |reason: String, needed_replications| {
+        Ok(Precision::NotConverged {
+            reason,
+            needed_replications,
+        })
+    };
+    let Some(half_width) = estimate.half_width else {
+        let why = estimate.note.clone();
+        return not(
+            why.unwrap_or_else(|| "no interval could be formed".into()),
+            (estimate.n < FEWEST_REPLICATIONS).then_some(FEWEST_REPLICATIONS),
+        );
+    };
+    let goal = target * estimate.mean.abs();
+    if half_width <= goal && estimate.n >= FEWEST_REPLICATIONS {
+        return Ok(Precision::Converged);
+    }
+    if half_width <= goal {
+        return not(
+            format!("{} of at least {FEWEST_REPLICATIONS} replications", estimate.n),
+            Some(FEWEST_REPLICATIONS),
+        );
+    }
+    if goal == 0.0 {
+        return not("the figure is zero, so no share of it is meaningful".into(), None);
+    }
+    let reason = format!(
+        "half-width is {:.1} % of the figure, asked was {:.1} %",
+        100.0 * half_width / estimate.mean.abs(),
+        100.0 * target
+    );
+    let needed = forecast(estimate, half_width / goal)?;
+    not(reason, needed)
+}
+
+/// Replications at which the half-width shrinks by `factor`, at the present variance.
+fn forecast(estimate: &Estimate, factor: f64) -> Result<Option<usize>, Refusal> {
+    let n = estimate.n as f64;
+    if estimate.n < 2 {
+        return Ok(None);
+    }
+    let p = 0.5 * (1.0 + estimate.level);
+    let now = student_quantile(p, n - 1.0)?;
+    let mut needed = n * factor * factor;
+    // The t quantile shrinks as replications are added; three rounds settle it.
+    for _ in 0..3 {
+        let then = student_quantile(p, (needed - 1.0).max(1.0))?;
+        let shrink = factor * then / now;
+        needed = (n * shrink * shrink).max(n + 1.0);
+    }
+    let needed = needed.ceil().max(FEWEST_REPLICATIONS as f64);
+    Ok((needed < 1e9).then_some(needed as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::interval::mean_interval;
+    use super::*;
+
+    #[test]
+    fn precision_says_how_many_replications_are_missing() {
+        let values: Vec<f64> = (0..10).map(|i| 100.0 + f64::from(i)).collect();
+        let good = mean_interval(&values, 0.95).unwrap();
+        assert_eq!(relative_precision(&good, 0.05).unwrap(), Precision::Converged);
+        let wide = Estimate::with_interval(100.0, 80.0, 120.0, 0.95, 10);
+        match relative_precision(&wide, 0.05).unwrap() {
+            // 16 × 10 with t falling from 2.262 to about 1.98.
+            Precision::NotConverged {
+                needed_replications: Some(n),
+                ..
+            } => assert!((118..=130).contains(&n), "{n}"),
+            other => panic!("{other:?}"),
+        }
+        let one = mean_interval(&[1.0], 0.95).unwrap();
+        assert!(matches!(
+            relative_precision(&one, 0.05).unwrap(),
+            Precision::NotConverged {
+                needed_replications: Some(FEWEST_REPLICATIONS),
+                ..
+            }
+        ));
+        let zero = Estimate::with_interval(0.0, -1.0, 1.0, 0.95, 10);
+        assert!(matches!(
+            relative_precision(&zero, 0.05).unwrap(),
+            Precision::NotConverged {
+                needed_replications: None,
+                ..
+            }
+        ));
+    }
+}
