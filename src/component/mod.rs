@@ -6,7 +6,9 @@ mod balancer;
 mod connection_pool;
 mod database;
 mod hand_off;
+mod external;
 mod host;
+mod lock;
 mod permits;
 mod processor_sharing;
 mod service;
@@ -156,6 +158,8 @@ components! {
     thread_pool::ThreadPool,
     connection_pool::ConnectionPool,
     database::Database,
+    lock::Lock,
+    external::External,
 }
 
 /// The kind of this name.
