@@ -13,6 +13,7 @@ mod permits;
 mod processor_sharing;
 mod service;
 mod station;
+mod syn_retry;
 mod thread_pool;
 
 pub use contract::{
