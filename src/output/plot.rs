@@ -68,8 +68,7 @@ pub fn svg(picture: &Picture) -> io::Result<String> {
     }
     let large = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
     let title = escape(&format!("{}. {}", picture.title, picture.caption));
-    let small =
-        format!("<svg width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{title}\"");
+    let small = format!("<svg width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{title}\"");
     Ok(text.replacen(&large, &small, 1))
 }
 
@@ -170,18 +169,13 @@ struct Pen<'a, DB: DrawingBackend> {
 
 impl<DB: DrawingBackend> Pen<'_, DB> {
     fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        (
-            (x * self.fine).round() as i32,
-            (y * self.fine).round() as i32,
-        )
+        ((x * self.fine).round() as i32, (y * self.fine).round() as i32)
     }
 
     fn line(&self, points: &[(f64, f64)], colour: RGBColor, width: f64) -> io::Result<()> {
         let style = colour.stroke_width((width * self.fine).round() as u32);
         let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
-        self.area
-            .draw(&PathElement::new(points, style))
-            .map_err(failed)
+        self.area.draw(&PathElement::new(points, style)).map_err(failed)
     }
 
     fn shape(&self, points: &[(f64, f64)], colour: RGBColor, opacity: f64) -> io::Result<()> {
@@ -211,16 +205,8 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
         if text.is_empty() {
             return Ok(());
         }
-        let style = if bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        };
-        let font = FontDesc::new(
-            FontFamily::SansSerif,
-            size * self.fine * self.nominal,
-            style,
-        );
+        let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
+        let font = FontDesc::new(FontFamily::SansSerif, size * self.fine * self.nominal, style);
         let style = TextStyle::from(font)
             .color(&colour)
             .pos(Pos::new(anchor, VPos::Top));
@@ -232,11 +218,7 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
 /// The width of a text in points, measured in the font of the PNG.
 fn measure(text: &str, size: f64, bold: bool) -> f64 {
     const LARGE: f64 = 100.0;
-    let style = if bold {
-        FontStyle::Bold
-    } else {
-        FontStyle::Normal
-    };
+    let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     let font = FontDesc::new(FontFamily::SansSerif, LARGE * 1.164, style);
     let wide = font
         .layout_box(text)
@@ -251,8 +233,7 @@ fn cut(text: &str, size: f64, bold: bool, width: f64) -> String {
     let mut chars = text.chars().count();
     let mut shown = text.to_owned();
     while chars > 1 && measure(&shown, size, bold) > width {
-        chars =
-            (chars - 1).min((chars as f64 * width / measure(&shown, size, bold)).ceil() as usize);
+        chars = (chars - 1).min((chars as f64 * width / measure(&shown, size, bold)).ceil() as usize);
         shown = fitted(text, chars);
     }
     shown
@@ -309,11 +290,7 @@ fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> 
         } else {
             format!(", {}", scale.suffix)
         };
-        let log = if span.logarithmic {
-            ", logarithmic"
-        } else {
-            ""
-        };
+        let log = if span.logarithmic { ", logarithmic" } else { "" };
         let title = cut(&format!("{}{unit}{log}", panel.title), 13.0, true, room);
         pen.text((EDGE, top + 16.0), &title, 13.0, true, INK, HPos::Left)?;
         let frame = Frame {
@@ -364,12 +341,7 @@ fn upward(panel: &Panel) -> (Span, Scale) {
     };
     let full = panel.unit == Unit::Share && most > 0.4;
     let most = if full { most.max(1.0) } else { most };
-    let span = Span::holding(
-        least / scale.factor,
-        most / scale.factor,
-        panel.logarithmic,
-        true,
-    );
+    let span = Span::holding(least / scale.factor, most / scale.factor, panel.logarithmic, true);
     (span.rounded(5), scale)
 }
 
@@ -401,12 +373,7 @@ fn sideways(picture: &Picture) -> Span {
     if span.logarithmic {
         return span.rounded(1);
     }
-    let room = (span.to / 2.0 - span.from / 2.0)
-        * if picture.x.stops.is_empty() {
-            0.02
-        } else {
-            0.08
-        };
+    let room = (span.to / 2.0 - span.from / 2.0) * if picture.x.stops.is_empty() { 0.02 } else { 0.08 };
     Span {
         from: span.from - room,
         to: span.to + room,
@@ -414,12 +381,7 @@ fn sideways(picture: &Picture) -> Span {
     }
 }
 
-fn panel_on<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    panel: &Panel,
-    x: &XAxis,
-    frame: &Frame,
-) -> io::Result<()> {
+fn panel_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, x: &XAxis, frame: &Frame) -> io::Result<()> {
     for tick in frame.up.ticks(5) {
         let y = frame.bottom - frame.up.place(tick) * (frame.bottom - frame.top);
         pen.line(&[(frame.left, y), (frame.right, y)], RULE, 1.0)?;
@@ -443,14 +405,7 @@ fn panel_on<DB: DrawingBackend>(
         pen.line(&[(at, frame.bottom), (at, frame.bottom + 5.0)], GREY, 1.0)?;
         let half = measure(&label, 12.0, false) / 2.0;
         if at - half > free {
-            pen.text(
-                (at, frame.bottom + 19.0),
-                &label,
-                12.0,
-                false,
-                GREY,
-                HPos::Center,
-            )?;
+            pen.text((at, frame.bottom + 19.0), &label, 12.0, false, GREY, HPos::Center)?;
             free = at + half + 6.0;
         }
     }
@@ -510,10 +465,7 @@ fn stretches<'a>(line: &'a Line, frame: &Frame) -> Vec<Vec<(&'a Mark, (f64, f64)
     let mut stretches = vec![Vec::new()];
     for mark in &line.marks {
         match frame.place(mark.x, mark.y) {
-            Some(place) => stretches
-                .last_mut()
-                .expect("starts with one")
-                .push((mark, place)),
+            Some(place) => stretches.last_mut().expect("starts with one").push((mark, place)),
             None => stretches.push(Vec::new()),
         }
     }
@@ -546,12 +498,7 @@ fn band_on<DB: DrawingBackend>(
     Ok(())
 }
 
-fn line_on<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    line: &Line,
-    at: usize,
-    frame: &Frame,
-) -> io::Result<()> {
+fn line_on<DB: DrawingBackend>(pen: &Pen<DB>, line: &Line, at: usize, frame: &Frame) -> io::Result<()> {
     let colour = SET[at % SET.len()];
     let marked = line.marks.len() <= MARKED;
     for stretch in stretches(line, frame) {
@@ -575,22 +522,12 @@ fn line_on<DB: DrawingBackend>(
     Ok(())
 }
 
-fn marker<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    (x, y): (f64, f64),
-    at: usize,
-    r: f64,
-) -> io::Result<()> {
+fn marker<DB: DrawingBackend>(pen: &Pen<DB>, (x, y): (f64, f64), at: usize, r: f64) -> io::Result<()> {
     let colour = SET[at % SET.len()];
     match at % 4 {
         0 => pen.disc((x, y), r, colour),
         1 => pen.shape(
-            &[
-                (x - r, y - r),
-                (x + r, y - r),
-                (x + r, y + r),
-                (x - r, y + r),
-            ],
+            &[(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)],
             colour,
             1.0,
         ),
@@ -658,11 +595,7 @@ fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
         };
         let near = (
             place.0.clamp(area.left + 6.0, area.right - 6.0),
-            if area.top > place.1 {
-                area.top
-            } else {
-                area.bottom
-            },
+            if area.top > place.1 { area.top } else { area.bottom },
         );
         pen.line(&[place, near], INK, 1.0)?;
         let corners = [
