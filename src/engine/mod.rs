@@ -59,6 +59,7 @@ impl Default for Budget {
 /// Why a run ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
+    /// Too many events in all, or too many rounds of a loop at one instant.
     Events,
     Memory,
     Wall,
@@ -86,7 +87,16 @@ pub struct Engine<'m> {
     started: u64,
     ended: u64,
     agents: u64,
+    /// Jumps backwards at an instant: the instant, and how many.
+    spun: (u64, u64),
+    /// The number of events at which the budget is looked at next.
+    next_check: u64,
 }
+
+/// So many rounds of loops at one instant are no headway any more.
+const MOST_SPINS: u64 = 20_000_000;
+/// Events between two looks at the budget.
+const CHECK_EVERY: u64 = 1 << 16;
 
 impl<'m> Engine<'m> {
     /// Builds every instance at time zero.
@@ -170,6 +180,8 @@ impl<'m> Engine<'m> {
             started: 0,
             ended: 0,
             agents: 0,
+            spun: (0, 0),
+            next_check: CHECK_EVERY,
         }
     }
 
@@ -234,7 +246,6 @@ impl<'m> Engine<'m> {
 
     fn work(&mut self) {
         let begun = std::time::Instant::now();
-        let mut next_check = 1 << 16;
         while let Some(event) = self.cx.calendar.pop() {
             self.cx.advance(event.time().nanos());
             self.cx.events += 1;
@@ -255,8 +266,8 @@ impl<'m> Engine<'m> {
                 self.timer(payload & !TIMER_BIT);
                 self.carry_out();
             }
-            if self.cx.events >= next_check {
-                next_check = self.cx.events + (1 << 16);
+            if self.cx.events >= self.next_check {
+                self.next_check = self.cx.events + CHECK_EVERY;
                 if self.over_budget(begun) {
                     return;
                 }
@@ -267,6 +278,9 @@ impl<'m> Engine<'m> {
     #[cold]
     fn over_budget(&mut self, begun: std::time::Instant) -> bool {
         let b = &self.options.budget;
+        if self.stopped.is_some() {
+            return true;
+        }
         if self.cx.events >= b.events {
             self.stopped = Some(Stopped::Events);
         } else if self.cx.requests.bytes() > b.memory {
@@ -297,6 +311,7 @@ impl<'m> Engine<'m> {
 
     fn begin_measurement(&mut self) {
         let now = self.cx.now();
+        self.recorder.rebase(now, &self.cx, &self.components, &self.flows);
         for m in &mut self.cx.meters {
             *m = Meter {
                 times: m.times,
@@ -327,7 +342,6 @@ impl<'m> Engine<'m> {
         for w in &mut self.workloads {
             w.reset(now);
         }
-        self.recorder.reset();
     }
 
     /// Carries out what components left to be done, in the order in which they left it.
@@ -358,9 +372,11 @@ impl<'m> Engine<'m> {
         match effect {
             Effect::Resume(_) => {}
             Effect::Fail(slot, fault) => {
-                if self.cx.requests[slot].state == State::Free {
+                let r = &mut self.cx.requests[slot];
+                if r.state == State::Free || r.flags & FAILING == 0 {
                     return;
                 }
+                r.flags &= !FAILING;
                 self.fail_where_it_waits(slot, fault);
             }
             Effect::Expire { slot, frame, fault } => self.expire(slot, frame, fault),
@@ -381,19 +397,25 @@ impl<'m> Engine<'m> {
                 self.wake_stalled(replica);
             }
             Effect::Stop(replica) => self.stop_replica(replica),
-            Effect::Start(replica) => self.cx.replicas[replica as usize].up = true,
+            Effect::Start(replica) => {
+                self.cx.replicas[replica as usize].up = true;
+                self.wake_stalled(replica);
+            }
         }
     }
 
     fn wake_stalled(&mut self, replica: u32) {
+        let r = &self.cx.replicas[replica as usize];
+        if r.frozen > 0 || !r.up {
+            return;
+        }
         let mut line = self.cx.replicas[replica as usize].stalled;
         while let Some(slot) = line.pop_front(&mut self.cx.requests) {
             let r = &mut self.cx.requests[slot];
             r.state = State::Ready;
             if r.flags & FAILING != 0 {
-                r.flags &= !FAILING;
                 let fault = Fault::from_index(r.fault);
-                self.cx.leave_effect(Effect::Fail(slot, fault));
+                self.cx.fail(slot, fault);
             } else {
                 self.cx.leave_effect(Effect::Resume(slot));
             }
@@ -404,17 +426,15 @@ impl<'m> Engine<'m> {
     fn fail_where_it_waits(&mut self, slot: u32, fault: Fault) {
         let pc = self.cx.requests[slot].pc;
         if self.cx.requests[slot].state == State::Waiting
-            && let Instr::Enter { sel, comp, .. } = self.code[pc as usize]
+            && let Instr::Enter {
+                frame,
+                sel,
+                comp,
+                site,
+            } = self.code[pc as usize]
         {
-            let instance = if sel == crate::program::NO_FRAME {
-                comp
-            } else {
-                let f = self.cx.requests.frame_index(slot, sel);
-                comp + self.cx.requests.frame(f).word as u32
-            };
-            let now = self.cx.now();
-            let m = &mut self.cx.meters[instance as usize];
-            m.present.leave(now);
+            let visit = self.visit(slot, comp, sel, frame, site);
+            let m = self.leave_waiting(visit);
             match fault {
                 Fault::Rejected | Fault::NotPermitted | Fault::TooManyConnections => m.rejected += 1,
                 Fault::AcquireTimeout | Fault::TimedOut | Fault::LockTimeout | Fault::ConnectTimeout => {
@@ -453,18 +473,27 @@ impl<'m> Engine<'m> {
         self.cx.replicas[replica as usize].up = false;
         for slot in 0..self.cx.requests.slots() as u32 {
             let r = &self.cx.requests[slot];
-            if r.state == State::Free || r.home != replica || r.flags & (AGENT | CHILD) != 0 {
+            if r.state == State::Free {
                 continue;
             }
-            self.kill_in_replica(slot, replica);
+            if r.flags & (AGENT | CHILD) == AGENT {
+                if r.home == replica {
+                    self.stop_agent(slot);
+                }
+                continue;
+            }
+            if let Some(call) = self.call_into(slot, replica) {
+                self.expire(slot, call, Fault::Killed);
+            }
         }
     }
 
-    /// Unwinds a request to the scope of the call that sent it to the replica and raises the fault there.
-    fn kill_in_replica(&mut self, slot: u32, replica: u32) {
+    /// The frame of the outermost call that brought a request into a replica, wherever it is now: what it does
+    /// elsewhere it does for that call.
+    fn call_into(&mut self, slot: u32, replica: u32) -> Option<u32> {
         let pc = self.cx.requests[slot].pc;
         let mut scope = self.scope_at[pc as usize];
-        let mut call = NONE;
+        let mut call = None;
         while scope != NONE {
             let s = self.scopes[scope as usize];
             if let crate::program::ScopeKind::Visit { comp, frame, .. } = s.kind
@@ -472,18 +501,32 @@ impl<'m> Engine<'m> {
             {
                 let f = self.cx.requests.frame_index(slot, frame);
                 let word = self.cx.requests.frame(f).word as u32;
-                let first = self.first_replica_of(comp);
-                if first + word == replica {
-                    call = f;
-                    break;
+                if self.first_replica_of(comp) + word == replica {
+                    call = Some(f);
                 }
             }
             scope = s.parent;
         }
-        if call == NONE {
-            return;
-        }
-        self.expire(slot, call, Fault::Killed);
+        call
+    }
+
+    /// A thread of the system's own gives everything back and stands at its beginning until its process is up again.
+    fn stop_agent(&mut self, slot: u32) {
+        self.unwind(slot, NONE);
+        self.cx.requests[slot].pc = self.agent_entry(slot);
+        self.stall(slot);
+    }
+
+    /// Where the program of an agent begins: agents' programs stand one after the other.
+    pub(super) fn agent_entry(&self, slot: u32) -> u32 {
+        let pc = self.cx.requests[slot].pc;
+        self.model
+            .agents
+            .iter()
+            .map(|a| a.entry)
+            .filter(|entry| *entry <= pc)
+            .max()
+            .unwrap_or(pc)
     }
 
     fn first_replica_of(&self, balancer: u32) -> u32 {
@@ -534,11 +577,17 @@ impl<'m> Engine<'m> {
         }
     }
 
+    /// The run ends after this event.
+    fn stop(&mut self, why: Stopped) {
+        self.stopped = Some(why);
+        self.next_check = 0;
+    }
+
     fn take_slot(&mut self) -> Option<u32> {
         let slot = self.cx.requests.take();
         match slot {
             Some(_) => self.started += 1,
-            None => self.stopped = Some(Stopped::Memory),
+            None => self.stop(Stopped::Memory),
         }
         slot
     }

@@ -164,10 +164,27 @@ impl Recorder {
         cx.arm_ranked(timer, cx.nanos() + self.width, rank::OBSERVE);
     }
 
-    /// The measurement begins: all that is counted starts from zero again.
-    pub fn reset(&mut self) {
-        self.flows.fill(FlowWas::default());
-        self.components.fill(ComponentWas::default());
+    /// The measurement begins in the middle of a window: counters are about to go back to zero, so what the window has
+    /// seen already is carried as a debt. Differences are taken modulo 2^64 and 2^128.
+    pub fn rebase(&mut self, now: SimTime, cx: &Context, components: &[Instance], flows: &[FlowMeter]) {
+        for (flow, was) in flows.iter().zip(&mut self.flows) {
+            *was = FlowWas {
+                started: was.started.wrapping_sub(flow.started),
+                completed: was.completed.wrapping_sub(flow.completed),
+                failed: was.failed.wrapping_sub(flow.failures()),
+                area: was.area.wrapping_sub(flow.inside().area(now)),
+                response: Histogram::default(),
+            };
+        }
+        for (was, &(base, count, _)) in self.components.iter_mut().zip(&self.layout) {
+            for i in base..base + count {
+                let m = &cx.meters[i as usize];
+                let (p, q) = (m.present.area(now), m.waiting.area(now));
+                was.present = was.present.wrapping_sub(p);
+                was.waiting = was.waiting.wrapping_sub(q);
+                was.busy -= components[i as usize].busy(now).unwrap_or((p - q) as f64);
+            }
+        }
     }
 
     /// Notes what happened in the window that ends now.

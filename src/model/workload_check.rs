@@ -408,7 +408,16 @@ fn draft(
         "poisson" => Arrivals::Poisson(rates(reader, false)?),
         "renewal" => {
             reader.required("interarrival");
-            Arrivals::Renewal(law(reader, "interarrival", names)??)
+            let gaps = law(reader, "interarrival", names)??;
+            if gaps.mean() == Some(0.0) {
+                let span = reader.span("interarrival");
+                reader
+                    .sink()
+                    .error(span, "out-of-range", "gaps of no length: all requests would come at once, without end")
+                    .help("give the gaps a mean, as in `interarrival = \"uniform(5ms, 15ms)\"`");
+                return None;
+            }
+            Arrivals::Renewal(gaps)
         }
         "recorded" => {
             let file = reader.required_text("file")?;
