@@ -411,7 +411,11 @@ impl Engine<'_> {
             }
         };
         // A round must take time, or a user whose calls are refused at once would never let the clock go on.
-        let wait = if wait == 0 && now == start { SHORTEST_ROUND } else { wait };
+        let wait = if wait == 0 && now == start {
+            SHORTEST_ROUND
+        } else {
+            wait
+        };
         if wait == 0 {
             return true;
         }

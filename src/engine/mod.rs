@@ -87,10 +87,37 @@ pub struct Engine<'m> {
     started: u64,
     ended: u64,
     agents: u64,
+    capacities: Vec<Capacity>,
     /// Jumps backwards at an instant: the instant, and how many.
     spun: (u64, u64),
     /// The number of events at which the budget is looked at next.
     next_check: u64,
+}
+
+/// What one instance of a component can do, over time: the timeline may change it.
+#[derive(Clone, Copy)]
+struct Capacity {
+    now: Option<f64>,
+    /// Capacity times nanoseconds from the begin of measurement to `since`.
+    area: f64,
+    since: u64,
+}
+
+impl Capacity {
+    fn change(&mut self, at: u64, to: Option<f64>) {
+        self.area += self.now.unwrap_or(0.0) * (at - self.since) as f64;
+        (self.now, self.since) = (to, at);
+    }
+
+    /// The mean from `from`, the begin of measurement, to `to`.
+    fn mean(mut self, from: u64, to: u64) -> Option<f64> {
+        let now = self.now?;
+        if self.area == 0.0 && self.since <= from {
+            return Some(now);
+        }
+        self.change(to, Some(now));
+        Some(self.area / (to - from).max(1) as f64)
+    }
 }
 
 /// So many rounds of loops at one instant are no headway any more.
@@ -180,6 +207,15 @@ impl<'m> Engine<'m> {
             started: 0,
             ended: 0,
             agents: 0,
+            capacities: model
+                .components
+                .iter()
+                .map(|e| Capacity {
+                    now: e.plan.capacity(),
+                    area: 0.0,
+                    since: 0,
+                })
+                .collect(),
             spun: (0, 0),
             next_check: CHECK_EVERY,
         }
@@ -325,6 +361,9 @@ impl<'m> Engine<'m> {
         for t in &mut self.cx.times {
             t.wait.clear();
             t.visit.clear();
+        }
+        for c in &mut self.capacities {
+            (c.area, c.since) = (0.0, now.nanos());
         }
         for s in &mut self.cx.seats {
             s.used.reset(now);
@@ -547,6 +586,9 @@ impl<'m> Engine<'m> {
                 if let Some(seat) = self.model.layout.seats.get(component) {
                     self.cx.seats[*seat as usize].limit = plan.seats().unwrap_or(u64::MAX);
                 }
+                let now = self.cx.nanos();
+                self.capacities[component.0 as usize].change(now, plan.capacity());
+                self.recorder.set_capacity(*component, plan.capacity());
                 let base = self.model.layout.bases[component.0 as usize];
                 for i in base..base + self.model.layout.instances(*component) {
                     self.components[i as usize].adopt(plan, &mut self.cx);

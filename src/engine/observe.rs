@@ -164,6 +164,11 @@ impl Recorder {
         cx.arm_ranked(timer, cx.nanos() + self.width, rank::OBSERVE);
     }
 
+    /// Another capacity; the window in which it changes is judged by the new one.
+    pub fn set_capacity(&mut self, component: crate::component::ComponentId, capacity: Option<f64>) {
+        self.layout[component.0 as usize].2 = capacity.unwrap_or(f64::NAN);
+    }
+
     /// The measurement begins in the middle of a window: counters are about to go back to zero, so what the window has
     /// seen already is carried as a debt. Differences are taken modulo 2^64 and 2^128.
     pub fn rebase(&mut self, now: SimTime, cx: &Context, components: &[Instance], flows: &[FlowMeter]) {
@@ -327,7 +332,7 @@ pub fn collect(engine: &mut Engine) -> Observations {
             &entry.subject(),
             i,
             instances,
-            entry.plan.capacity(),
+            engine.capacities[i].mean(warm_up, now.nanos()),
             since,
         );
     }

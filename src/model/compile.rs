@@ -500,7 +500,15 @@ impl<'a> Compiler<'a> {
             What::Repeat { times, steps } => {
                 let site = self.site(here.path.clone(), Some(times.clone()));
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
-                asm.repeat(site, |asm| self.branch(asm, 0, steps, here), "repeat");
+                asm.repeat(
+                    site,
+                    |asm| {
+                        std::mem::swap(&mut self.asm, asm);
+                        self.steps(steps, outer);
+                        std::mem::swap(&mut self.asm, asm);
+                    },
+                    "repeat",
+                );
                 self.asm = asm;
             }
             What::Fail { share } => {
@@ -538,7 +546,8 @@ impl<'a> Compiler<'a> {
     fn allocate(&mut self, law: &Law, here: &Here, span: &Span) {
         let Some((service, _)) = here.services.last() else {
             self.sink
-                .error(span.clone(), "no-heap", "`allocates` outside any service");
+                .error(span.clone(), "no-heap", "`allocates` outside any service")
+                .help("memory belongs to a process: give the flow a service, as in `at = \"NAME\"`");
             return;
         };
         let Some(heap) = self.heaps.get(service).copied() else {
