@@ -306,7 +306,13 @@ pub fn check_presence(engine: &Engine) -> Result<(), Broken> {
 
 /// Figures of the measured time.
 pub fn collect(engine: &mut Engine) -> Observations {
-    let (now, warm_up) = (engine.cx.now(), engine.options.warm_up.min(engine.cx.nanos()));
+    let now = engine.cx.now();
+    // A run that was stopped before its measurement began has only its warm-up to show.
+    let warm_up = if now.nanos() > engine.options.warm_up {
+        engine.options.warm_up
+    } else {
+        0
+    };
     let since = SimTime::from_nanos(warm_up);
     let span = (now.nanos() - warm_up).max(1) as f64 * 1e-9;
     let mut out = Figures {

@@ -25,11 +25,14 @@ fn options(seed: u64) -> Options {
     }
 }
 
+/// The same cases in every run; `SEED=7 TIMES=20 cargo test properties` tries others, and more.
 fn config(cases: u32) -> ProptestConfig {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u32>().ok());
     ProptestConfig {
-        cases,
+        cases: cases * number("TIMES").unwrap_or(1),
         failure_persistence: None,
         max_shrink_iters: 300,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(number("SEED").unwrap_or(1).into()),
         ..ProptestConfig::default()
     }
 }
