@@ -672,12 +672,8 @@ impl Engine<'_> {
 
     /// An agent whose program ended or whose step failed unhandled begins again.
     fn finish_agent(&mut self, slot: u32) -> bool {
-        self.cx.requests[slot].pc = self.agent_entry(slot);
-        if self.spins() {
-            self.cx.hold(slot, 0);
-            return false;
-        }
-        true
+        self.give_slot(slot);
+        false
     }
 }
 
@@ -685,7 +681,7 @@ impl Engine<'_> {
 fn sample_gap(cx: &Context, site: u32, number: u64) -> u64 {
     let s = &cx.sites[site as usize];
     match &s.sampler {
-        Some(sampler) => cx.sample(sampler, &mut Draws::new(s.purpose, request_key(0, number))),
+        Some(sampler) => cx.sample(sampler, &mut Draws::new(s.purpose, number)),
         None => u64::MAX,
     }
 }

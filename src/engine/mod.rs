@@ -436,18 +436,11 @@ impl<'m> Engine<'m> {
                 self.wake_stalled(replica);
             }
             Effect::Stop(replica) => self.stop_replica(replica),
-            Effect::Start(replica) => {
-                self.cx.replicas[replica as usize].up = true;
-                self.wake_stalled(replica);
-            }
+            Effect::Start(replica) => self.cx.replicas[replica as usize].up = true,
         }
     }
 
     fn wake_stalled(&mut self, replica: u32) {
-        let r = &self.cx.replicas[replica as usize];
-        if r.frozen > 0 || !r.up {
-            return;
-        }
         let mut line = self.cx.replicas[replica as usize].stalled;
         while let Some(slot) = line.pop_front(&mut self.cx.requests) {
             let r = &mut self.cx.requests[slot];
@@ -512,13 +505,7 @@ impl<'m> Engine<'m> {
         self.cx.replicas[replica as usize].up = false;
         for slot in 0..self.cx.requests.slots() as u32 {
             let r = &self.cx.requests[slot];
-            if r.state == State::Free {
-                continue;
-            }
-            if r.flags & (AGENT | CHILD) == AGENT {
-                if r.home == replica {
-                    self.stop_agent(slot);
-                }
+            if r.state == State::Free || r.flags & (AGENT | CHILD) == AGENT {
                 continue;
             }
             if let Some(call) = self.call_into(slot, replica) {
@@ -547,25 +534,6 @@ impl<'m> Engine<'m> {
             scope = s.parent;
         }
         call
-    }
-
-    /// A thread of the system's own gives everything back and stands at its beginning until its process is up again.
-    fn stop_agent(&mut self, slot: u32) {
-        self.unwind(slot, NONE);
-        self.cx.requests[slot].pc = self.agent_entry(slot);
-        self.stall(slot);
-    }
-
-    /// Where the program of an agent begins: agents' programs stand one after the other.
-    pub(super) fn agent_entry(&self, slot: u32) -> u32 {
-        let pc = self.cx.requests[slot].pc;
-        self.model
-            .agents
-            .iter()
-            .map(|a| a.entry)
-            .filter(|entry| *entry <= pc)
-            .max()
-            .unwrap_or(pc)
     }
 
     fn first_replica_of(&self, balancer: u32) -> u32 {
