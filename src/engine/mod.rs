@@ -336,12 +336,20 @@ impl<'m> Engine<'m> {
             TimerOwner::Workload { index, tag } => self.workload_timer(index as usize, tag),
             TimerOwner::Timeline(i) => self.happen(i as usize),
             TimerOwner::Observer => {
-                let (now, flows) = (self.cx.now(), &mut self.flows);
-                self.recorder
-                    .window(now, &self.cx, &self.components, flows, &self.workloads);
+                self.end_window();
                 self.recorder.arm(&mut self.cx, TimerId(id));
             }
             TimerOwner::WarmUp => self.begin_measurement(),
+        }
+    }
+
+    /// Notes the window that ends now, unless it was noted already.
+    fn end_window(&mut self) {
+        let now = self.cx.now();
+        if self.recorder.is_open(now) {
+            let flows = &mut self.flows;
+            self.recorder
+                .window(now, &self.cx, &self.components, flows, &self.workloads);
         }
     }
 

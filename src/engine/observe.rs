@@ -164,6 +164,11 @@ impl Recorder {
         cx.arm_ranked(timer, cx.nanos() + self.width, rank::OBSERVE);
     }
 
+    /// Whether time has passed since the last window ended.
+    pub fn is_open(&self, now: SimTime) -> bool {
+        now.nanos() > self.last
+    }
+
     /// Another capacity; the window in which it changes is judged by the new one.
     pub fn set_capacity(&mut self, component: crate::component::ComponentId, capacity: Option<f64>) {
         self.layout[component.0 as usize].2 = capacity.unwrap_or(f64::NAN);
