@@ -156,12 +156,7 @@ pub fn interval_text(mean: f64, half: Option<f64>) -> String {
     }
     // One digit of the half-width, two when it begins with 1; the mean is cut at the same place.
     let (digit, exponent) = leading(half, 0);
-    let (places, exponent) = if digit == '1' {
-        (1, leading(half, 1).1)
-    } else {
-        (0, exponent)
-    };
-    let decimals = places - exponent;
+    let decimals = if digit == '1' { 1 } else { 0 } - exponent;
     let most = 5 - leading(mean, 0).1;
     if half == 0.0 || decimals > most.max(0) + 1 {
         return format!("{} ± 0", significant(mean));
@@ -204,7 +199,8 @@ fn fixed(value: f64, decimals: i32) -> String {
         };
     }
     let unit = (decimals..0).fold(1.0, |unit, _| unit * 10.0);
-    format!("{:.0}", (value / unit).round() * unit)
+    // Adding zero turns a negative zero into the usual one.
+    format!("{:.0}", (value / unit).round() * unit + 0.0)
 }
 
 /// The first digit and the decimal exponent after rounding to `places` digits behind the first. The

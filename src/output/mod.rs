@@ -2,7 +2,7 @@
 //!
 //! Everything here is presentation. It takes a finished [`Results`] and computes no figure of its own.
 //! [`reading`] asks the questions all forms share, [`figure`] writes numbers with their intervals,
-//! [`summary`] says which figures stand in which table and [`chart`] which lines in which picture.
+//! [`summary`] says which figures stand in which table and [`pictures`] which lines in which [`chart`].
 //! [`terminal`](terminal()), [`csv`], [`json`], [`plot`], [`report`] and [`manifest`] are the forms.
 
 pub mod chart;
@@ -11,6 +11,8 @@ pub mod figure;
 pub mod file;
 pub mod json;
 pub mod manifest;
+mod pen;
+pub mod pictures;
 mod place;
 pub mod plot;
 pub mod reading;
@@ -59,7 +61,7 @@ pub fn write_all(
         })?,
     ];
     let mut drawn = Vec::new();
-    for picture in chart::pictures(results) {
+    for picture in pictures::pictures(results) {
         let drawing = plot::svg(&picture);
         let name = format!("{}.svg", picture.file);
         let svg =

@@ -289,35 +289,32 @@ fn verdicts(results: &Results, points: &[Point]) -> String {
         Verdict::Undecided,
     ];
     let mut parts = Vec::new();
+    let varied = varied(results);
     for verdict in order {
         let having: Vec<&Point> = points
             .iter()
             .filter(|point| point.verdict == verdict)
             .collect();
-        let names = |some: &[&Point]| {
-            some.iter()
-                .map(|point| point_name(results, point))
-                .collect::<Vec<_>>()
-                .join("; ")
-        };
-        match having.len() {
-            0 => {}
-            all if all == points.len() && all > 1 => {
-                parts.push(format!("{} at all {all} points", verdict_label(verdict)));
+        let word = verdict_label(verdict);
+        let all = points.len();
+        match (having.as_slice(), varied.as_slice()) {
+            ([], _) => {}
+            (some, _) if some.len() == all && all > 1 => {
+                parts.push(format!("{word} at all {all} points"))
             }
-            few @ 1..=3 => parts.push(format!(
-                "{} at {}",
-                verdict_label(verdict),
-                names(&having[..few])
-            )),
-            many => parts.push(format!(
-                "{} at {many} of {} points",
-                verdict_label(verdict),
-                points.len()
-            )),
+            ([only], _) => parts.push(format!("{word} at {}", point_name(results, only))),
+            (few, [axis]) if few.len() <= 4 => {
+                let values = few
+                    .iter()
+                    .map(|point| clean(value_label(results, point, *axis)));
+                let values: Vec<String> = values.collect();
+                let label = clean(&results.axes[*axis].label);
+                parts.push(format!("{word} at {label} {}", values.join(", ")));
+            }
+            (some, _) => parts.push(format!("{word} at {} of {all} points", some.len())),
         }
     }
-    format!("{}.", capitalised(&parts.join(", ")))
+    format!("{}.", capitalised(&parts.join("; ")))
 }
 
 /// The extremes of the main metric with the points at which they stand.
@@ -379,6 +376,32 @@ pub fn spread(len: usize, most: usize) -> Vec<usize> {
     }
     (0..most)
         .map(|step| step * (len - 1) / (most - 1))
+        .collect()
+}
+
+/// All points, or when there are more than `most`, those around changes of verdict and an even spread.
+pub fn telling(results: &Results, most: usize) -> Vec<&Point> {
+    let points = &results.points;
+    if points.len() <= most {
+        return points.iter().collect();
+    }
+    let mut keep = vec![false; points.len()];
+    let changes = points
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| pair[0].verdict != pair[1].verdict);
+    let changes: Vec<usize> = changes.map(|(at, _)| at).collect();
+    for at in spread(changes.len(), most / 4) {
+        keep[changes[at]] = true;
+        keep[changes[at] + 1] = true;
+    }
+    for at in spread(points.len(), most / 2) {
+        keep[at] = true;
+    }
+    points
+        .iter()
+        .zip(keep)
+        .filter_map(|(point, keep)| keep.then_some(point))
         .collect()
 }
 

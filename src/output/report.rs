@@ -11,11 +11,13 @@ use crate::output::chart::Picture;
 use crate::output::manifest::ManifestInput;
 use crate::output::plot;
 use crate::output::reading;
-use crate::output::summary::{self, Footnotes};
+use crate::output::summary::{self, Bottleneck, Footnotes};
 use crate::output::table::{Grid, Tint};
 
 /// Points whose components are listed one by one.
 const DETAILED: usize = 24;
+/// Points whose verdict is explained.
+const REASONS: usize = 40;
 
 /// The page. `pictures` come with their SVG, the most important first.
 pub fn page(results: &Results, pictures: &[(Picture, String)], manifest: &ManifestInput) -> String {
@@ -111,7 +113,8 @@ fn why(html: &mut String, results: &Results) {
         html,
         "<div class=\"wide\"><table>\n<tr><th>point</th><th>verdict</th><th>gives way first</th><th>reason</th></tr>\n",
     );
-    for point in &results.points {
+    let shown = reading::telling(results, REASONS);
+    for point in &shown {
         let mut reason = escape(&point.verdict_reason);
         for note in &point.notes {
             let _ = write!(reason, " {}", escape(note));
@@ -126,6 +129,16 @@ fn why(html: &mut String, results: &Results) {
         push(html, &row);
     }
     push(html, "</table></div>\n");
+    if shown.len() < results.points.len() {
+        let all = reading::count(results.points.len(), "point");
+        push(
+            html,
+            &format!(
+                "<p class=\"meta\">{} of {all}, changes of verdict among them.</p>\n",
+                shown.len()
+            ),
+        );
+    }
 }
 
 fn run(html: &mut String, point: &Point) {
@@ -149,7 +162,7 @@ fn sweep(html: &mut String, results: &Results) {
     push(html, "<h2>Figures</h2>\n");
     let all: Vec<&Point> = results.points.iter().collect();
     let mut notes = Footnotes::default();
-    let grid = summary::points(results, &all, false, &mut notes);
+    let grid = summary::points(results, &all, Bottleneck::Elsewhere, &mut notes);
     table(html, &grid, &notes);
     push(html, "<h2>Flows and components</h2>\n");
     let shown = reading::spread(results.points.len(), DETAILED);
@@ -355,7 +368,8 @@ fn table(html: &mut String, grid: &Grid, notes: &Footnotes) {
     push(html, "<div class=\"wide\"><table>\n<tr>");
     for column in &grid.columns {
         let right = if column.right { " class=\"right\"" } else { "" };
-        push(html, &format!("<th{right}>{}</th>", escape(&column.head)));
+        let head = format!("{} {}", column.head, column.unit);
+        push(html, &format!("<th{right}>{}</th>", escape(head.trim())));
     }
     push(html, "</tr>\n");
     for row in &grid.rows {
@@ -373,7 +387,7 @@ fn table(html: &mut String, grid: &Grid, notes: &Footnotes) {
         push(html, "</tr>\n");
     }
     push(html, "</table></div>\n");
-    for note in notes.lines() {
+    for note in notes.all() {
         push(html, &format!("<p class=\"notes\">{}</p>\n", escape(&note)));
     }
 }

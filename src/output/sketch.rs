@@ -1,7 +1,7 @@
 //! A picture in a few lines of text: braille dots for lines, a mark and its interval for each point,
 //! bars when the axis has names instead of numbers.
 
-use crate::output::chart::{Line, Panel, XAxis};
+use crate::output::chart::{Line, Mark, Panel, XAxis};
 use crate::output::figure::{self, Scale};
 use crate::output::scale::Span;
 use crate::output::table::{cells, fitted, padded};
@@ -52,16 +52,17 @@ fn curve(
     } else {
         least
     };
+    let about = (rows / 3).clamp(2, 4);
     let up = Span::holding(
         floor / scale.factor,
         most / scale.factor,
         panel.logarithmic,
         true,
     )
-    .rounded(4);
+    .rounded(about);
 
     let ticks: Vec<(usize, String)> = up
-        .ticks(4)
+        .ticks(about)
         .into_iter()
         .filter_map(|tick| Some((row(up.place(tick), rows)?, figure::significant(tick))))
         .collect();
@@ -82,8 +83,17 @@ fn curve(
         canvas.trace(line, across, up, scale);
     }
     for (at, line) in panel.lines.iter().enumerate() {
+        let marker = MARKERS[at % MARKERS.len()];
         if line.marks.len() <= MARKED {
-            canvas.mark(line, MARKERS[at % MARKERS.len()], across, up, scale);
+            canvas.mark(&line.marks, marker, across, up, scale);
+        } else if panel.lines.len() > 1 {
+            // Too many to mark each; the last tells the lines apart.
+            let last = line.marks.iter().rposition(|mark| mark.y.is_finite());
+            let last = last.map(|at| Mark {
+                interval: None,
+                ..line.marks[at]
+            });
+            canvas.mark(last.as_slice(), marker, across, up, scale);
         }
     }
 
@@ -111,12 +121,7 @@ fn curve(
             .trim_end()
             .to_owned(),
     );
-    let unit = if x.unit.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", x.unit)
-    };
-    let name = fitted(&format!("{}{unit}", x.label), columns);
+    let name = fitted(&x.heading(), columns);
     out.push(format!(
         "{}{name}",
         " ".repeat(margin + 1 + columns.saturating_sub(cells(&name)))
@@ -333,8 +338,8 @@ impl Canvas {
         }
     }
 
-    fn mark(&mut self, line: &Line, marker: char, across: Span, up: Span, scale: Scale) {
-        for mark in &line.marks {
+    fn mark(&mut self, marks: &[Mark], marker: char, across: Span, up: Span, scale: Scale) {
+        for mark in marks {
             let at = column(across.place(mark.x), self.columns);
             let here = row(up.place(mark.y / scale.factor), self.rows);
             let (Some(at), Some(here)) = (at, here) else {

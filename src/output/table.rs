@@ -16,6 +16,8 @@ pub enum Tint {
 #[derive(Clone, Debug)]
 pub struct Column {
     pub head: String,
+    /// Set below the head; what all figures of the column are in.
+    pub unit: String,
     /// The column with the lowest rank is left out first.
     pub rank: u8,
     /// Text may be cut down to this many characters before columns are left out.
@@ -45,10 +47,11 @@ pub struct Fitted {
 }
 
 impl Column {
-    /// A column of figures.
-    pub fn figures(head: impl Into<String>, rank: u8) -> Column {
+    /// A column of figures in one unit, which may be empty.
+    pub fn figures(head: impl Into<String>, unit: impl Into<String>, rank: u8) -> Column {
         Column {
             head: head.into(),
+            unit: unit.into(),
             rank,
             least: None,
             right: true,
@@ -59,6 +62,7 @@ impl Column {
     pub fn names(head: impl Into<String>, rank: u8, least: usize) -> Column {
         Column {
             head: head.into(),
+            unit: String::new(),
             rank,
             least: Some(least),
             right: false,
@@ -134,7 +138,7 @@ impl Grid {
                 break;
             }
             if kept.len() == 1 {
-                widths[0] = width.saturating_sub(2).max(1);
+                widths[0] = width.saturating_sub(1).max(1);
                 break;
             }
             let weakest = (0..kept.len())
@@ -159,8 +163,7 @@ impl Grid {
         } else {
             table.force_no_tty()
         };
-        let cell = |text: &str, place: usize| {
-            let cell = Cell::new(fitted(text, widths[place]));
+        let aligned = |cell: Cell, place: usize| {
             let right = self.columns[kept[place]].right;
             cell.set_alignment(if right {
                 CellAlignment::Right
@@ -168,11 +171,22 @@ impl Grid {
                 CellAlignment::Left
             })
         };
-        let heads = kept
-            .iter()
-            .enumerate()
-            .map(|(place, at)| cell(&self.columns[*at].head, place).add_attribute(Attribute::Bold));
+        let cell =
+            |text: &str, place: usize| aligned(Cell::new(fitted(text, widths[place])), place);
+        let units = kept.iter().any(|at| !self.columns[*at].unit.is_empty());
+        let heads = kept.iter().enumerate().map(|(place, at)| {
+            let column = &self.columns[*at];
+            let head = fitted(&column.head, widths[place]);
+            let head = if units {
+                format!("{head}\n{}", fitted(&column.unit, widths[place]))
+            } else {
+                head
+            };
+            aligned(Cell::new(head), place).add_attribute(Attribute::Bold)
+        });
         table.set_header(heads);
+        // Lines before the first row: the head, perhaps the units, the rule.
+        let above = 2 + usize::from(units);
         for row in &self.rows {
             let cells = kept.iter().enumerate().map(|(place, at)| {
                 let empty = (String::new(), Tint::Plain);
@@ -187,6 +201,9 @@ impl Grid {
             });
             table.add_row(cells);
         }
+        for column in table.column_iter_mut() {
+            column.set_padding((1, 0));
+        }
         let drawn: Vec<String> = table
             .lines()
             .map(|line| line.trim_end().to_owned())
@@ -194,9 +211,9 @@ impl Grid {
         let mut lines = Vec::new();
         for (at, line) in drawn.into_iter().enumerate() {
             lines.push(line);
-            let row = at.checked_sub(2).and_then(|row| self.rows.get(row));
+            let row = at.checked_sub(above).and_then(|row| self.rows.get(row));
             if let Some(below) = row.and_then(|row| row.below.as_ref()) {
-                lines.push(fitted(&format!("   └ {below}"), total(widths)));
+                lines.push(fitted(&format!(" └ {below}"), total(widths)));
             }
         }
         lines
@@ -208,13 +225,22 @@ impl Grid {
             .iter()
             .filter_map(|row| row.cells.get(at))
             .map(|(text, _)| cells(text));
-        texts.max().unwrap_or(0).max(cells(&self.columns[at].head))
+        let column = &self.columns[at];
+        texts
+            .max()
+            .unwrap_or(0)
+            .max(cells(&column.head))
+            .max(cells(&column.unit))
     }
 }
 
-/// One space on either side of each column.
+/// One space before the first column and two before each other one.
 fn total(widths: &[usize]) -> usize {
-    widths.iter().map(|width| width + 2).sum()
+    widths
+        .iter()
+        .map(|width| width + 2)
+        .sum::<usize>()
+        .saturating_sub(1)
 }
 
 /// The columns a text takes in a terminal: two for East Asian wide characters, none for combining marks.
@@ -304,8 +330,8 @@ mod tests {
         let grid = Grid {
             columns: vec![
                 Column::names("component", 9, 8),
-                Column::figures("p50 ms", 1),
-                Column::figures("p95 ms", 2),
+                Column::figures("p50", "ms", 1),
+                Column::figures("p95", "ms", 2),
             ],
             rows: vec![Row {
                 cells: ["connection-pool.orders-db", "12 ± 1", "30 ± 2"]
@@ -316,7 +342,7 @@ mod tests {
         };
         assert!(grid.fit(80, false).left_out.is_empty());
         let narrow = grid.fit(20, false);
-        assert_eq!(narrow.left_out, ["p50 ms"]);
+        assert_eq!(narrow.left_out, ["p50"]);
         assert!(
             narrow.lines.iter().all(|line| cells(line) <= 20),
             "{:?}",

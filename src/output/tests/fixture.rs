@@ -11,8 +11,10 @@ pub fn metric(subject: &str, name: &str, unit: Unit, mean: f64, half: f64) -> Me
         mean,
         low: half.is_finite().then_some(mean - half),
         high: half.is_finite().then_some(mean + half),
-        replications: if half.is_finite() { 5 } else { 1 },
-        note: None,
+        replications: 5,
+        note: half
+            .is_nan()
+            .then(|| "the largest value seen; it has no interval".into()),
         theory: None,
     }
 }
