@@ -5,6 +5,7 @@ mod contract;
 mod balancer;
 mod connection_pool;
 mod database;
+mod hand_off;
 mod host;
 mod permits;
 mod processor_sharing;
