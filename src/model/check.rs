@@ -147,6 +147,9 @@ impl<'a> Checker<'a> {
         }
         self.clients(&drafts, &mut components);
         let layout = self.layout(&components)?;
+        for (i, e) in components.iter_mut().enumerate() {
+            e.instances = layout.instances(ComponentId(i as u32));
+        }
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
