@@ -216,7 +216,7 @@ impl<'a> Checker<'a> {
             match (&e.item.value, e.key.as_str()) {
                 (Value::String(_), "title" | "about") | (Value::Table(_), "run" | "objective") => {}
                 (Value::Array(_), "timeline") => {}
-                (Value::Table(t), _) if e.key != "title" && e.key != "about" => {
+                (Value::Table(t), key) if !matches!(key, "title" | "about" | "timeline") => {
                     for inner in &t.entries {
                         if !matches!(inner.item.value, Value::Table(_)) {
                             self.sink
