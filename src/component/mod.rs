@@ -2,15 +2,19 @@
 
 mod contract;
 
+mod alarm;
 mod balancer;
 mod connection_pool;
 mod database;
+mod faults;
 mod host;
 mod permits;
 mod processor_sharing;
+mod retry;
 mod service;
 mod station;
 mod thread_pool;
+mod time_limiter;
 
 pub use contract::{
     Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage,
@@ -155,6 +159,8 @@ components! {
     thread_pool::ThreadPool,
     connection_pool::ConnectionPool,
     database::Database,
+    time_limiter::TimeLimiter,
+    retry::Retry,
 }
 
 /// The kind of this name.

@@ -451,12 +451,15 @@ impl<'m> Engine<'m> {
     /// Fails everything that runs in a replica and takes it out of service.
     fn stop_replica(&mut self, replica: u32) {
         self.cx.replicas[replica as usize].up = false;
-        for slot in 0..self.cx.requests.slots() as u32 {
-            let r = &self.cx.requests[slot];
-            if r.state == State::Free || r.home != replica || r.flags & (AGENT | CHILD) != 0 {
-                continue;
+        // Children after their parents: most of them end with those.
+        for children in [false, true] {
+            for slot in 0..self.cx.requests.slots() as u32 {
+                let r = &self.cx.requests[slot];
+                let gone = r.state == State::Free || r.home != replica || r.flags & AGENT != 0;
+                if !gone && (r.flags & CHILD != 0) == children {
+                    self.kill_in_replica(slot, replica);
+                }
             }
-            self.kill_in_replica(slot, replica);
         }
     }
 
@@ -480,10 +483,12 @@ impl<'m> Engine<'m> {
             }
             scope = s.parent;
         }
-        if call == NONE {
-            return;
+        if call != NONE {
+            self.expire(slot, call, Fault::Killed);
+        } else if self.cx.requests[slot].flags & CHILD != 0 && self.cx.requests[slot].parent == NONE {
+            // It outlived its caller, but not its process.
+            self.end_child(slot);
         }
-        self.expire(slot, call, Fault::Killed);
     }
 
     fn first_replica_of(&self, balancer: u32) -> u32 {

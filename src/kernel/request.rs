@@ -185,6 +185,12 @@ impl Requests {
         (slot as usize * self.stride + offset as usize) as u32
     }
 
+    /// The slot to which a frame belongs.
+    #[inline(always)]
+    pub fn owner_of(&self, index: u32) -> u32 {
+        index / self.stride as u32
+    }
+
     #[inline(always)]
     pub fn frame(&mut self, index: u32) -> &mut Frame {
         &mut self.frames[index as usize]
@@ -348,12 +354,13 @@ impl Line {
     }
 }
 
-/// What round `round` of the loop whose body begins at `body` adds (by exclusive or) to its request's key;
-/// nothing in the first round, so that putting steps into a loop moves no draw.
-pub fn round_key(body: u32, round: u64) -> u64 {
+/// What round `round` of a loop whose scope lies `depth` frames deep adds (by exclusive or) to its request's key;
+/// nothing in the first round, so that putting steps into a loop moves no draw. The depth sets nested loops
+/// apart; loops one after the other are told apart by their steps' purposes.
+pub fn round_key(depth: u32, round: u64) -> u64 {
     if round == 0 {
         0
     } else {
-        crate::random::child_key((body as u64) << 32 | 0x6c6f_6f70, round)
+        crate::random::child_key((depth as u64) << 32 | 0x6c6f_6f70, round)
     }
 }
