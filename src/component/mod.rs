@@ -4,12 +4,17 @@ mod contract;
 
 mod alarm;
 mod balancer;
+mod bulkhead;
+mod cache;
+mod cache_store;
+mod circuit_breaker;
 mod connection_pool;
 mod database;
 mod faults;
 mod host;
 mod permits;
 mod processor_sharing;
+mod rate_limiter;
 mod retry;
 mod service;
 mod station;
@@ -161,6 +166,10 @@ components! {
     database::Database,
     time_limiter::TimeLimiter,
     retry::Retry,
+    circuit_breaker::CircuitBreaker,
+    rate_limiter::RateLimiter,
+    bulkhead::Bulkhead,
+    cache::Cache,
 }
 
 /// The kind of this name.

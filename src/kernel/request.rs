@@ -347,6 +347,12 @@ impl Line {
         self.len -= 1;
     }
 
+    /// The request in front of `slot`.
+    pub fn before(&self, requests: &Requests, slot: u32) -> Option<u32> {
+        let prev = requests[slot].prev;
+        (prev != NONE).then_some(prev)
+    }
+
     /// The request behind `slot`.
     pub fn after(&self, requests: &Requests, slot: u32) -> Option<u32> {
         let next = requests[slot].next;
