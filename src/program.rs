@@ -344,10 +344,7 @@ impl Assembler {
             Instr::Fork { frame, table },
             format!("{} branches at once", bodies.len()),
         );
-        self.open(ScopeKind::Fork {
-            frame,
-            cancels: true,
-        });
+        self.open(ScopeKind::Fork { frame, cancels: true });
         let outer = self.scope;
         let over = self.jump("all branches are done");
         for body in bodies {

@@ -122,7 +122,12 @@ impl Component for Cache {
             Some("false"),
             "one load of a key at a time, others wait for it (Caffeine `get(key, loader)`; Spring `@Cacheable`: `sync`, false)",
         ),
-        key("warm", Form::Boolean, Some("false"), "starts with its most popular keys present"),
+        key(
+            "warm",
+            Form::Boolean,
+            Some("false"),
+            "starts with its most popular keys present",
+        ),
         key("hit-time", Form::Law, None, "how long a hit takes"),
     ];
     const STEP_KEYS: &'static [Key] = &[key(

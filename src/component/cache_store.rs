@@ -161,10 +161,7 @@ impl Store {
 
     /// Times are equal for all, so what is over stands at the old end of its order.
     fn expire(&mut self, now: u64) {
-        for (order, life) in [
-            (USE, self.limits.after_access),
-            (WRITE, self.limits.after_write),
-        ] {
+        for (order, life) in [(USE, self.limits.after_access), (WRITE, self.limits.after_write)] {
             if life == u64::MAX {
                 continue;
             }
@@ -279,7 +276,9 @@ mod tests {
 
     /// Share of hits after the contents have settled.
     fn ratio(policy: Policy, exponent: f64, size: u64) -> f64 {
-        let sampler = Popularity::zipf(10_000, exponent).expect("a popularity").sampler();
+        let sampler = Popularity::zipf(10_000, exponent)
+            .expect("a popularity")
+            .sampler();
         let mut s = Store::new(limits(policy, size));
         let (key, mut hits) = (purpose_key(1, 0, "keys"), 0);
         let (settle, count) = (100_000, 300_000);

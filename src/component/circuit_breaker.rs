@@ -94,11 +94,7 @@ impl Window {
     }
 
     fn forget(&mut self) {
-        for (sum, gone) in self
-            .sum
-            .iter_mut()
-            .zip(std::mem::take(&mut self.ring[self.next]))
-        {
+        for (sum, gone) in self.sum.iter_mut().zip(std::mem::take(&mut self.ring[self.next])) {
             *sum -= gone as u64;
         }
     }
@@ -381,12 +377,7 @@ impl Component for CircuitBreaker {
         spent[self.state as usize] += cx.nanos() - self.since;
         for (i, state) in ["closed", "half_open", "open"].into_iter().enumerate() {
             let seconds = spent[i] as f64 * 1e-9;
-            out.add(
-                format!("time_{state}"),
-                Unit::Seconds,
-                Combine::Mean,
-                seconds,
-            );
+            out.add(format!("time_{state}"), Unit::Seconds, Combine::Mean, seconds);
             out.add(
                 format!("transitions_to_{state}"),
                 Unit::Count,

@@ -11,6 +11,7 @@ mod circuit_breaker;
 mod connection_pool;
 mod database;
 mod faults;
+mod hand_off;
 mod host;
 mod permits;
 mod processor_sharing;

@@ -166,7 +166,11 @@ impl Component for RateLimiter {
     /// The permit of a caller who leaves is not given back.
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
         let doomed = *cx.word(visit) & DOOMED != 0;
-        let line = if doomed { &mut self.hopeless } else { &mut self.reserved };
+        let line = if doomed {
+            &mut self.hopeless
+        } else {
+            &mut self.reserved
+        };
         line.remove(&mut cx.requests, visit.slot);
         cx.abandon(visit.instance, visit.slot);
     }

@@ -229,7 +229,11 @@ impl Component for Retry {
     }
 
     fn reset(&mut self, _: SimTime) {
-        (self.retries, self.successful_without_retry, self.successful_with_retry) = (0, 0, 0);
+        (
+            self.retries,
+            self.successful_without_retry,
+            self.successful_with_retry,
+        ) = (0, 0, 0);
         (self.failed_without_retry, self.failed_with_retry) = (0, 0);
     }
 

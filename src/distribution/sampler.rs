@@ -70,6 +70,8 @@ enum Shape {
     WeightedValues(Arc<(WeightedAliasIndex<f64>, Arc<[f64]>)>),
     /// Cumulative share, and the sampler for those below it.
     Mixture(Arc<[(f64, Sampler)]>),
+    /// Steps in a unit, and the sampler that is rounded up to whole steps.
+    Ceiling(Arc<(f64, Sampler)>),
 }
 
 impl Sampler {
@@ -155,6 +157,11 @@ impl Sampler {
                 let inner = Sampler::new(law);
                 Sampler::of(base + inner.offset, inner.scale, inner.shape)
             }
+            Law::Ceiling { step, law } => Sampler::of(
+                0.0,
+                *step,
+                Shape::Ceiling(Arc::new((1.0 / step, Sampler::new(law)))),
+            ),
         }
     }
 
@@ -188,9 +195,7 @@ impl Sampler {
     /// A value of a law of seconds in whole nanoseconds, rounded to the nearest, at most 2^60.
     #[inline(always)]
     pub fn sample_nanos(&self, tables: &Tables, draws: &mut Draws) -> u64 {
-        let x = self.offset_nanos + self.scale_nanos * self.unscaled(tables, draws);
-        // Never negative, so adding a half and cutting off rounds to the nearest.
-        (x.min(VALUE_MAX) + 0.5) as i64 as u64
+        whole(self.offset_nanos + self.scale_nanos * self.unscaled(tables, draws))
     }
 
     /// A value in the law's own unit, at most 2^60.
@@ -270,6 +275,11 @@ impl Shape {
             }
             Shape::Values(values) => values[below(draws.next_u64(), values.len() as u64) as usize],
             Shape::WeightedValues(table) => table.1[table.0.sample(draws)],
+            Shape::Ceiling(inner) => {
+                let (x, rest) = inner.1.shape.draw(tables, draws.clone());
+                *draws = rest;
+                libm::ceil((inner.1.offset + inner.1.scale * x) * inner.0)
+            }
             Shape::Mixture(parts) => {
                 let u = draws.unit();
                 let last = parts.len() - 1;
@@ -284,6 +294,18 @@ impl Shape {
             }
         }
     }
+}
+
+/// The whole number nearest to x ≥ 0, at most 2^60.
+#[inline(always)]
+fn whole(x: f64) -> u64 {
+    // From 2^52 to 2^53 a float counts in ones, and its lower 52 bits are the count above 2^52:
+    // adding 2^52 rounds, and costs less than the conversion.
+    const ONES: f64 = (1u64 << 52) as f64;
+    if x < ONES {
+        return (x + ONES).to_bits() - ONES.to_bits();
+    }
+    x.min(VALUE_MAX) as i64 as u64
 }
 
 /// A number from 0 to n - 1: the upper word of the product (D. Lemire, "Fast Random Integer
@@ -307,6 +329,31 @@ fn gamma(d: f64, c: f64, tables: &Tables, draws: &mut Draws) -> f64 {
         let x2 = x * x;
         if u < 1.0 - 0.0331 * x2 * x2 || libm::log(u) < 0.5 * x2 + d * (1.0 - v + libm::log(v)) {
             return d * v;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_the_nearest_and_saturate() {
+        let ones = (1u64 << 52) as f64;
+        let cases = [
+            (0.0, 0),
+            (0.49, 0),
+            (0.51, 1),
+            (1e9 + 0.4, 1_000_000_000),
+            (ones - 0.5, 1 << 52),
+            (ones - 1.0, (1 << 52) - 1),
+            (ones, 1 << 52),
+            (ones + 1.0, (1 << 52) + 1),
+            (1e300, 1 << 60),
+            (f64::INFINITY, 1 << 60),
+        ];
+        for (x, expected) in cases {
+            assert_eq!(whole(x), expected, "{x}");
         }
     }
 }

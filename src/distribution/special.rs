@@ -14,14 +14,20 @@ pub(super) fn normal_density(z: f64) -> f64 {
 
 /// P(a, x), the regularised lower incomplete gamma function: the series below x = a + 1, the
 /// continued fraction above it, evaluated by Lentz's method (Press et al., "Numerical Recipes",
-/// 3rd edition, section 6.2).
+/// 3rd edition, section 6.2). From a = 10^5 on, where these lose digits and take long, Wilson and
+/// Hilferty's cube-root approximation (1931), there within 10^-7.
 pub(super) fn gamma_p(a: f64, x: f64) -> f64 {
     const ROUNDS: usize = 100_000;
+    const LARGE: f64 = 1e5;
     if x <= 0.0 {
         return 0.0;
     }
     if x > 1e300 {
         return 1.0;
+    }
+    if a > LARGE {
+        let spread = 1.0 / (9.0 * a);
+        return normal_cdf((libm::cbrt(x / a) - 1.0 + spread) / spread.sqrt());
     }
     let front = libm::exp(a * libm::log(x) - x - libm::lgamma(a));
     if x < a + 1.0 {

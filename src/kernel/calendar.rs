@@ -1,6 +1,23 @@
 //! The calendar: the future event list.
+//!
+//! Up to a few hundred pending events it is a heap. Beyond, only the events of a short window ahead
+//! are in order: those that were in the window when it was opened as a sorted run, those that came
+//! since in the heap. Later ones wait in the unsorted buckets of a ladder. The order in which events
+//! come out is that of the events themselves, so it is the same whichever structure holds them.
+
+mod heap;
+mod ladder;
 
 use crate::quantity::SimTime;
+use heap::Heap;
+use ladder::Ladder;
+
+/// Events in the heap beyond which later ones move to the ladder.
+const MANY: usize = 384;
+/// Events in the ladder below which all move back to the heap.
+const FEW: usize = 96;
+/// The end of a window without end: everything goes to the heap.
+const NEVER: u64 = u64::MAX;
 
 const TIME_BITS: u32 = 60;
 const RANK_BITS: u32 = 2;
@@ -84,155 +101,19 @@ impl Event {
     }
 }
 
-/// Four siblings of the heap: one cache line.
-#[derive(Copy, Clone)]
-#[repr(align(64))]
-struct Line([Event; 4]);
-
-/// A 4-ary heap whose pop leaves a hole at the root for the next push.
-///
-/// The node at position `p` has the line `p - 2` as its children, the root is at position 3, so
-/// each group of siblings is one line and slots 0 to 2 stay empty. Slots without an event hold
-/// [`Event::NONE`], so the least child needs no bound.
-struct Heap {
-    lines: Vec<Line>,
-    /// Events, and the hole if it is open.
-    filled: usize,
-    hole: bool,
-}
-
-const ROOT: usize = 3;
-
-impl Heap {
-    fn new() -> Self {
-        Heap {
-            lines: vec![Line([Event::NONE; 4]); 16],
-            filled: 0,
-            hole: false,
-        }
-    }
-
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.filled - self.hole as usize
-    }
-
-    #[inline(always)]
-    fn set(&mut self, position: usize, event: Event) {
-        self.lines[position >> 2].0[position & 3] = event;
-    }
-
-    /// The least of four and its place, without a branch.
-    #[inline(always)]
-    fn least(line: &Line) -> (usize, Event) {
-        let [a, b, c, d] = line.0;
-        let (left, first) = if b < a { (1, b) } else { (0, a) };
-        let (right, second) = if d < c { (3, d) } else { (2, c) };
-        if second < first {
-            (right, second)
-        } else {
-            (left, first)
-        }
-    }
-
-    /// Puts `event` where it belongs on the way down from the empty root.
-    #[inline(always)]
-    fn sink(&mut self, event: Event) {
-        let mut position = ROOT;
-        while let Some(children) = self.lines.get(position - 2) {
-            let (slot, least) = Self::least(children);
-            if event <= least {
-                break;
-            }
-            let child = (position - 2) * 4 + slot;
-            self.set(position, least);
-            position = child;
-        }
-        self.set(position, event);
-    }
-
-    /// Puts `event` at the end and lets it rise.
-    #[inline(always)]
-    fn append(&mut self, event: Event) {
-        let mut position = self.filled + ROOT;
-        self.filled += 1;
-        if position >> 2 >= self.lines.len() {
-            self.grow();
-        }
-        while position > ROOT {
-            let parent = (position >> 2) + 2;
-            let above = self.lines[parent >> 2].0[parent & 3];
-            if above <= event {
-                break;
-            }
-            self.set(position, above);
-            position = parent;
-        }
-        self.set(position, event);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self) {
-        let lines = self.lines.len();
-        let more = if lines < 1 << 12 { lines.max(16) } else { lines / 4 };
-        self.lines.reserve_exact(more);
-        self.lines.resize(lines + more, Line([Event::NONE; 4]));
-    }
-
-    #[inline(always)]
-    fn push(&mut self, event: Event) {
-        if self.hole {
-            self.hole = false;
-            self.sink(event);
-        } else {
-            self.append(event);
-        }
-    }
-
-    /// Moves the last event into the hole.
-    #[inline(always)]
-    fn close(&mut self) {
-        if self.hole {
-            self.hole = false;
-            self.filled -= 1;
-            let last = self.filled + ROOT;
-            let event = self.lines[last >> 2].0[last & 3];
-            self.set(last, Event::NONE);
-            if self.filled > 0 {
-                self.sink(event);
-            }
-        }
-    }
-
-    /// The earliest event, or [`Event::NONE`]; the hole must be closed.
-    #[inline(always)]
-    fn top(&self) -> Event {
-        debug_assert!(!self.hole);
-        self.lines[0].0[ROOT]
-    }
-
-    /// Takes the root, which must hold an event, and leaves the hole.
-    #[inline(always)]
-    fn take_top(&mut self) {
-        debug_assert!(self.filled > 0 && !self.hole);
-        self.hole = true;
-    }
-
-    /// The earliest event, or [`Event::NONE`], leaving an open hole open.
-    #[inline(always)]
-    fn peek(&self) -> Event {
-        if self.hole {
-            Self::least(&self.lines[1]).1
-        } else {
-            self.top()
-        }
-    }
-}
-
 /// The future event list.
+///
+/// [`push`](Calendar::push) and [`pop`](Calendar::pop) take amortised logarithmic time whatever the
+/// pattern of times, and about constant time for the usual ones.
 pub struct Calendar {
+    /// The events before `window_end` that came after the window was opened.
     heap: Heap,
+    /// The events of the window when it was opened, latest first.
+    run: Vec<Event>,
+    /// The first nanosecond beyond the window.
+    window_end: u64,
+    /// The events from `window_end` on.
+    ladder: Ladder,
 }
 
 impl Default for Calendar {
@@ -244,46 +125,122 @@ impl Default for Calendar {
 impl Calendar {
     /// An empty calendar.
     pub fn new() -> Self {
-        Calendar { heap: Heap::new() }
+        Calendar {
+            heap: Heap::new(),
+            run: Vec::new(),
+            window_end: NEVER,
+            ladder: Ladder::new(),
+        }
     }
 
     /// Enters an event; it may lie before the last one taken.
     #[inline(always)]
     pub fn push(&mut self, event: Event) {
-        self.heap.push(event);
+        if event.nanos() >= self.window_end {
+            self.ladder.insert(event);
+        } else if self.heap.has_hole() || !self.heap.is_full() {
+            self.heap.push(event);
+        } else {
+            self.overflow(event);
+        }
     }
 
     /// Takes the earliest event.
     #[inline(always)]
     pub fn pop(&mut self) -> Option<Event> {
         self.heap.close();
-        if self.heap.filled == 0 {
-            return None;
+        loop {
+            let top = self.heap.top();
+            if let Some(&next) = self.run.last()
+                && next <= top
+            {
+                self.run.pop();
+                return Some(next);
+            }
+            if self.heap.len() > 0 {
+                self.heap.take_top();
+                return Some(top);
+            }
+            if !self.refill() {
+                return None;
+            }
         }
-        let event = self.heap.top();
-        self.heap.take_top();
-        Some(event)
     }
 
     /// When the earliest event happens; the event stays.
     #[inline]
     pub fn peek_time(&mut self) -> Option<SimTime> {
-        if self.is_empty() {
-            return None;
+        if self.run.is_empty() && self.heap.len() == 0 {
+            self.heap.close();
+            if !self.refill() {
+                return None;
+            }
         }
-        Some(self.heap.peek().time())
+        let top = self.heap.peek();
+        let next = self.run.last().map_or(top, |&next| next.min(top));
+        Some(next.time())
     }
 
     /// How many events are pending.
     #[inline]
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.run.len() + self.ladder.len()
     }
 
     /// Whether no event is pending.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Opens the next window. False if no event is pending.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self) -> bool {
+        if self.ladder.len() == 0 && self.window_end == NEVER {
+            return false;
+        }
+        if self.ladder.len() <= FEW {
+            self.window_end = NEVER;
+            self.run = Vec::new();
+            self.heap.resize(self.heap.capacity().min(MANY));
+            self.ladder.drain(|event| self.heap.push(event));
+            return self.heap.len() > 0;
+        }
+        if self.heap.capacity() > 2 * MANY {
+            self.heap.resize(MANY);
+        }
+        self.window_end = self.ladder.open(&mut self.run);
+        if self.run.capacity() > 4 * self.run.len().max(MANY) {
+            self.run.shrink_to_fit();
+        }
+        true
+    }
+
+    /// Enters an event for which the heap has no room.
+    #[cold]
+    #[inline(never)]
+    fn overflow(&mut self, event: Event) {
+        let capacity = self.heap.capacity();
+        if capacity < MANY {
+            self.heap.resize((2 * capacity).min(MANY));
+        } else if self.window_end == NEVER {
+            self.window_end = 0;
+            self.heap.iter().for_each(|event| self.ladder.insert(event));
+            self.heap.clear();
+        } else {
+            let window = self.heap.iter().chain(self.run.iter().copied());
+            match self.ladder.take_back(window, self.window_end) {
+                Some(end) => {
+                    self.window_end = end;
+                    self.heap.clear();
+                    self.run.clear();
+                }
+                // One instant has no narrower window.
+                None => self.heap.resize(capacity + capacity / 4),
+            }
+        }
+        self.push(event);
     }
 }
 
@@ -349,6 +306,177 @@ mod tests {
         );
         let late = Event::new(SimTime::from_nanos(u64::MAX), 0, Event::NUMBER_MAX + 3, 0);
         assert_eq!((late.time(), late.number()), (Event::TIME_MAX, 2));
+    }
+
+    /// Splitmix64: enough chance for a test, the same every time.
+    struct Chance(u64);
+
+    impl Chance {
+        fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            x ^ (x >> 31)
+        }
+    }
+
+    /// Ways in which a simulation spreads the delays of new events.
+    #[derive(Copy, Clone, Debug)]
+    enum Delays {
+        Even,
+        AllEqual,
+        OneInstant,
+        NearAndFar,
+        EveryOctave,
+        Clustered,
+        Backwards,
+    }
+
+    const DELAYS: [Delays; 7] = [
+        Delays::Even,
+        Delays::AllEqual,
+        Delays::OneInstant,
+        Delays::NearAndFar,
+        Delays::EveryOctave,
+        Delays::Clustered,
+        Delays::Backwards,
+    ];
+
+    impl Delays {
+        fn time(self, now: u64, chance: &mut Chance) -> u64 {
+            let x = chance.next();
+            match self {
+                Delays::Even => now + x % 1_000_000,
+                Delays::AllEqual => now + 1_000,
+                Delays::OneInstant => now,
+                Delays::NearAndFar if x & 7 == 0 => now + 30_000_000_000 + (x >> 8) % 1_000_000_000,
+                Delays::NearAndFar => now + (x >> 8) % 1_000_000,
+                Delays::EveryOctave => now + (x >> (x % 58 + 6)),
+                Delays::Clustered => now + (x % 3) * 1_000_000_000 + (x >> 8) % 5,
+                Delays::Backwards => (now + 1_000).saturating_sub(x % 2_000),
+            }
+        }
+    }
+
+    /// Grows to `most`, holds there for a while, shrinks to `least`, grows again, and drains.
+    fn live_through(delays: Delays, most: usize, least: usize, seed: u64) {
+        let mut pair = Pair::default();
+        let mut chance = Chance(seed);
+        let mut now = 0;
+        for level in [most, least, most / 2 + 1] {
+            while pair.calendar.len() < level {
+                pair.push(delays.time(now, &mut chance));
+                if chance.next().is_multiple_of(4) {
+                    now = pair.pop().unwrap();
+                }
+            }
+            while pair.calendar.len() > level {
+                now = pair.pop().unwrap();
+                if chance.next().is_multiple_of(4) {
+                    pair.push(delays.time(now, &mut chance));
+                }
+            }
+            for _ in 0..2 * level {
+                now = pair.pop().unwrap();
+                pair.push(delays.time(now, &mut chance));
+            }
+        }
+        pair.drain();
+    }
+
+    #[test]
+    fn every_pattern_of_delays_agrees_with_the_reference_at_every_size() {
+        for delays in DELAYS {
+            for most in [1, 5, FEW, MANY - 1, MANY + 1, 3 * MANY, 20_000] {
+                for least in [1, FEW - 1, FEW + 1, MANY / 2] {
+                    live_through(delays, most, least.min(most), most as u64);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_of_pattern_under_many_events_agrees_with_the_reference() {
+        let mut pair = Pair::default();
+        let mut chance = Chance(7);
+        let mut now = 0;
+        for round in 0..60 {
+            let delays = DELAYS[(chance.next() % DELAYS.len() as u64) as usize];
+            for _ in 0..if round % 3 == 0 { 4_000 } else { 500 } {
+                pair.push(delays.time(now, &mut chance));
+            }
+            for _ in 0..1_500.min(pair.calendar.len()) {
+                now = pair.pop().unwrap();
+            }
+        }
+        pair.drain();
+    }
+
+    #[test]
+    fn the_last_event_of_all_times_is_an_event_like_others() {
+        let last = Event::new(Event::TIME_MAX, 3, Event::NUMBER_MAX, Event::PAYLOAD_MAX);
+        for count in [1, 2, 6, 4 * MANY] {
+            let mut calendar = Calendar::new();
+            (0..count).for_each(|_| calendar.push(last));
+            assert_eq!(calendar.peek_time(), Some(Event::TIME_MAX));
+            assert!((0..count).all(|_| calendar.pop() == Some(last)));
+            assert_eq!(calendar.pop(), None);
+            assert_eq!(calendar.peek_time(), None);
+        }
+    }
+
+    /// Bytes the calendar holds on to.
+    fn footprint(calendar: &Calendar) -> usize {
+        16 * (calendar.heap.capacity() + calendar.run.capacity()) + calendar.ladder.footprint()
+    }
+
+    #[test]
+    fn memory_follows_the_number_of_events_both_ways() {
+        for delays in DELAYS {
+            let mut calendar = Calendar::new();
+            let mut chance = Chance(1);
+            let many = 400_000;
+            for number in 0..many {
+                calendar.push(event(delays.time(1_000, &mut chance), number));
+            }
+            for number in 0..many / 2 {
+                let now = calendar.pop().unwrap().time().nanos();
+                calendar.push(event(delays.time(now, &mut chance), number));
+            }
+            let held = footprint(&calendar) as f64 / (16 * many) as f64;
+            assert!(held < 2.2, "{delays:?}: {held} times the events");
+            // The events of one instant go back together.
+            let last = match delays {
+                Delays::AllEqual | Delays::OneInstant => 0,
+                _ => 2_000,
+            };
+            while calendar.len() > last {
+                calendar.pop();
+            }
+            calendar.peek_time();
+            let kept = footprint(&calendar);
+            assert!(kept < 300_000, "{delays:?}: {kept} bytes for {last} events");
+        }
+    }
+
+    /// No pattern may cost more than a heap would, let alone the square of the events. Counted in
+    /// steps of the ladder and not in seconds, so that a busy machine fails nothing.
+    #[test]
+    fn no_pattern_deals_an_event_often() {
+        for delays in DELAYS {
+            let mut calendar = Calendar::new();
+            let mut chance = Chance(2);
+            let many = 100_000;
+            for number in 0..many {
+                calendar.push(event(delays.time(1_000, &mut chance), number));
+            }
+            for number in 0..3 * many {
+                let now = calendar.pop().unwrap().time().nanos();
+                calendar.push(event(delays.time(now, &mut chance), number));
+            }
+            let dealt = calendar.ladder.dealt as f64 / (4 * many) as f64;
+            assert!(dealt < 8.0, "{delays:?}: each event is dealt {dealt} times");
+        }
     }
 
     proptest! {

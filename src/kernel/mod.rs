@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod context;
 pub mod meter;
 pub mod request;
+pub(crate) mod unchecked;
 
 pub use context::{Context, Effect, Replica, Seats, Site, TimerId, TimerOwner};
 pub use meter::Meter;

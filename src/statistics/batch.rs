@@ -35,10 +35,7 @@ pub fn batch_means(series: &[f64], level: f64) -> Result<BatchMeans, Refusal> {
     probability(level, "the confidence level")?;
     all_finite(series, "an observation")?;
     if series.is_empty() {
-        return Err(Refusal::TooFew {
-            needed: 1,
-            found: 0,
-        });
+        return Err(Refusal::TooFew { needed: 1, found: 0 });
     }
     let n = series.len();
     if n < 2 * FEWEST_BATCHES {

@@ -64,10 +64,7 @@ impl Place {
         match &self.kind {
             Kind::Queue | Kind::Delay => Ok(()),
             Kind::Servers(servers) => at_least_one(*servers, "a number of servers").map(|_| ()),
-            Kind::Speeds(speeds) if speeds.is_empty() => Err(Refusal::TooFew {
-                needed: 1,
-                found: 0,
-            }),
+            Kind::Speeds(speeds) if speeds.is_empty() => Err(Refusal::TooFew { needed: 1, found: 0 }),
             Kind::Speeds(speeds) => speeds
                 .iter()
                 .try_for_each(|&speed| positive(speed, "a speed").map(|_| ())),
@@ -281,10 +278,7 @@ pub struct ClosedClassMeans {
 ///
 /// Reiser & Lavenberg 1980; Lazowska et al., section 7.4. At first-come-first-served places the
 /// product form needs the same mean service a visit for all classes; processor sharing does not.
-pub fn closed_classes(
-    classes: &[ClosedClass],
-    delays: &[bool],
-) -> Result<Vec<ClosedClassMeans>, Refusal> {
+pub fn closed_classes(classes: &[ClosedClass], delays: &[bool]) -> Result<Vec<ClosedClassMeans>, Refusal> {
     let places = delays.len();
     let mut points = 1usize;
     for class in classes {
@@ -304,10 +298,7 @@ pub fn closed_classes(
         points = points.saturating_mul(class.population as usize + 1);
     }
     if classes.is_empty() {
-        return Err(Refusal::TooFew {
-            needed: 1,
-            found: 0,
-        });
+        return Err(Refusal::TooFew { needed: 1, found: 0 });
     }
     if points.saturating_mul((places + 1).saturating_mul(classes.len())) > MOST_STEPS {
         return Err(Refusal::TooLarge {
@@ -501,20 +492,15 @@ mod tests {
         let chain = Chain::explore([0u32, 0], 100, |&here, to| {
             let there = [users[0] - here[0], users[1] - here[1]];
             for class in 0..2 {
-                for (at, demand, joins) in [
-                    (here, demands[class][0], false),
-                    (there, demands[class][1], true),
-                ] {
+                for (at, demand, joins) in
+                    [(here, demands[class][0], false), (there, demands[class][1], true)]
+                {
                     if at[class] == 0 {
                         continue;
                     }
                     let share = f64::from(at[class]) / f64::from(at[0] + at[1]);
                     let mut next = here;
-                    next[class] = if joins {
-                        here[class] + 1
-                    } else {
-                        here[class] - 1
-                    };
+                    next[class] = if joins { here[class] + 1 } else { here[class] - 1 };
                     to.push((next, share / demand));
                 }
             }

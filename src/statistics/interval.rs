@@ -97,10 +97,7 @@ pub fn mean_interval(values: &[f64], level: f64) -> Result<Estimate, Refusal> {
     probability(level, "the confidence level")?;
     all_finite(values, "an observation")?;
     if values.is_empty() {
-        return Err(Refusal::TooFew {
-            needed: 1,
-            found: 0,
-        });
+        return Err(Refusal::TooFew { needed: 1, found: 0 });
     }
     let centre = mean(values);
     if !centre.is_finite() {
@@ -172,22 +169,13 @@ pub fn clopper_pearson(hits: u64, trials: u64, level: f64) -> Result<Estimate, R
     } else {
         beta_quantile(1.0 - miss, k + 1.0, n - k)?
     };
-    Ok(Estimate::with_interval(
-        k / n,
-        low,
-        high,
-        level,
-        count(trials),
-    ))
+    Ok(Estimate::with_interval(k / n, low, high, level, count(trials)))
 }
 
 fn check_share(hits: u64, trials: u64, level: f64) -> Result<(), Refusal> {
     probability(level, "the confidence level")?;
     if trials == 0 {
-        return Err(Refusal::TooFew {
-            needed: 1,
-            found: 0,
-        });
+        return Err(Refusal::TooFew { needed: 1, found: 0 });
     }
     if hits > trials {
         return Err(Refusal::Domain {
@@ -287,10 +275,7 @@ pub fn loss_interval(replications: &[(u64, u64)], level: f64) -> Result<Estimate
 ///
 /// The bias of a quantile in a short replication stays in the figure; make replications long enough
 /// that each holds many observations beyond the quantile.
-pub fn quantile_over_replications(
-    per_replication: &[f64],
-    level: f64,
-) -> Result<Estimate, Refusal> {
+pub fn quantile_over_replications(per_replication: &[f64], level: f64) -> Result<Estimate, Refusal> {
     mean_interval(per_replication, level)
 }
 
@@ -318,11 +303,7 @@ pub fn quantile_ranks(n: u64, p: f64, level: f64) -> Result<Option<(u64, u64)>, 
 }
 
 /// The smallest whole number in `low..=high` for which a monotone condition holds; `high` if none.
-fn first(
-    mut low: u64,
-    mut high: u64,
-    holds: impl Fn(u64) -> Result<bool, Refusal>,
-) -> Result<u64, Refusal> {
+fn first(mut low: u64, mut high: u64, holds: impl Fn(u64) -> Result<bool, Refusal>) -> Result<u64, Refusal> {
     while low < high {
         let middle = low + (high - low) / 2;
         if holds(middle)? {
@@ -352,10 +333,7 @@ pub fn quantile_in_run(sorted: &[f64], p: f64, level: f64) -> Result<Estimate, R
     let n = sorted.len();
     let ranks = quantile_ranks(n as u64, p, level)?;
     if n == 0 {
-        return Err(Refusal::TooFew {
-            needed: 1,
-            found: 0,
-        });
+        return Err(Refusal::TooFew { needed: 1, found: 0 });
     }
     // The subtraction keeps a product such as 0.07 * 100 from rounding up past its whole number.
     let rank = ((p * n as f64 - 1e-9).ceil() as usize).clamp(1, n);
@@ -398,10 +376,7 @@ mod tests {
     fn common_random_numbers_make_a_small_difference_visible() {
         let mut random = TestRandom(5);
         let base: Vec<f64> = (0..20).map(|_| random.exponential(100.0)).collect();
-        let changed: Vec<f64> = base
-            .iter()
-            .map(|b| b + 1.0 + 0.1 * random.normal())
-            .collect();
+        let changed: Vec<f64> = base.iter().map(|b| b + 1.0 + 0.1 * random.normal()).collect();
         let paired = paired_difference(&base, &changed, 0.95).unwrap();
         assert_eq!(paired.excludes_zero(), Some(true));
         assert!(paired.half_width.unwrap() < 0.1);
@@ -432,14 +407,7 @@ mod tests {
 
     #[test]
     fn clustered_losses_get_a_wider_interval_than_independent_ones() {
-        let replications = [
-            (0, 1000),
-            (90, 1000),
-            (3, 1000),
-            (0, 1000),
-            (60, 1000),
-            (1, 1000),
-        ];
+        let replications = [(0, 1000), (90, 1000), (3, 1000), (0, 1000), (60, 1000), (1, 1000)];
         let clustered = loss_interval(&replications, 0.95).unwrap();
         let naive = clopper_pearson(154, 6000, 0.95).unwrap();
         assert_close(clustered.mean, 154.0 / 6000.0, 1e-12);

@@ -48,18 +48,12 @@ pub fn relative_precision(estimate: &Estimate, target: f64) -> Result<Precision,
     }
     if half_width <= goal {
         return not(
-            format!(
-                "{} of at least {FEWEST_REPLICATIONS} replications",
-                estimate.n
-            ),
+            format!("{} of at least {FEWEST_REPLICATIONS} replications", estimate.n),
             Some(FEWEST_REPLICATIONS),
         );
     }
     if goal == 0.0 {
-        return not(
-            "the figure is zero, so no share of it is meaningful".into(),
-            None,
-        );
+        return not("the figure is zero, so no share of it is meaningful".into(), None);
     }
     let reason = format!(
         "half-width is {:.1} % of the figure, asked was {:.1} %",
@@ -98,10 +92,7 @@ mod tests {
     fn precision_says_how_many_replications_are_missing() {
         let values: Vec<f64> = (0..10).map(|i| 100.0 + f64::from(i)).collect();
         let good = mean_interval(&values, 0.95).unwrap();
-        assert_eq!(
-            relative_precision(&good, 0.05).unwrap(),
-            Precision::Converged
-        );
+        assert_eq!(relative_precision(&good, 0.05).unwrap(), Precision::Converged);
         let wide = Estimate::with_interval(100.0, 80.0, 120.0, 0.95, 10);
         match relative_precision(&wide, 0.05).unwrap() {
             // 16 × 10 with t falling from 2.262 to about 1.98.

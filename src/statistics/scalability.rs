@@ -127,9 +127,7 @@ pub fn fit(points: &[(f64, f64)]) -> Result<ScalabilityFit, Refusal> {
 /// Least squares over the subsets of the two slopes; the best one whose coefficients are allowed.
 fn best_subset(points: &[(f64, f64)]) -> Option<[f64; 3]> {
     let mut best: Option<(f64, [f64; 3])> = None;
-    for (with_linear, with_quadratic) in
-        [(true, true), (true, false), (false, true), (false, false)]
-    {
+    for (with_linear, with_quadratic) in [(true, true), (true, false), (false, true), (false, false)] {
         let Some(solution) = least_squares(points, with_linear, with_quadratic) else {
             continue;
         };
@@ -152,11 +150,7 @@ fn best_subset(points: &[(f64, f64)]) -> Option<[f64; 3]> {
 
 /// Orthogonalises the columns (modified Gram–Schmidt), which keeps digits that the normal
 /// equations would square away.
-fn least_squares(
-    points: &[(f64, f64)],
-    with_linear: bool,
-    with_quadratic: bool,
-) -> Option<[f64; 3]> {
+fn least_squares(points: &[(f64, f64)], with_linear: bool, with_quadratic: bool) -> Option<[f64; 3]> {
     let mut columns: Vec<(usize, Vec<f64>)> = vec![(0, vec![1.0; points.len()])];
     if with_linear {
         columns.push((1, points.iter().map(|p| p.0 - 1.0).collect()));

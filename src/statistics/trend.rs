@@ -77,11 +77,7 @@ pub fn growth_in_run(series: &[f64], bin_seconds: f64, false_alarm: f64) -> Resu
     } else {
         Growth::Undecided
     };
-    Ok(Trend {
-        growth,
-        slope,
-        lag1,
-    })
+    Ok(Trend { growth, slope, lag1 })
 }
 
 /// Judges several replications together, each a series as for [`growth_in_run`].
@@ -97,10 +93,7 @@ pub fn growth_over_replications(
     if replications.len() < 2 {
         return match replications.first() {
             Some(only) => growth_in_run(only, bin_seconds, false_alarm),
-            None => Err(Refusal::TooFew {
-                needed: 1,
-                found: 0,
-            }),
+            None => Err(Refusal::TooFew { needed: 1, found: 0 }),
         };
     }
     let single: Vec<Trend> = replications
@@ -121,11 +114,7 @@ pub fn growth_over_replications(
     } else {
         Growth::Undecided
     };
-    Ok(Trend {
-        growth,
-        slope,
-        lag1,
-    })
+    Ok(Trend { growth, slope, lag1 })
 }
 
 fn count(trends: &[Trend], growth: Growth) -> usize {
@@ -263,18 +252,9 @@ mod tests {
     fn the_verdict_joins_growth_and_utilisation() {
         assert_eq!(stability(Growth::Growing, None), Stability::Overloaded);
         assert_eq!(stability(Growth::Steady, Some(0.5)), Stability::Stable);
-        assert_eq!(
-            stability(Growth::Steady, Some(0.97)),
-            Stability::NearCritical
-        );
-        assert_eq!(
-            stability(Growth::Undecided, Some(0.97)),
-            Stability::NearCritical
-        );
-        assert_eq!(
-            stability(Growth::Undecided, Some(0.5)),
-            Stability::Undecided
-        );
+        assert_eq!(stability(Growth::Steady, Some(0.97)), Stability::NearCritical);
+        assert_eq!(stability(Growth::Undecided, Some(0.97)), Stability::NearCritical);
+        assert_eq!(stability(Growth::Undecided, Some(0.5)), Stability::Undecided);
     }
 
     #[test]

@@ -147,6 +147,8 @@ fn samples_follow_the_heavy_tails() {
         "bounded-pareto(10ms, 5s, alpha 1.5)",
         "hyperexp(20ms, cv 1)",
         "hyperexp(20ms, cv 4)",
+        "ceil(1ms, exp(5ms))",
+        "ceil(2ms, lognormal(20ms, cv 0.5))",
     ] {
         holds(text);
     }
@@ -327,5 +329,11 @@ fn the_incomplete_gamma_function_meets_its_closed_forms() {
         close(gamma_p(1.0, x), 1.0 - libm::exp(-x));
         close(gamma_p(0.5, x), libm::erf(x.sqrt()));
         close(gamma_p(3.0, x), 1.0 - libm::exp(-x) * (1.0 + x + 0.5 * x * x));
+    }
+    // On both sides of the place where the method changes.
+    for i in -40..=40 {
+        let x = 1e5 + 30.0 * f64::from(i);
+        let (exact, approximate) = (gamma_p(1e5, x), gamma_p(1e5 * (1.0 + 1e-15), x));
+        assert!((exact - approximate).abs() < 1e-7, "{x}: {exact}, {approximate}");
     }
 }

@@ -57,11 +57,7 @@ fn sums(demands: &[Demand], users: u32, think_time: f64) -> Result<(f64, f64), R
 /// X ≤ min(c_i/D_i, N/(D + Z)), X ≥ N/(ND + Z); the responses follow by R = N/X - Z. They assume
 /// no law of service, only that demands do not grow with load (Denning & Buzen 1978, *Computing
 /// Surveys* 10, pp. 225–261; Lazowska et al., *Quantitative System Performance*, section 5.2).
-pub fn asymptotic_bounds(
-    demands: &[Demand],
-    users: u32,
-    think_time: f64,
-) -> Result<Bounds, Refusal> {
+pub fn asymptotic_bounds(demands: &[Demand], users: u32, think_time: f64) -> Result<Bounds, Refusal> {
     let (total, largest) = sums(demands, users, think_time)?;
     let n = f64::from(users);
     Ok(Bounds {
@@ -83,17 +79,10 @@ pub fn capacity(demands: &[Demand]) -> Result<f64, Refusal> {
 ///
 /// Zahorjan, Sevcik, Eager & Galler 1982, *Communications of the ACM* 25, pp. 134–141; Lazowska et
 /// al., section 5.4, table 5.4 (the form with think time).
-pub fn balanced_job_bounds(
-    demands: &[f64],
-    users: u32,
-    think_time: f64,
-) -> Result<Bounds, Refusal> {
+pub fn balanced_job_bounds(demands: &[f64], users: u32, think_time: f64) -> Result<Bounds, Refusal> {
     let listed: Vec<Demand> = demands
         .iter()
-        .map(|&seconds| Demand {
-            seconds,
-            servers: 1,
-        })
+        .map(|&seconds| Demand { seconds, servers: 1 })
         .collect();
     let (total, largest) = sums(&listed, users, think_time)?;
     let used = demands.iter().filter(|&&seconds| seconds > 0.0).count();
@@ -188,8 +177,7 @@ pub fn servers_for_waiting(offered: f64, waits: f64) -> Result<u32, Refusal> {
         servers += 1;
         let c = f64::from(servers);
         blocked = offered * blocked / (c + offered * blocked);
-        if servers >= limit && c > offered && c * blocked / (c - offered * (1.0 - blocked)) <= waits
-        {
+        if servers >= limit && c > offered && c * blocked / (c - offered * (1.0 - blocked)) <= waits {
             return Ok(servers);
         }
     }
@@ -221,10 +209,7 @@ mod tests {
     fn bounds_enclose_the_exact_solution() {
         let demands = [0.605, 2.1, 1.35];
         let places: Vec<Place> = demands.iter().map(|&d| Place::queue(d)).collect();
-        let listed = demands.map(|seconds| Demand {
-            seconds,
-            servers: 1,
-        });
+        let listed = demands.map(|seconds| Demand { seconds, servers: 1 });
         for think in [0.0, 15.0] {
             for exact in closed_network(&places, think, 40).unwrap() {
                 let wide = asymptotic_bounds(&listed, exact.population, think).unwrap();
@@ -284,10 +269,7 @@ mod tests {
             for waits in [0.05, 0.2, 0.5] {
                 let rule = square_root_staffing(offered, waits).unwrap();
                 let exact = servers_for_waiting(offered, waits).unwrap();
-                assert!(
-                    rule.abs_diff(exact) <= 1,
-                    "{offered} {waits}: {rule} {exact}"
-                );
+                assert!(rule.abs_diff(exact) <= 1, "{offered} {waits}: {rule} {exact}");
                 let share = super::super::erlang_c(exact, offered).unwrap();
                 assert!(share <= waits);
             }

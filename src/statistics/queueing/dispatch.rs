@@ -13,11 +13,7 @@ const MOST_WAITING: u32 = 2_000;
 /// No closed form is known; the Markov chain of sorted queue lengths is solved, each length cut off
 /// where a share below about 1e-9 would lie beyond. Two to four queues. Kingman 1961, *Annals of
 /// Mathematical Statistics* 32, pp. 1314–1323, treats the two-queue case.
-pub fn join_shortest_queue(
-    queues: u32,
-    arrival_rate: f64,
-    service_time: f64,
-) -> Result<Means, Refusal> {
+pub fn join_shortest_queue(queues: u32, arrival_rate: f64, service_time: f64) -> Result<Means, Refusal> {
     if !(2..=4).contains(&queues) {
         return Err(Refusal::Domain {
             parameter: "the number of queues",
@@ -103,15 +99,10 @@ mod tests {
     #[test]
     fn the_shortest_queue_lies_between_one_common_queue_and_a_random_one() {
         for (queues, rate) in [(2, 1.0), (2, 1.8), (3, 2.4), (4, 2.0)] {
-            let found = join_shortest_queue(queues, rate, 1.0)
-                .unwrap()
-                .response_time;
+            let found = join_shortest_queue(queues, rate, 1.0).unwrap().response_time;
             let common = Mmc::new(queues, rate, 1.0).unwrap().means().response_time;
             let random = mm1(rate / f64::from(queues), 1.0).unwrap().response_time;
-            assert!(
-                common < found && found < random,
-                "{common} {found} {random}"
-            );
+            assert!(common < found && found < random, "{common} {found} {random}");
         }
     }
 
@@ -146,11 +137,7 @@ mod tests {
     fn two_choices_agree_with_the_sum_written_out() {
         // ρ = 0.9, exponents 0 2 6 14 30 62 126: 1 + .81 + .531441 + .228768 + .042391 + .001456 + .000002
         assert_close(power_of_choices(2, 0.9, 1.0).unwrap(), 2.614_057, 1e-6);
-        assert_close(
-            power_of_choices(2, 0.5, 2.0).unwrap(),
-            2.0 * 1.265_686,
-            1e-6,
-        );
+        assert_close(power_of_choices(2, 0.5, 2.0).unwrap(), 2.0 * 1.265_686, 1e-6);
         assert_close(power_of_choices(1, 0.9, 1.0).unwrap(), 10.0, 1e-12);
     }
 

@@ -38,10 +38,7 @@ fn exponential_integrals(theta: f64) -> (f64, f64) {
         (scale * zeroth, scale * first)
     } else if theta > 0.0 {
         let decay = libm::exp(-theta);
-        (
-            (1.0 - decay) / theta,
-            (theta - 1.0 + decay) / (theta * theta),
-        )
+        ((1.0 - decay) / theta, (theta - 1.0 + decay) / (theta * theta))
     } else {
         let growth = libm::exp(theta);
         (
@@ -219,12 +216,8 @@ mod tests {
     #[test]
     fn fixed_patience_balances_the_servers() {
         // Busy servers counted by state must equal served arrivals × service time.
-        for (servers, rate, patience) in [
-            (1u32, 0.5, 1.0),
-            (4, 4.0, 0.5),
-            (4, 4.0001, 0.5),
-            (20, 30.0, 3.0),
-        ] {
+        for (servers, rate, patience) in [(1u32, 0.5, 1.0), (4, 4.0, 0.5), (4, 4.0001, 0.5), (20, 30.0, 3.0)]
+        {
             let found = mmc_fixed_patience(servers, rate, 1.0, patience).unwrap();
             let carried_below = rate * (1.0 - erlang_b(servers - 1, rate).unwrap());
             let busy = (1.0 - found.waits) * carried_below + found.waits * f64::from(servers);
@@ -256,10 +249,7 @@ mod tests {
             assert_close(near.waiting_time, at.waiting_time, 0.07);
             assert_close(near.abandoned, at.abandoned, 0.12);
         }
-        let (series, closed) = (
-            exponential_integrals(0.049_999),
-            exponential_integrals(0.050_001),
-        );
+        let (series, closed) = (exponential_integrals(0.049_999), exponential_integrals(0.050_001));
         assert_close(series.0, closed.0, 1e-5);
         assert_close(series.1, closed.1, 1e-5);
     }

@@ -161,12 +161,7 @@ pub struct LossMeans {
 ///
 /// Defined at any load. `room` equal to `servers` is Erlang's loss system. Kleinrock vol. 1,
 /// section 3.6 (one server) and section 3.10 (many, with an unlimited population).
-pub fn mmck(
-    servers: u32,
-    room: u32,
-    arrival_rate: f64,
-    service_time: f64,
-) -> Result<LossMeans, Refusal> {
+pub fn mmck(servers: u32, room: u32, arrival_rate: f64, service_time: f64) -> Result<LossMeans, Refusal> {
     at_least_one(servers, "the number of servers")?;
     positive(arrival_rate, "the arrival rate")?;
     positive(service_time, "the service time")?;
@@ -224,11 +219,7 @@ pub fn mm1k(room: u32, arrival_rate: f64, service_time: f64) -> Result<LossMeans
 /// system is that of M/M/c first come first served, whatever the law of service (Kelly,
 /// *Reversibility and Stochastic Networks*, section 3.3; Cohen 1979, *Acta Informatica* 12, pp.
 /// 245–284). `waiting_time` is the stretch over a service without company.
-pub fn mmc_processor_sharing(
-    servers: u32,
-    arrival_rate: f64,
-    service_time: f64,
-) -> Result<Means, Refusal> {
+pub fn mmc_processor_sharing(servers: u32, arrival_rate: f64, service_time: f64) -> Result<Means, Refusal> {
     Ok(Mmc::new(servers, arrival_rate, service_time)?.means())
 }
 
@@ -241,13 +232,7 @@ mod tests {
     #[test]
     fn erlang_b_agrees_with_the_traffic_tables() {
         // Offered load for 1 % blocking in the classic tables, rounded there to two decimals.
-        for (servers, offered) in [
-            (1, 0.0101),
-            (5, 1.36),
-            (10, 4.46),
-            (20, 12.03),
-            (100, 84.06),
-        ] {
+        for (servers, offered) in [(1, 0.0101), (5, 1.36), (10, 4.46), (20, 12.03), (100, 84.06)] {
             assert_close(erlang_b(servers, offered).unwrap(), 0.01, 0.006);
         }
         assert_eq!(erlang_b(0, 3.0).unwrap(), 1.0);
@@ -295,10 +280,7 @@ mod tests {
     fn waiting_quantiles_are_zero_until_somebody_waits() {
         let station = Mmc::new(4, 2.0, 1.0).unwrap();
         let waits = station.probability_of_waiting();
-        assert_eq!(
-            station.waiting_time_quantile(1.0 - waits - 1e-6).unwrap(),
-            0.0
-        );
+        assert_eq!(station.waiting_time_quantile(1.0 - waits - 1e-6).unwrap(), 0.0);
         let p99 = station.waiting_time_quantile(0.99).unwrap();
         assert_close(station.waiting_time_exceeds(p99), 0.01, 1e-12);
     }
@@ -307,8 +289,7 @@ mod tests {
     fn a_bounded_station_agrees_with_its_markov_chain() {
         for (servers, room, rate) in [(1, 5, 0.8), (1, 5, 1.0), (3, 10, 2.0), (3, 10, 30.0)] {
             let found = mmck(servers, room, rate, 1.0).unwrap();
-            let chain =
-                birth_death(room as usize, |_| rate, |n| (n as u32).min(servers) as f64).unwrap();
+            let chain = birth_death(room as usize, |_| rate, |n| (n as u32).min(servers) as f64).unwrap();
             let number: f64 = chain.iter().enumerate().map(|(n, p)| n as f64 * p).sum();
             assert_close(found.rejected, chain[room as usize], 1e-12);
             assert_close(found.means.number_in_system, number, 1e-12);

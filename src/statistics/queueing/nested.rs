@@ -151,10 +151,7 @@ mod tests {
     #[test]
     fn one_permit_each_is_a_single_server_of_two_stages() {
         let found = nested_pools(&NestedPools {
-            source: Source::Open {
-                rate: 0.5,
-                room: 300,
-            },
+            source: Source::Open { rate: 0.5, room: 300 },
             outer: 1,
             inner: 1,
             outside: 0.4,
@@ -171,10 +168,7 @@ mod tests {
     #[test]
     fn overload_is_bounded_by_the_inner_pool() {
         let found = nested_pools(&NestedPools {
-            source: Source::Open {
-                rate: 50.0,
-                room: 40,
-            },
+            source: Source::Open { rate: 50.0, room: 40 },
             outer: 10,
             inner: 2,
             outside: 0.01,
@@ -199,13 +193,7 @@ mod tests {
         };
         assert!(nested_pools(&good).is_ok());
         assert!(nested_pools(&NestedPools { outer: 0, ..good }).is_err());
-        assert!(
-            nested_pools(&NestedPools {
-                inside: 0.0,
-                ..good
-            })
-            .is_err()
-        );
+        assert!(nested_pools(&NestedPools { inside: 0.0, ..good }).is_err());
         let source = Source::Closed {
             users: 3,
             think_time: 0.0,

@@ -56,11 +56,7 @@ pub fn mg1_processor_sharing(arrival_rate: f64, service_time: f64) -> Result<Mea
 
 /// Mean response under M/G/1 processor sharing of a request that needs `demand` seconds:
 /// demand/(1 - ρ). Kleinrock vol. 2, section 4.4.
-pub fn processor_sharing_response(
-    arrival_rate: f64,
-    service_time: f64,
-    demand: f64,
-) -> Result<f64, Refusal> {
+pub fn processor_sharing_response(arrival_rate: f64, service_time: f64, demand: f64) -> Result<f64, Refusal> {
     positive(arrival_rate, "the arrival rate")?;
     positive(service_time, "the service time")?;
     not_negative(demand, "the demand")?;
@@ -118,12 +114,7 @@ pub fn mg1_pauses(
     let residual = second_moment(pause, pause_cv) / (2.0 * pause);
     let ahead = stretch * stretch * arrival_rate * second_moment(service_time, cv) / 2.0;
     let wait = (ahead + stopped * residual) / (1.0 - rho);
-    Ok(Means::from_wait(
-        arrival_rate,
-        1.0,
-        stretch * service_time,
-        wait,
-    ))
+    Ok(Means::from_wait(arrival_rate, 1.0, stretch * service_time, wait))
 }
 
 /// A request class at a priority station.
@@ -144,10 +135,7 @@ pub struct PriorityClass {
 /// when all classes together reach capacity, although the upper ones may then still be stable.
 pub fn mg1_priority(classes: &[PriorityClass]) -> Result<Vec<Means>, Refusal> {
     if classes.is_empty() {
-        return Err(Refusal::TooFew {
-            needed: 1,
-            found: 0,
-        });
+        return Err(Refusal::TooFew { needed: 1, found: 0 });
     }
     let mut residual = 0.0;
     let mut total = 0.0;
@@ -203,16 +191,8 @@ mod tests {
 
     #[test]
     fn processor_sharing_stretches_all_alike() {
-        assert_close(
-            mg1_processor_sharing(8.0, 0.1).unwrap().response_time,
-            0.5,
-            1e-13,
-        );
-        assert_close(
-            processor_sharing_response(8.0, 0.1, 0.01).unwrap(),
-            0.05,
-            1e-13,
-        );
+        assert_close(mg1_processor_sharing(8.0, 0.1).unwrap().response_time, 0.5, 1e-13);
+        assert_close(processor_sharing_response(8.0, 0.1, 0.01).unwrap(), 0.05, 1e-13);
     }
 
     #[test]
@@ -292,28 +272,21 @@ mod tests {
             cv: 1.0,
         });
         let found = mg1_priority(&classes).unwrap();
-        assert_close(
-            found[0].number_waiting,
-            solved.mean(|s| f64::from(s.0)),
-            1e-6,
-        );
-        assert_close(
-            found[1].number_waiting,
-            solved.mean(|s| f64::from(s.1)),
-            1e-6,
-        );
+        assert_close(found[0].number_waiting, solved.mean(|s| f64::from(s.0)), 1e-6);
+        assert_close(found[1].number_waiting, solved.mean(|s| f64::from(s.1)), 1e-6);
     }
 
     #[test]
     fn priorities_move_waiting_about_but_do_not_remove_it() {
         // Kleinrock's conservation law: Σ ρ_k W_k = ρ W0 / (1 - ρ).
-        let classes = [(2.0, 0.1, 0.0), (1.0, 0.2, 1.0), (0.5, 0.6, 3.0)].map(
-            |(arrival_rate, service_time, cv)| PriorityClass {
-                arrival_rate,
-                service_time,
-                cv,
-            },
-        );
+        let classes =
+            [(2.0, 0.1, 0.0), (1.0, 0.2, 1.0), (0.5, 0.6, 3.0)].map(|(arrival_rate, service_time, cv)| {
+                PriorityClass {
+                    arrival_rate,
+                    service_time,
+                    cv,
+                }
+            });
         let found = mg1_priority(&classes).unwrap();
         let sum: f64 = found.iter().map(|m| m.utilisation * m.waiting_time).sum();
         let residual = (2.0 * 0.01 + 1.0 * 0.08 + 0.5 * 3.6) / 2.0;
