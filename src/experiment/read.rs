@@ -1,6 +1,6 @@
 //! From files to an experiment: every point's model is checked before anything runs.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::axis::{self, AxisPlan};
 use super::expectation;
@@ -258,7 +258,7 @@ fn experiment(
     let run = run.as_ref().map(|t| read_run(t, sink)).unwrap_or_default();
     let base = model.and_then(|m| {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let base = read_model(&folder.join(&m), sink, sheets);
+        let base = read_model(&shortest(folder.join(&m)), sink, sheets);
         if base.is_none()
             && sheets.is_empty()
             && let Some(last) = last_without_place(sink)
@@ -321,6 +321,24 @@ pub(super) fn stem(path: &Path) -> String {
 
 fn text_of(document: &Document, key: &str) -> Option<String> {
     document.root().get(key)?.as_str().map(str::to_owned)
+}
+
+/// `models/x.toml` for `experiments/../models/x.toml`, where both are the same file.
+fn shortest(path: PathBuf) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        let named = matches!(short.components().next_back(), Some(Component::Normal(_)));
+        if part == Component::ParentDir && named {
+            short.pop();
+        } else {
+            short.push(part);
+        }
+    }
+    let same = match (std::fs::canonicalize(&path), std::fs::canonicalize(&short)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if same { short } else { path }
 }
 
 /// Reads and parses a model's file. That it cannot be read goes to `sink`, what is wrong with its text to a
