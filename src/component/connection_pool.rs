@@ -68,6 +68,14 @@ impl Component for ConnectionPool {
         Some(plan.maximum_pool_size as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "connections",
+            patience: Some((plan.connection_timeout, "connection-timeout")),
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let timer = build.timer(0);
         let patience = plan.connection_timeout.nanos();

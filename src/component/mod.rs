@@ -5,6 +5,7 @@ mod contract;
 mod balancer;
 mod connection_pool;
 mod database;
+mod facts;
 mod host;
 mod permits;
 mod processor_sharing;
@@ -17,6 +18,7 @@ pub use contract::{
     UseStep, describe, read_law, single,
 };
 
+pub use facts::{Facts, Feed, counted};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
@@ -78,6 +80,10 @@ macro_rules! components {
 
             pub fn capacity(&self) -> Option<f64> {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
+            }
+
+            pub fn facts(&self) -> Facts {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::facts(p)),* }
             }
 
             pub fn lower(&self, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {

@@ -62,6 +62,15 @@ impl Component for ThreadPool {
         Some(plan.max_threads as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "threads",
+            // Tomcat's default is as good as none.
+            bounded: plan.queue < i32::MAX as u64,
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let timer = build.timer(0);
         ThreadPool {
