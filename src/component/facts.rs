@@ -8,7 +8,7 @@ use crate::quantity::SimDuration;
 pub struct Facts {
     /// What its capacity is counted in, in the plural.
     pub unit: &'static str,
-    /// Mean time that a visit takes beside what the step says, in seconds.
+    /// Mean time that a visit takes where the step does not say, in seconds.
     pub time: f64,
     /// Work that one server does in a second, in seconds of demand.
     pub speed: f64,

@@ -6,11 +6,15 @@ mod balancer;
 mod connection_pool;
 mod database;
 mod facts;
+mod hand_off;
+mod external;
 mod host;
+mod lock;
 mod permits;
 mod processor_sharing;
 mod service;
 mod station;
+mod syn_retry;
 mod thread_pool;
 
 pub use contract::{
@@ -161,6 +165,8 @@ components! {
     thread_pool::ThreadPool,
     connection_pool::ConnectionPool,
     database::Database,
+    lock::Lock,
+    external::External,
 }
 
 /// The kind of this name.

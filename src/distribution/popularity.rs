@@ -139,6 +139,14 @@ impl Popularity {
         weight / self.total
     }
 
+    /// How often the most popular key is asked for, as a share.
+    pub fn hottest(&self) -> f64 {
+        match &self.law {
+            PopularityLaw::List { weights } => weights.iter().fold(0.0, |m: f64, w| m.max(*w)) / self.total,
+            _ => self.probability(0),
+        }
+    }
+
     /// The same popularity compiled for drawing.
     pub fn sampler(&self) -> PopularitySampler {
         PopularitySampler(match &self.law {

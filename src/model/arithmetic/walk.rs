@@ -180,7 +180,10 @@ impl<'a> Walk<'a> {
                 time,
                 steps,
                 ..
-            } => self.visit(*component, mean(time), steps, weight, &step.span),
+            } => {
+                let time = time.as_ref().map(mean_of);
+                self.visit(*component, time, steps, weight, &step.span)
+            },
             What::Cpu { time, on, .. } => {
                 let host = on.or_else(|| self.host());
                 certain(self.compute(host, mean_of(time), weight))
@@ -194,7 +197,7 @@ impl<'a> Walk<'a> {
                     Some(law) => self.compute(host, mean_of(law), weight),
                     None => 0.0,
                 };
-                self.visit(*database, mean(time) + cpu, &[], weight, &step.span)
+                self.visit(*database, Some(mean(time) + cpu), &[], weight, &step.span)
             }
             What::Delay(law) => certain(mean_of(law)),
             What::Call { flow } => {
@@ -203,7 +206,7 @@ impl<'a> Walk<'a> {
                     None => certain(0.0),
                 }
             }
-            What::Publish { to, .. } => self.visit(*to, 0.0, &[], weight, &step.span),
+            What::Publish { to, .. } => self.visit(*to, None, &[], weight, &step.span),
             What::Choose(branches) => {
                 let total: f64 = branches.iter().map(|b| b.0).sum();
                 let mut whole = Passage {
@@ -257,7 +260,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn visit(&mut self, id: ComponentId, own: f64, steps: &[Step], weight: f64, span: &Span) -> Passage {
+    fn visit(
+        &mut self,
+        id: ComponentId,
+        own: Option<f64>,
+        steps: &[Step],
+        weight: f64,
+        span: &Span,
+    ) -> Passage {
         let facts = &self.facts[id.0 as usize];
         self.waits(id, span);
         let holds = self.model.components[id.0 as usize].plan.capacity().is_some() || facts.hottest.is_some();
@@ -286,7 +296,7 @@ impl<'a> Walk<'a> {
         if holds && !steps.is_empty() {
             self.held.pop();
         }
-        let time = (own + facts.time) / facts.speed + times(facts.inside, inside.time);
+        let time = own.unwrap_or(facts.time) / facts.speed + times(facts.inside, inside.time);
         let sums = &mut self.sums;
         sums.visits[id.0 as usize] += weight;
         sums.busy[id.0 as usize] += times(weight, time);
