@@ -211,7 +211,7 @@ impl<'a> Checker<'a> {
                 if let Some(near) = near {
                     d.label = format!("did you mean `{near}`?");
                 }
-                let mut list: Vec<&str> = all.collect();
+                let mut list: Vec<&str> = all.filter(|k| !matches!(*k, "title" | "about")).collect();
                 list.sort_unstable();
                 d.help.push(format!(
                     "a table header begins with one of `{}`",
