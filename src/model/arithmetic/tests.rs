@@ -289,3 +289,59 @@ fn warnings_are_never_errors() {
         assert_ne!(d.severity, Severity::Error);
     }
 }
+
+#[test]
+fn caches_retries_and_limiters_change_what_comes_through() {
+    let source = |guard: &str, inner: &str| {
+        format!(
+            "{guard}\n[station.s]\nservers = 100\n[flow.f]\nsteps = [{{ use = \"g\", steps = [{inner}] }}]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"\n"
+        )
+    };
+    let serve = "{ use = \"s\", time = \"100ms\" }";
+    let given = sums(&source("[cache.g]\nhit-ratio = \"90%\"", serve));
+    near(load(&given, "station.s").visits_per_second, 100.0 * (1.0 - 0.9));
+    near(given.streams[0].response, 0.1 * (1.0 - 0.9));
+    let real = sums(&source("[cache.g]\nkey = \"list(1, 4, 3, 2)\"\nmaximum-size = 2", serve));
+    near(load(&real, "station.s").visits_per_second, 100.0 * (1.0 - 7.0 / 10.0));
+    let failing = format!("{serve}, {{ fail = 0.5 }}");
+    let retried = sums(&source("[retry.g]\nmax-attempts = 3", &failing));
+    near(load(&retried, "station.s").visits_per_second, 175.0);
+    let limited = sums(&source(
+        "[rate-limiter.g]\nlimit-for-period = 50\nlimit-refresh-period = \"1s\"\ntimeout-duration = \"0s\"",
+        serve,
+    ));
+    assert_eq!(load(&limited, "rate-limiter.g").sum, "100/s of 50/s");
+    assert!(told(&limited, "overload").contains("the rest is turned away"));
+}
+
+#[test]
+fn a_time_limiter_shorter_than_a_wait_inside_it_is_an_inversion() {
+    let source = TIER.replace(
+        "{ use = \"http\", steps = [",
+        "{ use = \"http\", steps = [{ use = \"limit\", steps = [",
+    );
+    let source = source.replace("] },\n] }]", "] },\n] }] }]");
+    let limiter = "[time-limiter.limit]\ntimeout-duration = \"1s\"\n";
+    let text = told(&sums(&format!("{source}{limiter}{POISSON}")), "inverted-timeouts");
+    assert!(text.contains("time limiter `limit` leaves after 1s"), "{text}");
+}
+
+#[test]
+fn a_hot_key_has_one_holder() {
+    let a = sums(
+        "[lock.row]\nkey = \"list(3, 1)\"\n[flow.f]\nsteps = [{ use = \"row\", steps = [{ delay = \"50ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"30/s\"",
+    );
+    near(load(&a, "lock.row").utilisation(), 30.0 * 0.75 * 0.05);
+    assert_eq!(load(&a, "lock.row").sum, "30/s × 75 % × 50ms = 1.13 of 1 holder of the hottest key");
+    assert!(told(&a, "overload").contains("the queue of `row` grows without bound"));
+}
+
+#[test]
+fn an_external_takes_its_own_time_unless_the_step_says_otherwise() {
+    let external = "[external.card]\ntime = \"uniform(50ms, 150ms)\"\nfailure-rate = \"20%\"\nconcurrency = 50\n[station.after]\n[flow.f]\nsteps = [{ use = \"card\" }, { use = \"after\", time = \"1ms\" }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"";
+    let a = sums(external);
+    near(load(&a, "external.card").load, 1.0);
+    near(load(&a, "station.after").visits_per_second, 8.0);
+    let stepped = external.replace("{ use = \"card\" }", "{ use = \"card\", time = \"10ms\" }");
+    near(load(&sums(&stepped), "external.card").load, 0.1);
+}
