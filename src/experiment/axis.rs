@@ -44,7 +44,8 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
-const ALTERNATIVE_KEYS: &[Key] = &[
+/// The keys of an alternative.
+pub const ALTERNATIVE_KEYS: &[Key] = &[
     key("name", Form::Text, None, "as the tables call it"),
     key(
         "set",

@@ -74,7 +74,8 @@ pub const RUN_KEYS: &[Key] = &[
     ),
 ];
 
-const PRECISION_KEYS: &[Key] = &[
+/// The keys of `precision` in `[run]`.
+pub const PRECISION_KEYS: &[Key] = &[
     key(
         "metric",
         Form::Text,
@@ -101,7 +102,8 @@ const PRECISION_KEYS: &[Key] = &[
     ),
 ];
 
-const PLOT_KEYS: &[Key] = &[
+/// The keys of `[plot]`.
+pub const PLOT_KEYS: &[Key] = &[
     key(
         "metrics",
         Form::List,
