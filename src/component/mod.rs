@@ -12,13 +12,16 @@ mod connection_pool;
 mod database;
 mod faults;
 mod hand_off;
+mod external;
 mod host;
+mod lock;
 mod permits;
 mod processor_sharing;
 mod rate_limiter;
 mod retry;
 mod service;
 mod station;
+mod syn_retry;
 mod thread_pool;
 mod time_limiter;
 
@@ -165,6 +168,8 @@ components! {
     thread_pool::ThreadPool,
     connection_pool::ConnectionPool,
     database::Database,
+    lock::Lock,
+    external::External,
     time_limiter::TimeLimiter,
     retry::Retry,
     circuit_breaker::CircuitBreaker,

@@ -348,6 +348,18 @@ impl Line {
         self.len -= 1;
     }
 
+    /// Whether a request stands in this line.
+    pub fn contains(&self, requests: &Requests, slot: u32) -> bool {
+        let mut at = self.head;
+        while at != NONE {
+            if at == slot {
+                return true;
+            }
+            at = requests[at].next;
+        }
+        false
+    }
+
     /// The request in front of `slot`.
     pub fn before(&self, requests: &Requests, slot: u32) -> Option<u32> {
         let prev = requests[slot].prev;
@@ -361,13 +373,12 @@ impl Line {
     }
 }
 
-/// What round `round` of a loop whose scope lies `depth` frames deep adds (by exclusive or) to its request's key;
-/// nothing in the first round, so that putting steps into a loop moves no draw. The depth sets nested loops
-/// apart; loops one after the other are told apart by their steps' purposes.
-pub fn round_key(depth: u32, round: u64) -> u64 {
+/// What round `round` of a loop adds (by exclusive or) to its request's key; `which` keeps nested loops apart.
+/// Nothing in the first round, so that putting steps into a loop moves no draw.
+pub fn round_key(which: u32, round: u64) -> u64 {
     if round == 0 {
         0
     } else {
-        crate::random::child_key((depth as u64) << 32 | 0x6c6f_6f70, round)
+        crate::random::child_key((which as u64) << 32 | 0x6c6f_6f70, round)
     }
 }

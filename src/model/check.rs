@@ -147,6 +147,9 @@ impl<'a> Checker<'a> {
         }
         self.clients(&drafts, &mut components);
         let layout = self.layout(&components)?;
+        for (i, e) in components.iter_mut().enumerate() {
+            e.instances = layout.instances(ComponentId(i as u32));
+        }
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
@@ -213,7 +216,7 @@ impl<'a> Checker<'a> {
             match (&e.item.value, e.key.as_str()) {
                 (Value::String(_), "title" | "about") | (Value::Table(_), "run" | "objective") => {}
                 (Value::Array(_), "timeline") => {}
-                (Value::Table(t), _) if e.key != "title" && e.key != "about" => {
+                (Value::Table(t), key) if !matches!(key, "title" | "about" | "timeline") => {
                     for inner in &t.entries {
                         if !matches!(inner.item.value, Value::Table(_)) {
                             self.sink
