@@ -2,19 +2,28 @@
 
 mod contract;
 
+mod alarm;
 mod balancer;
+mod bulkhead;
+mod cache;
+mod cache_store;
+mod circuit_breaker;
 mod connection_pool;
 mod database;
+mod faults;
 mod hand_off;
 mod external;
 mod host;
 mod lock;
 mod permits;
 mod processor_sharing;
+mod rate_limiter;
+mod retry;
 mod service;
 mod station;
 mod syn_retry;
 mod thread_pool;
+mod time_limiter;
 
 pub use contract::{
     Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage,
@@ -161,6 +170,12 @@ components! {
     database::Database,
     lock::Lock,
     external::External,
+    time_limiter::TimeLimiter,
+    retry::Retry,
+    circuit_breaker::CircuitBreaker,
+    rate_limiter::RateLimiter,
+    bulkhead::Bulkhead,
+    cache::Cache,
 }
 
 /// The kind of this name.
