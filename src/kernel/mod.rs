@@ -3,10 +3,12 @@
 
 pub mod calendar;
 pub mod context;
+pub mod log;
 pub mod meter;
 pub mod request;
 
 pub use context::{Context, Effect, Replica, Seats, Site, TimerId, TimerOwner};
+pub use log::{Log, Record, Rows};
 pub use meter::Meter;
 pub use request::{Frame, Line, Request, Requests, State};
 

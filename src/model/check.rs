@@ -146,9 +146,10 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.clients(&drafts, &mut components);
-        let layout = self.layout(&components)?;
+        let mut layout = self.layout(&components)?;
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
+        layout.hosts = hosts.clone();
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(
