@@ -119,6 +119,9 @@ impl Balancer {
         let up = |r: u32| cx.replicas[(self.first + r) as usize].up;
         let load = |r: u32| cx.replicas[(self.first + r) as usize].in_flight;
         let n = self.replicas;
+        if n == 1 {
+            return up(0).then_some(0);
+        }
         match self.policy {
             Policy::RoundRobin => {
                 let found = (0..n).map(|i| (self.turn + i) % n).find(|r| up(*r))?;

@@ -656,7 +656,7 @@ impl Engine<'_> {
 fn sample_gap(cx: &Context, site: u32, number: u64) -> u64 {
     let s = &cx.sites[site as usize];
     match &s.sampler {
-        Some(sampler) => cx.sample(sampler, &mut Draws::new(s.purpose, request_key(0, number))),
+        Some(sampler) => cx.sample(sampler, &mut Draws::new(s.purpose, number)),
         None => u64::MAX,
     }
 }

@@ -38,8 +38,19 @@ impl FlowMeter {
     pub fn complete(&mut self, now: SimTime, start: u64, intended: u64) {
         self.leave(now);
         self.completed += 1;
+        if start != intended || !self.intended.is_empty() {
+            self.record_intended(now.nanos() - intended);
+        }
         self.response.record(now.nanos() - start);
-        self.intended.record(now.nanos() - intended);
+    }
+
+    /// Until the first late start both times are the same; from then on both are kept.
+    #[cold]
+    fn record_intended(&mut self, time: u64) {
+        if self.intended.is_empty() {
+            self.intended = self.response.clone();
+        }
+        self.intended.record(time);
     }
 
     /// Completed, but too late for the tool to record how long it took.

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::kernel::request::{CHILD, FAILING, State, round_key};
+use crate::kernel::unchecked::{at, at_mut};
 use crate::kernel::{Admission, Caught, Fault, Frame, NONE, Outcome, Visit};
 use crate::program::{Instr, NO_FRAME, ScopeKind};
 
@@ -29,11 +30,13 @@ impl Engine<'_> {
     }
 
     /// Runs a request until it waits, holds or ends.
+    ///
+    /// The program counter stays in a register; the request's record has it whenever somebody else may look.
     #[inline]
     pub(super) fn execute(&mut self, slot: u32) {
+        let mut pc = self.cx.requests[slot].pc;
         loop {
-            let pc = self.cx.requests[slot].pc;
-            match self.code[pc as usize] {
+            match *at(self.code, pc) {
                 Instr::Enter {
                     frame,
                     sel,
@@ -47,57 +50,60 @@ impl Engine<'_> {
                         start: now.nanos(),
                         word: 0,
                     };
-                    let i = visit.instance as usize;
-                    let m = &mut self.cx.meters[i];
+                    let i = visit.instance;
+                    let m = at_mut(&mut self.cx.meters, i);
                     m.arrivals += 1;
                     m.present.enter(now);
-                    match self.components[i].enter(visit, &mut self.cx) {
+                    match at_mut(&mut self.components, i).enter(visit, &mut self.cx) {
                         Admission::Proceed => {
-                            self.cx.meters[i].unwaited += 1;
-                            self.cx.requests[slot].pc = pc + 1;
+                            at_mut(&mut self.cx.meters, i).unwaited += 1;
+                            pc += 1;
                             if self.cx.is_frozen(slot) {
+                                self.cx.requests[slot].pc = pc;
                                 return self.stall(slot);
                             }
                         }
                         Admission::Serve(demand) => {
-                            self.cx.meters[i].unwaited += 1;
-                            self.cx.requests[slot].pc = pc + 1;
+                            at_mut(&mut self.cx.meters, i).unwaited += 1;
+                            pc += 1;
                             if demand > 0 {
-                                return self.cx.hold(slot, demand);
+                                return self.cx.hold_at(slot, pc, demand);
                             }
                         }
                         Admission::Wait => {
-                            self.cx.requests[slot].state = State::Waiting;
+                            let r = &mut self.cx.requests[slot];
+                            r.pc = pc;
+                            r.state = State::Waiting;
                             return;
                         }
                         Admission::Skip => {
-                            let m = &mut self.cx.meters[i];
+                            let m = at_mut(&mut self.cx.meters, i);
                             m.unwaited += 1;
                             m.completed += 1;
                             m.present.leave(now);
-                            let t = m.times as usize;
-                            self.cx.times[t].visit.record(0);
-                            self.cx.requests[slot].pc = self.end_of_scope(pc + 1);
+                            let t = m.times;
+                            at_mut(&mut self.cx.times, t).visit.record(0);
+                            pc = self.end_of_scope(pc + 1);
                         }
                         Admission::Reject(fault) => {
-                            let m = &mut self.cx.meters[i];
+                            let m = at_mut(&mut self.cx.meters, i);
                             m.rejected += 1;
                             m.present.leave(now);
                             if !self.raise(slot, fault, self.scope_at[pc as usize]) {
                                 return;
                             }
+                            pc = self.cx.requests[slot].pc;
                         }
                     }
                 }
                 Instr::Leave { frame, sel, comp } => {
                     let visit = self.visit(slot, comp, sel, frame, NONE);
-                    self.cx.requests[slot].pc = pc + 1;
+                    pc += 1;
                     self.close_visit(visit, Outcome::Done);
                 }
                 Instr::Hold { site } => {
                     let after = self.cx.sample_site(site, slot);
-                    self.cx.requests[slot].pc = pc + 1;
-                    return self.cx.hold(slot, after);
+                    return self.cx.hold_at(slot, pc + 1, after);
                 }
                 Instr::Op {
                     op,
@@ -106,27 +112,10 @@ impl Engine<'_> {
                     comp,
                     jump,
                 } => {
-                    // An operation that draws keeps its site where others keep their jump.
-                    let visit = self.visit(slot, comp, sel, frame, jump);
-                    match self.components[visit.instance as usize].op(op, visit, &mut self.cx) {
-                        Admission::Proceed => self.cx.requests[slot].pc = pc + 1,
-                        Admission::Serve(d) => {
-                            self.cx.requests[slot].pc = pc + 1;
-                            return self.cx.hold(slot, d);
-                        }
-                        Admission::Skip => self.cx.requests[slot].pc = jump,
-                        Admission::Wait => {
-                            self.cx.requests[slot].state = State::Waiting;
-                            return;
-                        }
-                        Admission::Reject(fault) => {
-                            if !self.raise(slot, fault, self.scope_at[pc as usize]) {
-                                return;
-                            }
-                        }
-                    }
-                    if self.cx.is_frozen(slot) {
-                        return self.stall(slot);
+                    self.cx.requests[slot].pc = pc;
+                    match self.operate(slot, pc, op, frame, sel, comp, jump) {
+                        Some(next) => pc = next,
+                        None => return,
                     }
                 }
                 Instr::Branch { table, site } => {
@@ -137,20 +126,20 @@ impl Engine<'_> {
                         .iter()
                         .position(|c| u < *c)
                         .unwrap_or(t.targets.len() - 1);
-                    self.cx.requests[slot].pc = t.targets[i];
+                    pc = t.targets[i];
                 }
-                Instr::Jump { pc } => self.cx.requests[slot].pc = pc,
+                Instr::Jump { pc: to } => pc = to,
                 Instr::Repeat { frame, site, exit } => {
                     let rounds = self.draw_rounds(site, slot);
                     if rounds == 0 {
-                        self.cx.requests[slot].pc = exit;
+                        pc = exit;
                     } else {
                         let f = self.cx.requests.frame_index(slot, frame);
                         *self.cx.requests.frame(f) = Frame {
                             start: rounds,
                             word: 0,
                         };
-                        self.cx.requests[slot].pc = pc + 1;
+                        pc += 1;
                     }
                 }
                 Instr::Again { frame, body } => {
@@ -163,44 +152,93 @@ impl Engine<'_> {
                     r.key ^= round_key(body, done);
                     if done + 1 < rounds {
                         r.key ^= round_key(body, done + 1);
-                        r.pc = body;
+                        pc = body;
                         self.cx.requests.frame(f).word = done + 1;
                     } else {
-                        r.pc = pc + 1;
+                        pc += 1;
                     }
                 }
                 Instr::Fork { frame, table } => return self.fork(slot, pc, frame, table),
                 Instr::Join { frame } => return self.join(slot, frame, None),
                 Instr::Fail { fault, site } => {
-                    let s = &self.cx.sites[site as usize];
-                    let share = match &s.sampler {
-                        Some(sampler) => {
-                            let key = self.cx.requests[slot].key;
-                            self.cx
-                                .sample_number(sampler, &mut crate::random::Draws::new(s.purpose, !key))
-                        }
-                        None => 1.0,
-                    };
+                    let share = self.draw_share(site, slot);
                     if self.draw_unit(site, slot) < share {
+                        self.cx.requests[slot].pc = pc;
                         if !self.raise(slot, Fault::from_index(fault), self.scope_at[pc as usize]) {
                             return;
                         }
+                        pc = self.cx.requests[slot].pc;
                     } else {
-                        self.cx.requests[slot].pc = pc + 1;
+                        pc += 1;
                     }
                 }
                 Instr::Begin => {
                     if !self.begin(slot) {
                         return;
                     }
+                    pc = self.cx.requests[slot].pc;
                 }
                 Instr::Rest => return self.rest(slot),
                 Instr::End => {
                     if !self.finish(slot, None) {
                         return;
                     }
+                    pc = self.cx.requests[slot].pc;
                 }
             }
+        }
+    }
+
+    /// An operation of a component's own; where the request goes on, if it does.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)]
+    fn operate(
+        &mut self,
+        slot: u32,
+        pc: u32,
+        op: u8,
+        frame: u16,
+        sel: u16,
+        comp: u32,
+        jump: u32,
+    ) -> Option<u32> {
+        // An operation that draws keeps its site where others keep their jump.
+        let visit = self.visit(slot, comp, sel, frame, jump);
+        let next = match self.components[visit.instance as usize].op(op, visit, &mut self.cx) {
+            Admission::Proceed => pc + 1,
+            Admission::Serve(d) => {
+                self.cx.hold_at(slot, pc + 1, d);
+                return None;
+            }
+            Admission::Skip => jump,
+            Admission::Wait => {
+                self.cx.requests[slot].state = State::Waiting;
+                return None;
+            }
+            Admission::Reject(fault) => {
+                if !self.raise(slot, fault, self.scope_at[pc as usize]) {
+                    return None;
+                }
+                self.cx.requests[slot].pc
+            }
+        };
+        if self.cx.is_frozen(slot) {
+            self.cx.requests[slot].pc = next;
+            self.stall(slot);
+            return None;
+        }
+        Some(next)
+    }
+
+    fn draw_share(&self, site: u32, slot: u32) -> f64 {
+        let s = &self.cx.sites[site as usize];
+        match &s.sampler {
+            Some(sampler) => {
+                let key = self.cx.requests[slot].key;
+                self.cx
+                    .sample_number(sampler, &mut crate::random::Draws::new(s.purpose, !key))
+            }
+            None => 1.0,
         }
     }
 
@@ -242,17 +280,16 @@ impl Engine<'_> {
     fn close_visit(&mut self, visit: Visit, outcome: Outcome) {
         let now = self.cx.now();
         let start = self.cx.requests.frame(visit.frame).start;
-        let i = visit.instance as usize;
-        let m = &mut self.cx.meters[i];
+        let m = at_mut(&mut self.cx.meters, visit.instance);
         m.present.leave(now);
         match outcome {
             Outcome::Done => m.completed += 1,
             Outcome::Failed(_) => m.failed += 1,
             Outcome::Cancelled => m.cancelled += 1,
         }
-        let t = m.times as usize;
-        self.cx.times[t].visit.record(now.nanos() - start);
-        self.components[i].leave(visit, outcome, &mut self.cx);
+        let t = m.times;
+        at_mut(&mut self.cx.times, t).visit.record(now.nanos() - start);
+        at_mut(&mut self.components, visit.instance).leave(visit, outcome, &mut self.cx);
     }
 
     /// Raises a fault in a request: its scopes are closed from `scope` outwards until one catches it.

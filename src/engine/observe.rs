@@ -472,7 +472,7 @@ impl Figures {
         }
         self.put(subject, "inside_mean", Unit::Count, inside);
         self.times(subject, "response_time", &m.response);
-        if m.intended.sum() != m.response.sum() {
+        if !m.intended.is_empty() {
             self.times(subject, "intended_response_time", &m.intended);
         }
         if m.failure_time.count() > 0 {

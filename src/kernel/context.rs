@@ -6,6 +6,7 @@
 use super::calendar::{Calendar, Event};
 use super::meter::Meter;
 use super::request::{AGENT, Requests, State};
+use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Visit, rank};
 use crate::distribution::{PopularitySampler, Sampler, Tables};
 use crate::metric::{Gauge, Histogram};
@@ -229,6 +230,13 @@ impl Context {
         }
     }
 
+    /// [`Context::hold`], to go on at `pc`.
+    #[inline(always)]
+    pub(crate) fn hold_at(&mut self, slot: u32, pc: u32, after: u64) {
+        self.requests[slot].pc = pc;
+        self.hold(slot, after);
+    }
+
     /// Registers a timer; meant for the time before the run.
     pub fn timer(&mut self, owner: TimerOwner) -> TimerId {
         self.timers.push(owner);
@@ -237,7 +245,7 @@ impl Context {
 
     #[inline(always)]
     pub(crate) fn timer_owner(&self, id: u32) -> TimerOwner {
-        self.timers[id as usize]
+        *at(&self.timers, id)
     }
 
     /// Has a timer go off at an instant. A timer armed twice goes off twice; the owner tells which still counts.
@@ -270,7 +278,7 @@ impl Context {
         // The ticket is free while a request waits: it notes the frame of the visit.
         r.ticket = visit.frame;
         let now = self.now();
-        self.meters[visit.instance as usize].waiting.enter(now);
+        at_mut(&mut self.meters, visit.instance).waiting.enter(now);
     }
 
     /// The component's word of a waiting visitor.
@@ -295,9 +303,10 @@ impl Context {
     fn end_wait(&mut self, instance: u32, slot: u32) {
         let now = self.now();
         let waited = self.now - self.requests[slot].since;
-        let m = &mut self.meters[instance as usize];
+        let m = at_mut(&mut self.meters, instance);
         m.waiting.leave(now);
-        self.times[m.times as usize].wait.record(waited);
+        let t = m.times;
+        at_mut(&mut self.times, t).wait.record(waited);
     }
 
     /// A waiting visitor is let in and goes on at this instant.
@@ -404,7 +413,7 @@ impl Context {
     /// Draws from a step's law; zero where it has none.
     #[inline(always)]
     pub fn sample_site(&self, site: u32, slot: u32) -> u64 {
-        let s = &self.sites[site as usize];
+        let s = at(&self.sites, site);
         match &s.sampler {
             Some(sampler) => {
                 let mut draws = Draws::new(s.purpose, self.requests[slot].key);
@@ -454,7 +463,7 @@ impl Context {
     #[inline(always)]
     pub fn is_frozen(&self, slot: u32) -> bool {
         let home = self.requests[slot].home;
-        home != NONE && self.replicas[home as usize].frozen > 0
+        home != NONE && at(&self.replicas, home).frozen > 0
     }
 }
 

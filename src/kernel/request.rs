@@ -1,6 +1,7 @@
 //! Requests in flight: one small record each in a slab, with a fixed number of frames beside it.
 
 use super::NONE;
+use super::unchecked::{at, at_mut};
 
 /// What a request is doing between two instants.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -187,7 +188,7 @@ impl Requests {
 
     #[inline(always)]
     pub fn frame(&mut self, index: u32) -> &mut Frame {
-        &mut self.frames[index as usize]
+        at_mut(&mut self.frames, index)
     }
 
     /// Copies all frames of one request to another, as a child takes over its parent's scopes.
@@ -201,14 +202,14 @@ impl std::ops::Index<u32> for Requests {
     type Output = Request;
     #[inline(always)]
     fn index(&self, slot: u32) -> &Request {
-        &self.slots[slot as usize]
+        at(&self.slots, slot)
     }
 }
 
 impl std::ops::IndexMut<u32> for Requests {
     #[inline(always)]
     fn index_mut(&mut self, slot: u32) -> &mut Request {
-        &mut self.slots[slot as usize]
+        at_mut(&mut self.slots, slot)
     }
 }
 
