@@ -10,6 +10,9 @@ const FULL: usize = 4 * TARGET;
 const CHUNK: usize = 8;
 /// Chunks a slab: the pool grows by one slab at a time and never moves one.
 const SLAB: usize = 256;
+/// Slots a bucket is dealt to when it is sorted.
+const SLOT_BITS: u32 = 7;
+const SLOTS: usize = 1 << SLOT_BITS;
 const NIL: u32 = u32::MAX;
 
 #[derive(Copy, Clone)]
@@ -157,6 +160,19 @@ fn shift_for(span: u64, count: usize) -> u32 {
     (width + width / 2).ilog2()
 }
 
+/// Latest first; quick if few events are far from their place.
+fn insertion_sort(events: &mut [Event]) {
+    for i in 1..events.len() {
+        let event = events[i];
+        let mut at = i;
+        while at > 0 && events[at - 1] < event {
+            events[at] = events[at - 1];
+            at -= 1;
+        }
+        events[at] = event;
+    }
+}
+
 /// Events beyond the calendar's current window, in unsorted buckets.
 ///
 /// Rungs lie one within another: a bucket that turns out too full when its turn comes is dealt
@@ -265,7 +281,8 @@ impl Ladder {
             let mut bucket = std::mem::replace(&mut rung.buckets[at], Bucket::EMPTY);
             rung.current = at + 1;
             if bucket.len as usize <= FULL {
-                self.sort_into(bucket, window);
+                let (start, shift) = (rung.start + ((at as u64) << rung.shift), rung.shift);
+                self.sort_into(bucket, start, shift, window);
                 return end;
             }
             let (min, max) = self.pool.span(bucket);
@@ -282,20 +299,50 @@ impl Ladder {
             if min + 1 < end {
                 rung.current = at;
             }
-            self.sort_into(bucket, window);
+            self.sort_into(bucket, min, 0, window);
             self.give_back();
             return end.min(min + 1);
         }
     }
 
-    fn sort_into(&mut self, mut bucket: Bucket, window: &mut Vec<Event>) {
+    /// Moves a bucket's events, which lie from `start` on and mostly within `1 << shift`, to
+    /// `window`.
+    fn sort_into(&mut self, mut bucket: Bucket, start: u64, shift: u32, window: &mut Vec<Event>) {
+        debug_assert!(window.is_empty(), "the last window is still open");
         self.len -= bucket.len as usize;
-        window.reserve_exact(bucket.len as usize);
+        // Evenly spread events are nearly in order once dealt to slots, latest first.
+        let fine = shift.saturating_sub(SLOT_BITS);
+        let slot = |event: &Event| {
+            let at = (event.nanos() - start) >> fine;
+            SLOTS - 1 - (at as usize).min(SLOTS - 1)
+        };
+        let mut ends = [0u32; SLOTS];
+        self.pool.each(bucket, |events| {
+            for event in events {
+                ends[slot(event)] += 1;
+            }
+        });
+        let mut most = 0;
+        let mut before = 0;
+        for end in &mut ends {
+            most = most.max(*end);
+            before += *end;
+            *end = before;
+        }
+        window.resize(bucket.len as usize, Event::NONE);
         while bucket.len > 0 {
             let (chunk, events) = self.pool.take_chunk(&mut bucket);
-            window.extend_from_slice(&chunk.0[..events]);
+            for &event in &chunk.0[..events] {
+                let end = &mut ends[slot(&event)];
+                *end -= 1;
+                window[*end as usize] = event;
+            }
         }
-        window.sort_unstable_by(|a, b| b.cmp(a));
+        if most <= 10 {
+            insertion_sort(window);
+        } else {
+            window.sort_unstable_by(|a, b| b.cmp(a));
+        }
     }
 
     /// Deals the far events out to a first rung: at least half of them, the rest stays.
