@@ -389,6 +389,8 @@ pub struct Layout {
     pub placed_in: BTreeMap<ComponentId, ComponentId>,
     /// The host of each service, by the service's id.
     pub hosts: BTreeMap<ComponentId, ComponentId>,
+    /// Capacity of one instance of each component that has one, by id.
+    pub capacities: Vec<Option<f64>>,
 }
 
 impl Layout {
@@ -459,6 +461,12 @@ impl Build<'_> {
         let host = self.layout.hosts.get(self.layout.placed_in.get(&self.id)?)?;
         let own = self.layout.placed_in.contains_key(host);
         Some(self.base_of(*host) + if own { self.replica } else { 0 })
+    }
+
+    /// Cores of the host on which the replica of this instance runs.
+    pub fn host_capacity(&self) -> Option<f64> {
+        let host = self.layout.hosts.get(self.layout.placed_in.get(&self.id)?)?;
+        self.layout.capacities.get(host.0 as usize).copied().flatten()
     }
 }
 

@@ -6,7 +6,9 @@ mod balancer;
 mod connection_pool;
 mod consumer;
 mod database;
+mod heap;
 mod host;
+mod outbox;
 mod permits;
 mod processor_sharing;
 mod producer;
@@ -180,6 +182,8 @@ components! {
     database::Database,
     topic::Topic,
     consumer::Consumer,
+    outbox::Outbox,
+    heap::Heap,
 }
 
 /// The kind of this name.

@@ -327,8 +327,12 @@ impl Producer {
         let answer = self.sent.front().map(|s| s.answered);
         let blocked = self.blocked.front().map(|b| b.until);
         let front = self.waiting.front().map(|b| b.created);
+        let room = self.sent.len() < limits.in_flight as usize;
+        if room && self.waiting.iter().any(|b| limits.is_full(b.records.len())) {
+            return 0;
+        }
         let linger = front
-            .filter(|_| self.sent.len() < limits.in_flight as usize)
+            .filter(|_| room)
             .map(|created| created.saturating_add(limits.linger));
         let lost = front.map(|created| created.saturating_add(limits.delivery).saturating_add(1));
         [answer, blocked, linger, lost]

@@ -150,6 +150,10 @@ impl<'a> Checker<'a> {
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
         layout.hosts = hosts.clone();
+        layout.capacities = components.iter().map(|e| e.plan.capacity()).collect();
+        for (i, entry) in components.iter_mut().enumerate() {
+            entry.instances = layout.instances(ComponentId(i as u32));
+        }
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(
