@@ -9,14 +9,24 @@
 //! ```
 
 use super::contract::*;
+use super::hand_off::HandOff;
 use super::permits::Permits;
+use crate::distribution::{Law, LawUnit, Sampler};
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
-use crate::quantity::SimDuration;
+use crate::quantity::{SimDuration, SimTime};
 
 /// As running.
 pub struct ConnectionPool {
-    connections: Permits,
+    connections: Connections,
+}
+
+/// How a returned connection finds its next user.
+enum Connections {
+    /// The first in line has it at once.
+    Direct(Permits),
+    /// The first in line has it once it runs, unless somebody claims it before.
+    Bag(HandOff),
 }
 
 /// As checked.
@@ -24,6 +34,7 @@ pub struct ConnectionPool {
 pub struct Plan {
     maximum_pool_size: u64,
     connection_timeout: SimDuration,
+    wake_up: Option<Law>,
 }
 
 impl Component for ConnectionPool {
@@ -44,6 +55,12 @@ impl Component for ConnectionPool {
             "most connections (HikariCP `maximumPoolSize`, 10)",
         ),
         key(
+            "wake-up-latency",
+            Form::Law,
+            None,
+            "how long a waiter that was handed a connection takes to run; until then a newcomer may claim it (HikariCP's bag). Without it the hand-off is immediate and first come, first served",
+        ),
+        key(
             "connection-timeout",
             Form::Duration,
             Some("\"30s\""),
@@ -55,12 +72,20 @@ impl Component for ConnectionPool {
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         let maximum_pool_size = reader.count_in("maximum-pool-size", 1..=u32::MAX as u64);
         let connection_timeout = reader.duration("connection-timeout");
+        let wake_up = match reader.law("wake-up-latency") {
+            Some(text) => {
+                let what = format!("`wake-up-latency` of {}", reader.what());
+                Some(read_law(&text, LawUnit::Duration, &what, names, reader.sink())?)
+            }
+            None => None,
+        };
         if let Some(to) = reader.name("to") {
             names.resolve(&["database"], &to, reader)?;
         }
         Some(Plan {
             maximum_pool_size: maximum_pool_size?,
             connection_timeout: connection_timeout?,
+            wake_up,
         })
     }
 
@@ -69,39 +94,86 @@ impl Component for ConnectionPool {
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
-        let timer = build.timer(0);
-        let patience = plan.connection_timeout.nanos();
-        ConnectionPool {
-            connections: Permits::new(
-                plan.maximum_pool_size,
+        let (patience_timer, wake_timer) = (build.timer(PATIENCE), build.timer(WAKE_UP));
+        let (size, patience) = (plan.maximum_pool_size, plan.connection_timeout.nanos());
+        let connections = match &plan.wake_up {
+            None => Connections::Direct(Permits::new(
+                size,
                 patience,
                 Fault::AcquireTimeout,
                 build.instance,
-                timer,
-            ),
-        }
+                patience_timer,
+            )),
+            Some(law) => Connections::Bag(HandOff::new(
+                size,
+                patience,
+                Sampler::new(law),
+                build.purpose("wake-up"),
+                build.instance,
+                wake_timer,
+                patience_timer,
+            )),
+        };
+        ConnectionPool { connections }
     }
 
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        self.connections.acquire(visit, cx)
+        match &mut self.connections {
+            Connections::Direct(permits) => permits.acquire(visit, cx),
+            Connections::Bag(bag) => bag.acquire(visit, cx),
+        }
     }
 
     #[inline(always)]
     fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
-        self.connections.release(cx);
+        match &mut self.connections {
+            Connections::Direct(permits) => permits.release(cx),
+            Connections::Bag(bag) => bag.release(cx),
+        }
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
-        self.connections.cancel(visit, cx);
+        match &mut self.connections {
+            Connections::Direct(permits) => permits.cancel(visit, cx),
+            Connections::Bag(bag) => bag.cancel(visit, cx),
+        }
     }
 
-    fn wake(&mut self, _: u32, cx: &mut Context) {
-        self.connections.expire(cx);
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        match &mut self.connections {
+            Connections::Direct(permits) => permits.expire(cx),
+            Connections::Bag(bag) if tag == WAKE_UP => bag.woken(cx),
+            Connections::Bag(bag) => bag.expire(cx),
+        }
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
-        self.connections.patience = plan.connection_timeout.nanos();
-        self.connections.resize(plan.maximum_pool_size, cx);
+        let (size, patience) = (plan.maximum_pool_size, plan.connection_timeout.nanos());
+        match &mut self.connections {
+            Connections::Direct(permits) => {
+                permits.patience = patience;
+                permits.resize(size, cx);
+            }
+            Connections::Bag(bag) => bag.adopt(size, patience, cx),
+        }
+    }
+
+    fn reset(&mut self, _: SimTime) {
+        if let Connections::Bag(bag) = &mut self.connections {
+            (bag.steals, bag.acquired) = (0, 0);
+        }
+    }
+
+    fn observe(&self, _: &Context, _: SimTime, out: &mut Readings) {
+        if let Connections::Bag(bag) = &self.connections
+            && bag.acquired > 0
+        {
+            let share = bag.steals as f64 / bag.acquired as f64;
+            out.add("steal_share", Unit::Share, Combine::Mean, share);
+        }
     }
 }
+
+const PATIENCE: u32 = 0;
+const WAKE_UP: u32 = 1;

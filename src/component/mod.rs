@@ -6,14 +6,18 @@ mod balancer;
 mod connection_pool;
 mod consumer;
 mod database;
+mod external;
+mod hand_off;
 mod heap;
 mod host;
+mod lock;
 mod outbox;
 mod permits;
 mod processor_sharing;
 mod producer;
 mod service;
 mod station;
+mod syn_retry;
 mod thread_pool;
 mod topic;
 
@@ -180,6 +184,8 @@ components! {
     thread_pool::ThreadPool,
     connection_pool::ConnectionPool,
     database::Database,
+    lock::Lock,
+    external::External,
     topic::Topic,
     consumer::Consumer,
     outbox::Outbox,

@@ -66,6 +66,22 @@ pub enum Law {
     Mixture { parts: Vec<(f64, Law)> },
     /// A constant and a law on top.
     Shifted { base: f64, law: Box<Law> },
+    /// A law rounded up to whole steps, as by a timer that counts in ticks.
+    Ceiling { step: f64, law: Box<Law> },
+}
+
+/// First and second moment of the number of steps to which a law is rounded up, from its tail probabilities.
+fn ceiling_sums(law: &Law, step: f64) -> (f64, f64) {
+    let (mut first, mut second) = (0.0, 0.0);
+    for k in 0..1_000_000u32 {
+        let beyond = 1.0 - law.cdf(f64::from(k) * step);
+        first += beyond;
+        second += (2.0 * f64::from(k) + 1.0) * beyond;
+        if beyond < 1e-12 {
+            break;
+        }
+    }
+    (first, second)
 }
 
 /// No value may exceed this: 2^60, in nanoseconds 36 years, far beyond every run.
@@ -163,6 +179,12 @@ impl Law {
                 at_least_zero("the constant", *base)?;
                 law.check()
             }
+            Law::Ceiling { step, law } => {
+                if !(step.is_finite() && *step > 0.0) {
+                    return Err("the step must be above zero".into());
+                }
+                law.check()
+            }
         }
     }
 
@@ -185,6 +207,13 @@ impl Law {
             Law::Empirical { values, weights } => weighted_sum(values, weights.as_deref(), |value| value),
             Law::Mixture { parts } => mixture_sum(parts, Law::mean)?,
             Law::Shifted { base, law } => base + law.mean()?,
+            Law::Ceiling { step, law } => match law.as_ref() {
+                Law::Exponential { mean } => step / -libm::expm1(-step / mean),
+                law => {
+                    law.mean()?; // infinite with it
+                    step * ceiling_sums(law, *step).0
+                }
+            },
         })
     }
 
@@ -233,6 +262,18 @@ impl Law {
                 })?
             }
             Law::Shifted { law, .. } => law.variance()?,
+            Law::Ceiling { step, law } => match law.as_ref() {
+                // The number of steps is geometric.
+                Law::Exponential { mean } => {
+                    let p = -libm::expm1(-step / mean);
+                    step * step * (1.0 - p) / (p * p)
+                }
+                law => {
+                    law.variance()?;
+                    let (first, second) = ceiling_sums(law, *step);
+                    step * step * (second - first * first)
+                }
+            },
         })
     }
 
@@ -318,6 +359,8 @@ impl Law {
             }
             Law::Mixture { parts } => mixture_sum(parts, |law| Some(law.cdf(x))).unwrap_or(0.0),
             Law::Shifted { base, law } => law.cdf(x - base),
+            Law::Ceiling { step, law } if x >= 0.0 => law.cdf(libm::floor(x / step) * step),
+            Law::Ceiling { .. } => 0.0,
         }
     }
 

@@ -94,6 +94,7 @@ const LAWS: &[(&str, &str)] = &[
         "`empirical(value, value)`, `empirical(3: value, 1: value)` or `empirical(file)`",
     ),
     ("mix", "`mix(0.9: law, 0.1: law)`"),
+    ("ceil", "`ceil(step, law)`"),
 ];
 
 /// Other names under which the same laws are known.
@@ -139,6 +140,7 @@ impl Law {
     /// | `empirical(1ms, 2ms, 5ms)`, `empirical(3: 1ms, 1: 5ms)` | one of the values |
     /// | `empirical(times.csv)` | one of the values that `load` reads from that file |
     /// | `mix(0.9: exp(2ms), 0.1: 500ms)` | one of the laws, by weight |
+    /// | `ceil(1ms, exp(50ms))` | the law rounded up to whole milliseconds |
     ///
     /// Wherever a `cv` is written, `sd` and a value will do as well. `load` gives values in
     /// seconds, bytes or plain numbers.
@@ -280,6 +282,10 @@ impl Reader<'_, '_> {
                 min: self.value(min)?,
                 max: self.value(max)?,
                 alpha: named("alpha", alpha)?,
+            },
+            ("ceil", [step, law]) => Law::Ceiling {
+                step: self.value(step)?,
+                law: Box::new(self.law(law, depth + 1)?),
             },
             ("empirical", [file]) if names_a_file(file) => self.file(file)?,
             ("empirical", [_, ..]) => self.empirical(&arguments)?,

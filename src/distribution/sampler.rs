@@ -70,6 +70,8 @@ enum Shape {
     WeightedValues(Arc<(WeightedAliasIndex<f64>, Arc<[f64]>)>),
     /// Cumulative share, and the sampler for those below it.
     Mixture(Arc<[(f64, Sampler)]>),
+    /// Steps in a unit, and the sampler that is rounded up to whole steps.
+    Ceiling(Arc<(f64, Sampler)>),
 }
 
 impl Sampler {
@@ -155,6 +157,11 @@ impl Sampler {
                 let inner = Sampler::new(law);
                 Sampler::of(base + inner.offset, inner.scale, inner.shape)
             }
+            Law::Ceiling { step, law } => Sampler::of(
+                0.0,
+                *step,
+                Shape::Ceiling(Arc::new((1.0 / step, Sampler::new(law)))),
+            ),
         }
     }
 
@@ -268,6 +275,11 @@ impl Shape {
             }
             Shape::Values(values) => values[below(draws.next_u64(), values.len() as u64) as usize],
             Shape::WeightedValues(table) => table.1[table.0.sample(draws)],
+            Shape::Ceiling(inner) => {
+                let (x, rest) = inner.1.shape.draw(tables, draws.clone());
+                *draws = rest;
+                libm::ceil((inner.1.offset + inner.1.scale * x) * inner.0)
+            }
             Shape::Mixture(parts) => {
                 let u = draws.unit();
                 let last = parts.len() - 1;

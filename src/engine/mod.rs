@@ -306,17 +306,29 @@ impl<'m> Engine<'m> {
             TimerOwner::Workload { index, tag } => self.workload_timer(index as usize, tag),
             TimerOwner::Timeline(i) => self.happen(i as usize),
             TimerOwner::Observer => {
-                let (now, flows) = (self.cx.now(), &mut self.flows);
-                self.recorder
-                    .window(now, &self.cx, &self.components, flows, &self.workloads);
+                self.end_window();
                 self.recorder.arm(&mut self.cx, TimerId(id));
             }
             TimerOwner::WarmUp => self.begin_measurement(),
         }
     }
 
+    /// Notes the window that ends now, unless it was noted already.
+    fn end_window(&mut self) {
+        let now = self.cx.now();
+        if self.recorder.is_open(now) {
+            let flows = &mut self.flows;
+            self.recorder
+                .window(now, &self.cx, &self.components, flows, &self.workloads);
+        }
+    }
+
     fn begin_measurement(&mut self) {
         let now = self.cx.now();
+        if self.recorder.ends_at(now) {
+            // Before the counters that it is made of go back to zero.
+            self.end_window();
+        }
         for m in &mut self.cx.meters {
             *m = Meter {
                 times: m.times,
@@ -353,7 +365,7 @@ impl<'m> Engine<'m> {
         for w in &mut self.workloads {
             w.reset(now);
         }
-        self.recorder.reset();
+        self.recorder.reset(now);
     }
 
     /// Carries out what components left to be done, in the order in which they left it.

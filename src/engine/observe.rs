@@ -164,8 +164,20 @@ impl Recorder {
         cx.arm_ranked(timer, cx.nanos() + self.width, rank::OBSERVE);
     }
 
-    /// The measurement begins: all that is counted starts from zero again.
-    pub fn reset(&mut self) {
+    /// Whether time has passed since the last window ended.
+    pub fn is_open(&self, now: SimTime) -> bool {
+        now.nanos() > self.last
+    }
+
+    /// Whether a window ends at this instant.
+    pub fn ends_at(&self, now: SimTime) -> bool {
+        now.nanos().is_multiple_of(self.width)
+    }
+
+    /// The measurement begins: all that is counted starts from zero again, and the window under way tells
+    /// of what follows only.
+    pub fn reset(&mut self, now: SimTime) {
+        self.last = now.nanos();
         self.flows.fill(FlowWas::default());
         self.components.fill(ComponentWas::default());
     }

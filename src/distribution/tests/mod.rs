@@ -147,6 +147,8 @@ fn samples_follow_the_heavy_tails() {
         "bounded-pareto(10ms, 5s, alpha 1.5)",
         "hyperexp(20ms, cv 1)",
         "hyperexp(20ms, cv 4)",
+        "ceil(1ms, exp(5ms))",
+        "ceil(2ms, lognormal(20ms, cv 0.5))",
     ] {
         holds(text);
     }

@@ -1,0 +1,221 @@
+//! The hand-off of HikariCP's connection bag, as its source has it (`ConcurrentBag`, tag HikariCP-2.7.9; the same in 6.x).
+//!
+//! A thread that returns a connection marks it free first and hands it to the first waiter second. Until that
+//! waiter has been scheduled and has claimed it, the connection is free for anybody who asks: a newcomer scans the
+//! bag before it queues. The waiter that finds its connection gone polls again, **at the end** of the line, with what
+//! is left of its time-out; with 10 µs or less left it fails. So the line is first come first served only as far
+//! as waiters wake up faster than newcomers come, and under load some wait several rounds.
+//!
+//! One number describes the machine: how long a woken thread takes to run.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::distribution::Sampler;
+use crate::kernel::{Admission, Context, Fault, Line, TimerId, Visit};
+use crate::random::child_key;
+
+/// `HikariPool` gives up a poll with no more than this left.
+const LAST_POLL: u64 = 10_000;
+
+/// A waiter that was handed a connection and has not run yet.
+#[derive(Clone, Copy, Debug)]
+struct Handed {
+    /// When it runs.
+    due: u64,
+    slot: u32,
+    /// Somebody else has claimed the connection meanwhile.
+    stolen: bool,
+}
+
+/// Connections with the bag's hand-off.
+pub struct HandOff {
+    limit: u64,
+    in_use: u64,
+    idle: u64,
+    line: Line,
+    handed: Vec<Handed>,
+    /// Deadlines of waiters that lost a connection and wait again: the line's order is no longer that of deadlines.
+    again: BinaryHeap<Reverse<(u64, u32)>>,
+    patience: u64,
+    wake_up: Sampler,
+    purpose: u32,
+    instance: u32,
+    wake_timer: TimerId,
+    patience_timer: TimerId,
+    armed: bool,
+    hand_offs: u64,
+    /// Since the measurement began: connections that were claimed from a waiter on its way.
+    pub steals: u64,
+    /// Acquisitions.
+    pub acquired: u64,
+}
+
+impl HandOff {
+    /// `wake_timer` must wake [`HandOff::woken`], `patience_timer` [`HandOff::expire`].
+    pub fn new(
+        limit: u64,
+        patience: u64,
+        wake_up: Sampler,
+        purpose: u32,
+        instance: u32,
+        wake_timer: TimerId,
+        patience_timer: TimerId,
+    ) -> Self {
+        HandOff {
+            limit,
+            in_use: 0,
+            idle: limit,
+            line: Line::default(),
+            handed: Vec::new(),
+            again: BinaryHeap::new(),
+            patience,
+            wake_up,
+            purpose,
+            instance,
+            wake_timer,
+            patience_timer,
+            armed: false,
+            hand_offs: 0,
+            steals: 0,
+            acquired: 0,
+        }
+    }
+
+    /// Claims a free connection, one on its way to a waiter if need be, or joins the line.
+    pub fn acquire(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        if self.idle > 0 {
+            self.idle -= 1;
+        } else if let Some(h) = self.handed.iter_mut().find(|h| !h.stolen) {
+            h.stolen = true;
+            self.steals += 1;
+        } else {
+            cx.begin_wait(visit);
+            self.line.push_back(&mut cx.requests, visit.slot);
+            if self.patience != u64::MAX && !self.armed {
+                self.armed = true;
+                cx.arm(self.patience_timer, cx.nanos().saturating_add(self.patience));
+            }
+            return Admission::Wait;
+        }
+        self.in_use += 1;
+        self.acquired += 1;
+        Admission::Proceed
+    }
+
+    /// A connection comes back.
+    pub fn release(&mut self, cx: &mut Context) {
+        self.in_use -= 1;
+        self.offer(cx);
+    }
+
+    fn offer(&mut self, cx: &mut Context) {
+        if self.in_use + self.idle + self.on_their_way() >= self.limit {
+            return; // the pool has become smaller
+        }
+        match self.line.pop_front(&mut cx.requests) {
+            None => self.idle += 1,
+            Some(slot) => {
+                self.hand_offs += 1;
+                let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.hand_offs));
+                let due = cx.nanos() + cx.sample(&self.wake_up, &mut draws);
+                self.handed.push(Handed {
+                    due,
+                    slot,
+                    stolen: false,
+                });
+                cx.arm(self.wake_timer, due);
+            }
+        }
+    }
+
+    fn on_their_way(&self) -> u64 {
+        self.handed.iter().filter(|h| !h.stolen).count() as u64
+    }
+
+    /// Waiters that were handed a connection run: they claim it, or find it gone.
+    pub fn woken(&mut self, cx: &mut Context) {
+        let now = cx.nanos();
+        while let Some(i) = self.handed.iter().position(|h| h.due <= now) {
+            let h = self.handed.remove(i);
+            if !h.stolen || self.idle > 0 {
+                self.idle -= h.stolen as u64;
+                self.in_use += 1;
+                self.acquired += 1;
+                cx.admit(self.instance, h.slot);
+                continue;
+            }
+            let deadline = cx.requests[h.slot].since.saturating_add(self.patience);
+            if deadline <= now.saturating_add(LAST_POLL) {
+                cx.refuse(self.instance, h.slot, Fault::AcquireTimeout);
+                continue;
+            }
+            self.line.push_back(&mut cx.requests, h.slot);
+            if self.patience != u64::MAX {
+                self.again.push(Reverse((deadline, h.slot)));
+                cx.arm(self.patience_timer, deadline);
+            }
+        }
+    }
+
+    /// Who has waited too long, in the line or again in the line, is refused.
+    pub fn expire(&mut self, cx: &mut Context) {
+        let now = cx.nanos();
+        while let Some(Reverse((deadline, slot))) = self.again.peek().copied() {
+            if deadline > now {
+                break;
+            }
+            self.again.pop();
+            self.refuse_late(slot, cx);
+        }
+        self.armed = false;
+        while let Some(slot) = self.line.head() {
+            let due = cx.requests[slot].since.saturating_add(self.patience);
+            if due > now {
+                self.armed = true;
+                return cx.arm(self.patience_timer, due);
+            }
+            self.refuse_late(slot, cx);
+        }
+    }
+
+    /// Refuses a request if it still waits in this line and its time is over; an entry may be stale.
+    fn refuse_late(&mut self, slot: u32, cx: &mut Context) {
+        let mut at = self.line.head();
+        while let Some(s) = at {
+            if s == slot {
+                if cx.requests[slot].since.saturating_add(self.patience) <= cx.nanos() {
+                    self.line.remove(&mut cx.requests, slot);
+                    cx.refuse(self.instance, slot, Fault::AcquireTimeout);
+                }
+                return;
+            }
+            at = self.line.after(&cx.requests, s);
+        }
+    }
+
+    /// A waiting visitor goes away.
+    pub fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+        if let Some(i) = self.handed.iter().position(|h| h.slot == visit.slot) {
+            let h = self.handed.remove(i);
+            cx.abandon(visit.instance, visit.slot);
+            if !h.stolen {
+                self.offer(cx);
+            }
+            return;
+        }
+        self.line.remove(&mut cx.requests, visit.slot);
+        cx.abandon(visit.instance, visit.slot);
+    }
+
+    /// Another size or time-out.
+    pub fn adopt(&mut self, limit: u64, patience: u64, cx: &mut Context) {
+        self.limit = limit;
+        self.patience = patience;
+        let there = self.in_use + self.on_their_way();
+        self.idle = self.idle.min(limit.saturating_sub(there));
+        for _ in there + self.idle..limit {
+            self.offer(cx);
+        }
+    }
+}

@@ -1,0 +1,574 @@
+//! What is varied: lists, ranges, logarithmic ranges, zipped paths and named alternatives.
+
+use super::results::{Axis, AxisValue};
+use crate::diagnostic::{Sink, Span};
+use crate::document::{Form, Item, Key, Reader, Table, Value, key};
+use crate::quantity::{Rate, SimDuration};
+
+/// The keys of `[[vary]]`.
+pub const KEYS: &[Key] = &[
+    key(
+        "path",
+        Form::Text,
+        None,
+        "dotted path of the model, as in \"service.api.replicas\"",
+    ),
+    key(
+        "paths",
+        Form::List,
+        None,
+        "several paths that change together; `values` then has one list for each, or one for all",
+    ),
+    key("label", Form::Text, None, "short name for tables; else the path's last part"),
+    key("values", Form::List, None, "the values in order"),
+    key("from", Form::Value, None, "first value of a range"),
+    key("to", Form::Value, None, "last value of a range"),
+    key("step", Form::Value, None, "distance of two values of a range"),
+    key("points", Form::Count, None, "number of values of a range"),
+    key(
+        "scale",
+        Form::Choice(&["linear", "log"]),
+        Some("\"linear\""),
+        "whether neighbours of a range have the same distance or the same ratio",
+    ),
+    key(
+        "alternatives",
+        Form::List,
+        None,
+        "named sets of changes: `[{ name = \"pool 40\", set = { \"connection-pool.db.maximum-pool-size\" = 40 } }]`",
+    ),
+];
+
+const ALTERNATIVE_KEYS: &[Key] = &[
+    key("name", Form::Text, None, "as the tables call it"),
+    key("set", Form::Table, None, "paths and their values; nothing for the model as it is"),
+];
+
+/// Most values of one axis.
+const MOST_VALUES: usize = 10_000;
+
+/// One value put at one path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub path: String,
+    pub value: Value,
+    /// Where the experiment says so.
+    pub span: Span,
+}
+
+/// An axis and, for each of its values, what it changes.
+#[derive(Clone, Debug)]
+pub struct AxisPlan {
+    pub axis: Axis,
+    pub changes: Vec<Vec<Change>>,
+}
+
+/// Reads one `[[vary]]`.
+pub fn read(number: usize, table: &Table, sink: &mut Sink) -> Option<AxisPlan> {
+    let mut reader = Reader::new(format!("`vary` number {}", number + 1), table, KEYS, sink);
+    let ways = ["values", "from", "alternatives"];
+    let given: Vec<&str> = ways.into_iter().filter(|k| reader.has(k)).collect();
+    let what = reader.what().to_owned();
+    if given.len() != 1 {
+        let span = reader.table_span();
+        let message = match given.as_slice() {
+            [] => format!("{what} does not say which values"),
+            many => format!("{what} says twice which values: `{}`", many.join("` and `")),
+        };
+        reader.sink().error(span, "bad-axis", message).help(
+            "write `values = [1, 2, 3]`, or `from = 10`, `to = 100` and `step = 10` or `points = 10`, or `alternatives = [...]`",
+        );
+        return None;
+    }
+    let label = reader.text("label");
+    if given == ["alternatives"] {
+        return alternatives(&mut reader, label);
+    }
+    let paths = paths(&mut reader)?;
+    let columns = match given[0] {
+        "values" => columns(&mut reader, paths.len())?,
+        _ => vec![range(&mut reader)?; paths.len()],
+    };
+    let count = columns[0].len();
+    let numbers = numbers(&columns[0]);
+    let changes: Vec<Vec<Change>> = (0..count)
+        .map(|i| {
+            paths
+                .iter()
+                .zip(&columns)
+                .map(|((path, span), column)| Change {
+                    path: path.clone(),
+                    value: column[i].clone(),
+                    span: span.clone(),
+                })
+                .collect()
+        })
+        .collect();
+    let zipped = columns.windows(2).any(|pair| pair[0] != pair[1]);
+    let values = (0..count)
+        .map(|i| AxisValue {
+            label: if zipped {
+                columns.iter().map(|c| written(&c[i])).collect::<Vec<_>>().join(" / ")
+            } else {
+                written(&columns[0][i])
+            },
+            number: numbers.as_ref().map(|(_, n)| n[i]),
+        })
+        .collect();
+    let first = &paths[0].0;
+    let last = first.rsplit('.').next().unwrap_or(first).trim_matches('"');
+    Some(AxisPlan {
+        axis: Axis {
+            label: label.unwrap_or_else(|| last.to_owned()),
+            path: paths.iter().map(|p| p.0.as_str()).collect::<Vec<_>>().join(", "),
+            unit: numbers.map_or(String::new(), |(unit, _)| unit),
+            values,
+        },
+        changes,
+    })
+}
+
+fn alternatives(reader: &mut Reader, label: Option<String>) -> Option<AxisPlan> {
+    for other in ["path", "paths", "to", "step", "points"] {
+        if reader.has(other) {
+            let span = reader.key_span(other);
+            reader
+                .sink()
+                .error(span, "bad-axis", format!("`{other}` does not go with `alternatives`"))
+                .help("each alternative names its own paths in `set`");
+            return None;
+        }
+    }
+    let list = reader.list("alternatives")?;
+    let mut values = Vec::new();
+    let mut changes = Vec::new();
+    let mut whole = true;
+    for (i, item) in list.iter().enumerate() {
+        let what = format!("alternative {}", i + 1);
+        let Some(table) = item.table(&what, reader.sink()) else {
+            whole = false;
+            continue;
+        };
+        let mut inner = Reader::new(what, table, ALTERNATIVE_KEYS, reader.sink());
+        let name = inner.required_text("name");
+        let set = inner.table("set").map(changes_of);
+        match name {
+            Some(name) => values.push(AxisValue {
+                label: name,
+                number: None,
+            }),
+            None => whole = false,
+        }
+        changes.push(set.unwrap_or_default());
+    }
+    if values.is_empty() && whole {
+        nothing(reader, "alternatives");
+        return None;
+    }
+    whole.then(|| AxisPlan {
+        axis: Axis {
+            label: label.unwrap_or_else(|| "alternative".to_owned()),
+            path: String::new(),
+            unit: String::new(),
+            values,
+        },
+        changes,
+    })
+}
+
+/// The changes that a `set` table asks for. A key with a point in it is a path; a table under a plain key
+/// is a part of a path.
+pub fn changes_of(table: &Table) -> Vec<Change> {
+    let mut out = Vec::new();
+    flatten(table, "", &mut out);
+    out
+}
+
+fn flatten(table: &Table, prefix: &str, out: &mut Vec<Change>) {
+    for entry in &table.entries {
+        let path = format!("{prefix}{}", entry.key);
+        match &entry.item.value {
+            Value::Table(inner) if !inner.entries.is_empty() && !entry.key.contains('.') => {
+                flatten(inner, &format!("{path}."), out);
+            }
+            value => out.push(Change {
+                path,
+                value: value.clone(),
+                span: entry.key_span.clone(),
+            }),
+        }
+    }
+}
+
+fn nothing(reader: &mut Reader, key: &str) {
+    let span = reader.span(key);
+    let what = reader.what().to_owned();
+    reader
+        .sink()
+        .error(span, "bad-axis", format!("`{key}` of {what} is empty"))
+        .help("give at least one value");
+}
+
+fn paths(reader: &mut Reader) -> Option<Vec<(String, Span)>> {
+    match (reader.has("path"), reader.has("paths")) {
+        (true, false) => {
+            let span = reader.span("path");
+            Some(vec![(reader.text("path")?, span)])
+        }
+        (false, true) => {
+            let list = reader.list("paths")?;
+            if list.is_empty() {
+                nothing(reader, "paths");
+                return None;
+            }
+            list.iter()
+                .map(|item| Some((item.text("a path", reader.sink())?, item.span.clone())))
+                .collect()
+        }
+        (both, _) => {
+            let span = reader.table_span();
+            let what = reader.what().to_owned();
+            let message = if both {
+                format!("{what} has both `path` and `paths`")
+            } else {
+                format!("{what} does not say what it varies")
+            };
+            reader
+                .sink()
+                .error(span, "bad-axis", message)
+                .help("write `path = \"service.api.replicas\"`");
+            None
+        }
+    }
+}
+
+/// One list of values for each path.
+fn columns(reader: &mut Reader, paths: usize) -> Option<Vec<Vec<Value>>> {
+    let list = reader.list("values")?;
+    if list.is_empty() {
+        nothing(reader, "values");
+        return None;
+    }
+    let plain = |items: &[Item]| items.iter().map(|i| i.value.clone()).collect::<Vec<_>>();
+    let zipped = paths > 1 && list.iter().all(|i| i.as_array().is_some());
+    if !zipped {
+        return Some(vec![plain(list); paths]);
+    }
+    let columns: Vec<Vec<Value>> = list.iter().filter_map(|i| i.as_array()).map(plain).collect();
+    let lengths: Vec<usize> = columns.iter().map(Vec::len).collect();
+    let span = reader.span("values");
+    if columns.len() != paths {
+        reader
+            .sink()
+            .error(
+                span,
+                "bad-axis",
+                format!("there are {paths} paths and {} lists of values", columns.len()),
+            )
+            .help("`values` has one list for each of `paths`, in the same order");
+        return None;
+    }
+    if lengths.iter().any(|l| *l != lengths[0]) {
+        let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
+        reader
+            .sink()
+            .error(
+                span,
+                "bad-axis",
+                format!("the lists of values have {} entries", lengths.join(", ")),
+            )
+            .help("paths that change together need lists of equal length");
+        return None;
+    }
+    if lengths[0] == 0 {
+        nothing(reader, "values");
+        return None;
+    }
+    Some(columns)
+}
+
+/// A number with what is written after it.
+#[derive(Clone, Debug, PartialEq)]
+struct Number {
+    value: f64,
+    unit: String,
+    whole: bool,
+}
+
+fn number(value: &Value) -> Option<Number> {
+    match value {
+        Value::Integer(i) => Some(Number {
+            value: *i as f64,
+            unit: String::new(),
+            whole: true,
+        }),
+        Value::Float(f) if f.is_finite() => Some(Number {
+            value: *f,
+            unit: String::new(),
+            whole: false,
+        }),
+        Value::String(text) => {
+            let text = text.trim();
+            let end = text
+                .find(|c: char| !(c.is_ascii_digit() || "+-.".contains(c)))
+                .unwrap_or(text.len());
+            let value: f64 = text[..end].parse().ok()?;
+            let unit = text[end..].to_owned();
+            let plain = unit.trim().chars().all(|c| c.is_alphabetic() || "/% µ".contains(c));
+            (value.is_finite() && plain).then_some(Number {
+                value,
+                unit,
+                whole: false,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The common unit of a list and its numbers in it.
+fn numbers(values: &[Value]) -> Option<(String, Vec<f64>)> {
+    let read: Vec<Number> = values.iter().map(number).collect::<Option<_>>()?;
+    let unit = read[0].unit.trim().to_owned();
+    if read.iter().all(|n| n.unit.trim() == unit) {
+        return Some((unit, read.into_iter().map(|n| n.value).collect()));
+    }
+    let texts: Vec<&str> = values
+        .iter()
+        .map(|v| match v {
+            Value::String(s) => Some(s.as_str()),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    let all = |read: &dyn Fn(&str) -> Option<f64>| texts.iter().map(|t| read(t)).collect::<Option<Vec<_>>>();
+    if let Some(seconds) = all(&|t| SimDuration::parse(t).ok().map(|d| d.as_secs_f64())) {
+        return Some(("s".to_owned(), seconds));
+    }
+    all(&|t| Rate::parse(t).ok().map(|r| r.per_second)).map(|rates| ("/s".to_owned(), rates))
+}
+
+/// A value as a table shows it.
+pub fn written(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        Value::Integer(i) => i.to_string(),
+        Value::Float(f) => f.to_string(),
+        Value::Boolean(b) => b.to_string(),
+        Value::Datetime(d) => d.clone(),
+        Value::Array(items) => {
+            let parts: Vec<String> = items.iter().map(|i| written(&i.value)).collect();
+            format!("[{}]", parts.join(", "))
+        }
+        Value::Table(t) => {
+            let parts: Vec<String> = t
+                .entries
+                .iter()
+                .map(|e| format!("{} {}", e.key, written(&e.item.value)))
+                .collect();
+            format!("{{{}}}", parts.join(", "))
+        }
+    }
+}
+
+fn range(reader: &mut Reader) -> Option<Vec<Value>> {
+    let mut end = |key: &str| -> Option<Number> {
+        if !reader.required(key) {
+            return None;
+        }
+        let found = reader.item(key).and_then(|i| number(&i.value));
+        if found.is_none() {
+            let span = reader.span(key);
+            reader
+                .sink()
+                .error(span, "bad-range", format!("`{key}` of a range is not a number"))
+                .help("write a number such as 10, or one with a unit such as \"10/s\"");
+        }
+        found
+    };
+    let (from, to) = (end("from"), end("to"));
+    let step = reader.has("step").then(|| {
+        let item = reader.item("step").and_then(|i| number(&i.value));
+        (item, reader.span("step"))
+    });
+    let points = reader.has("points").then(|| reader.count_in("points", 2..=MOST_VALUES as u64));
+    let log = reader.choice("scale")? == "log";
+    let (from, to) = (from?, to?);
+    let span = reader.span("from");
+    let mut wrong = |span: Span, message: String, help: &str| {
+        reader.sink().error(span, "bad-range", message).help(help);
+        None
+    };
+    if from.unit.trim() != to.unit.trim() {
+        let message = format!(
+            "the range begins in `{}` and ends in `{}`",
+            from.unit.trim(),
+            to.unit.trim()
+        );
+        return wrong(span, message, "write both ends in the same unit");
+    }
+    let values: Vec<f64> = match (step, points) {
+        (Some((step, at)), None) => {
+            if log {
+                return wrong(
+                    at,
+                    "a logarithmic range has no `step`".to_owned(),
+                    "write `points = 10`",
+                );
+            }
+            let Some(step) = step.filter(|s| s.value != 0.0 && s.unit.trim() == from.unit.trim()) else {
+                return wrong(
+                    at,
+                    "`step` is not a number above zero in the unit of the range".to_owned(),
+                    "write the distance of two values as `from` is written",
+                );
+            };
+            let length = (to.value - from.value) / step.value;
+            if length < 0.0 {
+                return wrong(
+                    at,
+                    "`step` leads away from the end of the range".to_owned(),
+                    "give it the other sign, or exchange `from` and `to`",
+                );
+            }
+            if length >= MOST_VALUES as f64 {
+                return wrong(
+                    at,
+                    format!("the range has more than {MOST_VALUES} values"),
+                    "make `step` larger",
+                );
+            }
+            // A last value that only rounding keeps out is in.
+            let last = (length + 1e-9).floor() as usize;
+            (0..=last).map(|i| from.value + i as f64 * step.value).collect()
+        }
+        (None, Some(points)) => {
+            let last = points? - 1;
+            if log && !(from.value > 0.0 && to.value > 0.0) {
+                return wrong(
+                    span,
+                    "a logarithmic range begins and ends above zero".to_owned(),
+                    "write `scale = \"linear\"`, or begin above zero",
+                );
+            }
+            (0..=last)
+                .map(|i| {
+                    let share = i as f64 / last as f64;
+                    match i {
+                        _ if i == last => to.value,
+                        _ if log => from.value * libm::pow(to.value / from.value, share),
+                        _ => from.value + share * (to.value - from.value),
+                    }
+                })
+                .collect()
+        }
+        _ => {
+            return wrong(
+                span,
+                "a range needs either `step` or `points`".to_owned(),
+                "write `step = 10` or `points = 10`",
+            );
+        }
+    };
+    let digits = if log { 4 } else { 12 };
+    let whole = from.whole && to.whole;
+    let mut out: Vec<Value> = values
+        .into_iter()
+        .map(|v| {
+            if whole {
+                return Value::Integer(v.round() as i64);
+            }
+            let rounded: f64 = format!("{v:.*e}", digits - 1).parse().unwrap_or(v);
+            match from.unit.as_str() {
+                "" => Value::Float(rounded),
+                unit => Value::String(format!("{rounded}{unit}")),
+            }
+        })
+        .collect();
+    out.dedup();
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::parse;
+
+    fn axis(source: &str) -> Result<AxisPlan, String> {
+        let mut sink = Sink::default();
+        let document = parse(source, &mut sink).expect("valid TOML");
+        let plan = read(0, document.root(), &mut sink);
+        plan.ok_or_else(|| {
+            sink.diagnostics()
+                .iter()
+                .map(|d| d.message.clone())
+                .collect::<Vec<_>>()
+                .join("; ")
+        })
+    }
+
+    fn labels(source: &str) -> Vec<String> {
+        let plan = axis(source).expect("an axis");
+        assert_eq!(plan.axis.values.len(), plan.changes.len());
+        plan.axis.values.into_iter().map(|v| v.label).collect()
+    }
+
+    #[test]
+    fn ranges_hit_both_ends() {
+        assert_eq!(labels("path = 'a.b'\nfrom = 1\nto = 5\nstep = 2"), ["1", "3", "5"]);
+        assert_eq!(
+            labels("path = 'a.b'\nfrom = 0.1\nto = 0.5\nstep = 0.1"),
+            ["0.1", "0.2", "0.3", "0.4", "0.5"]
+        );
+        assert_eq!(
+            labels("path = 'a.b'\nfrom = '10/s'\nto = '1000/s'\npoints = 3\nscale = 'log'"),
+            ["10/s", "100/s", "1000/s"]
+        );
+        assert_eq!(
+            labels("path = 'a.b'\nfrom = 1\nto = 4\npoints = 10\nscale = 'log'"),
+            ["1", "2", "3", "4"]
+        );
+    }
+
+    #[test]
+    fn units_become_the_axis_unit() {
+        let plan = axis("path = 'w.x.rate'\nvalues = ['40/s', '80/s']").unwrap();
+        assert_eq!((plan.axis.unit.as_str(), plan.axis.label.as_str()), ("/s", "rate"));
+        let plan = axis("path = 'w.x.t'\nvalues = ['500ms', '1s']").unwrap();
+        assert_eq!(plan.axis.unit, "s");
+        assert_eq!(plan.axis.values[0].number, Some(0.5));
+        let plan = axis("path = 'w.x.t'\nvalues = ['exp(2ms)', 'exp(3ms)']").unwrap();
+        assert_eq!(plan.axis.values[0].number, None);
+    }
+
+    #[test]
+    fn zipped_paths_change_together() {
+        let plan = axis("paths = ['a.n', 'b.m']\nvalues = [[1, 2], [100, 200]]").unwrap();
+        assert_eq!(plan.axis.values[1].label, "2 / 200");
+        assert_eq!(plan.changes[1][1].value, Value::Integer(200));
+        let same = axis("paths = ['a.n', 'b.m']\nvalues = [1, 2]").unwrap();
+        assert_eq!(same.changes[1][1].value, Value::Integer(2));
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_axis_is_said() {
+        for (source, expected) in [
+            ("path = 'a.b'", "does not say which values"),
+            ("values = [1]", "does not say what it varies"),
+            ("path = 'a.b'\nvalues = []", "is empty"),
+            ("path = 'a.b'\nvalues = [1]\nfrom = 1", "says twice"),
+            ("path = 'a.b'\nfrom = 1\nto = 5", "either `step` or `points`"),
+            ("path = 'a.b'\nfrom = 1\nto = 5\nstep = -1", "leads away"),
+            ("path = 'a.b'\nfrom = 1\nto = 5\nstep = 0", "above zero"),
+            ("path = 'a.b'\nfrom = 0\nto = 5\npoints = 3\nscale = 'log'", "above zero"),
+            ("path = 'a.b'\nfrom = '1s'\nto = '5ms'\npoints = 3", "begins in `s`"),
+            ("path = 'a.b'\nfrom = 0\nto = 1e9\nstep = 1", "more than 10000"),
+            ("path = 'a.b'\nfrom = 'x'\nto = 1\nstep = 1", "`from` of a range is not a number"),
+            ("paths = ['a', 'b']\nvalues = [[1], [1, 2]]", "have 1, 2 entries"),
+            ("paths = ['a', 'b']\nvalues = [[1]]", "2 paths and 1 lists"),
+            ("alternatives = [{ set = {} }]", "has no `name`"),
+            ("path = 'a'\nalternatives = [{ name = 'x' }]", "does not go with"),
+        ] {
+            let found = axis(source).map(|_| ()).expect_err(source);
+            assert!(found.contains(expected), "{source}: {found}");
+        }
+    }
+}
