@@ -72,7 +72,9 @@ struct Measured {
 
 pub fn bench(args: &BenchArgs) -> Exit {
     if let Some(unknown) = args.models.iter().find(|m| MODELS.iter().all(|b| b.name != **m)) {
-        fail(&format!("there is no bench model `{unknown}`; there are m1, m2, m3, m4 and m5"));
+        fail(&format!(
+            "there is no bench model `{unknown}`; there are m1, m2, m3, m4 and m5"
+        ));
         return Exit::Impossible;
     }
     if cfg!(debug_assertions) {

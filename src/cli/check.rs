@@ -45,7 +45,9 @@ fn is_experiment(path: &std::path::Path) -> bool {
         return false;
     };
     let root = document.root();
-    let names_a_model = root.get("model").is_some_and(|i| matches!(i.value, Value::String(_)));
+    let names_a_model = root
+        .get("model")
+        .is_some_and(|i| matches!(i.value, Value::String(_)));
     names_a_model || root.get("vary").is_some()
 }
 

@@ -190,7 +190,11 @@ pub fn main() -> ExitCode {
         Err(why) => {
             // Help and version go to standard output, complaints to standard error.
             let _ = why.print();
-            let exit = if why.use_stderr() { Exit::Impossible } else { Exit::Done };
+            let exit = if why.use_stderr() {
+                Exit::Impossible
+            } else {
+                Exit::Done
+            };
             return exit.into();
         }
     };

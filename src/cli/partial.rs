@@ -50,7 +50,9 @@ impl Partial {
     fn write(&self, key: &str, collected: &Collected) -> std::io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let json = serde_json::to_string(collected)?;
-        let mut file = tempfile::Builder::new().prefix(".point-").tempfile_in(&self.folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".point-")
+            .tempfile_in(&self.folder)?;
         writeln!(file, "{}", blake3::hash(json.as_bytes()).to_hex())?;
         file.write_all(json.as_bytes())?;
         file.persist(self.path(key)).map_err(|why| why.error)?;
@@ -74,7 +76,11 @@ impl Store for Partial {
         };
         let sound = text.split_once('\n').and_then(|(hash, json)| {
             let same = blake3::hash(json.as_bytes()).to_hex().as_str() == hash;
-            if same { serde_json::from_str(json).ok() } else { None }
+            if same {
+                serde_json::from_str(json).ok()
+            } else {
+                None
+            }
         });
         if sound.is_none() {
             self.note(format!("`{}` is damaged; the point is run again", path.display()));
@@ -194,7 +200,12 @@ mod tests {
         let partial = Partial::in_folder(folder.path());
         partial.save("a", &sample());
         let text = fs::read_to_string(partial.path("a")).unwrap();
-        for damaged in ["", "no hash", &text[..text.len() - 5], &text.replace("\"replications\":2", "\"replications\":3")] {
+        for damaged in [
+            "",
+            "no hash",
+            &text[..text.len() - 5],
+            &text.replace("\"replications\":2", "\"replications\":3"),
+        ] {
             fs::write(partial.path("a"), damaged).unwrap();
             assert_eq!(partial.load("a"), None);
         }
@@ -206,7 +217,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Lock::take(folder.path()).unwrap();
         let why = Lock::take(folder.path()).unwrap_err();
-        assert!(why.contains("another run") && why.contains(&std::process::id().to_string()), "{why}");
+        assert!(
+            why.contains("another run") && why.contains(&std::process::id().to_string()),
+            "{why}"
+        );
         drop(first);
         drop(Lock::take(folder.path()).unwrap());
         assert!(!folder.path().join(".lock").exists());

@@ -14,10 +14,17 @@ pub fn text(done: &Done, seconds: f64) -> String {
     line("events", grouped(done.events));
     line("events a second", grouped(per_second(done.events as f64) as u64));
     line("simulated time", format!("{:.0} s", done.simulated));
-    line("simulated seconds a second", grouped(per_second(done.simulated) as u64));
+    line(
+        "simulated seconds a second",
+        grouped(per_second(done.simulated) as u64),
+    );
     line(
         "requests in flight, at most",
-        format!("{} in {} KiB", grouped(done.peak.0 as u64), grouped(done.peak.1 as u64 / 1024)),
+        format!(
+            "{} in {} KiB",
+            grouped(done.peak.0 as u64),
+            grouped(done.peak.1 as u64 / 1024)
+        ),
     );
     let all: u64 = done.visits.iter().map(|v| v.1).sum();
     if all > 0 {
@@ -51,7 +58,12 @@ mod tests {
 
     #[test]
     fn digits_are_grouped_by_three() {
-        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (12_345_678, "12,345,678")] {
+        for (n, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (12_345_678, "12,345,678"),
+        ] {
             assert_eq!(grouped(n), text);
         }
     }

@@ -29,7 +29,8 @@ impl Bar {
         let share = if p.total > 0.0 { p.done / p.total } else { 0.0 };
         self.0.set_position((share * WHOLE as f64) as u64);
         if p.points > 1 {
-            self.0.set_message(format!("{} of {} points", p.points_done, p.points));
+            self.0
+                .set_message(format!("{} of {} points", p.points_done, p.points));
         } else {
             self.0.set_message("simulating");
         }

@@ -96,7 +96,10 @@ fn finish(
 ) -> Exit {
     let seconds = begun.elapsed().as_secs_f64();
     if done.resumed > 0 {
-        say(&format!("{} points were finished by an earlier run\n", done.resumed));
+        say(&format!(
+            "{} points were finished by an earlier run\n",
+            done.resumed
+        ));
     }
     let stopped = STOP.load(Ordering::Relaxed) && !done.results.complete;
     if done.results.points.is_empty() {
@@ -112,7 +115,11 @@ fn finish(
             .map(|i| InputFile::of(i.path.display().to_string(), &i.content))
             .collect(),
     };
-    print(&output::terminal(&done.results, width(), colour(&std::io::stdout())));
+    print(&output::terminal(
+        &done.results,
+        width(),
+        colour(&std::io::stdout()),
+    ));
     if args.profile {
         say(&profile::text(&done, seconds));
     }
@@ -120,7 +127,10 @@ fn finish(
         fail(&why.to_string());
         return Exit::Impossible;
     }
-    say(&format!("\nwritten to {}\n", folder.join("report.html").display()));
+    say(&format!(
+        "\nwritten to {}\n",
+        folder.join("report.html").display()
+    ));
     if done.results.complete {
         partial.remove();
     }
@@ -133,6 +143,8 @@ fn finish(
 
 /// As given, without the path of the program, so that the manifest does not depend on where it lies.
 fn command_line() -> Vec<String> {
-    let rest = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
+    let rest = std::env::args_os()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned());
     std::iter::once("plimsoll".to_owned()).chain(rest).collect()
 }

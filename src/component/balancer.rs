@@ -18,7 +18,6 @@ pub struct Balancer {
     first: u32,
     replicas: u32,
     turn: u32,
-    purpose: u32,
     no_replica: u64,
 }
 
@@ -84,7 +83,6 @@ impl Component for Balancer {
             first: build.layout.first_replica.get(&plan.to).copied().unwrap_or(0),
             replicas: build.layout.service_replicas(plan.to),
             turn: 0,
-            purpose: build.purpose("choice"),
             no_replica: 0,
         }
     }
@@ -148,7 +146,7 @@ impl Balancer {
                         (0..n).filter(|r| up(*r)).nth(k as usize)
                     }
                 };
-                let mut draws = cx.draws(self.purpose, visit.slot);
+                let mut draws = cx.site_draws(visit);
                 let pick = |u: f64, m: u32| ((u * m as f64) as u32).min(m - 1);
                 let a = pick(draws.unit(), alive);
                 if self.policy == Policy::Random || alive == 1 {

@@ -182,13 +182,16 @@ impl ProcessorSharing {
     pub fn remove(&mut self, slot: u32, cx: &mut Context) -> u64 {
         self.advance(cx.nanos());
         let ticket = std::mem::replace(&mut cx.requests[slot].ticket, 0);
-        let left = self
-            .jobs
-            .iter()
-            .find(|Reverse((_, t, s))| *s == slot && *t == ticket)
-            .map_or(0, |Reverse((finish, _, _))| {
-                (finish.saturating_sub(self.clock) >> 32) as u64
-            });
+        // Taken out at once: a ticket left behind could fit another wait of the same request's slot.
+        let mut left = 0;
+        let clock = self.clock;
+        self.jobs.retain(|Reverse((finish, t, s))| {
+            let mine = *s == slot && *t == ticket;
+            if mine {
+                left = (finish.saturating_sub(clock) >> 32) as u64;
+            }
+            !mine
+        });
         self.running -= 1;
         let now = cx.now();
         self.runnable.leave(now);

@@ -5,8 +5,13 @@ use crate::kernel::request::{AGENT, CHILD, DEADLINE, DETACHED, State};
 use crate::kernel::{Context, Effect, Fault, Line, NONE, TimerId, TimerOwner, rank};
 use crate::metric::{Gauge, Histogram};
 use crate::model::workload::{Arrivals, Iterations, Pacing, Profile, WorkloadPlan};
+use crate::program::Instr;
 use crate::quantity::{SimDuration, SimTime};
 use crate::random::{Draws, request_key, salt};
+
+/// What a closed user's round takes at least where the answer comes in no time at all: 0.1 ms, nanoseconds. No load
+/// generator starts more than about ten thousand iterations a second from one user.
+const SHORTEST_ROUND: u64 = 100_000;
 
 const ARRIVE: u32 = 0;
 const DEADLINES: u32 = 1;
@@ -396,13 +401,20 @@ impl Engine<'_> {
         let r = &mut self.cx.requests[slot];
         r.pc = plan.entry;
         r.home = NONE;
-        if plan.think.is_none() {
-            return true;
-        }
-        let think = self.cx.sample_site(plan.think_site, slot);
-        let wait = match plan.pacing {
-            Pacing::After => think,
-            Pacing::Between => think.saturating_sub(now - start),
+        let wait = if plan.think.is_none() {
+            0
+        } else {
+            let think = self.cx.sample_site(plan.think_site, slot);
+            match plan.pacing {
+                Pacing::After => think,
+                Pacing::Between => think.saturating_sub(now - start),
+            }
+        };
+        // A round must take time, or a user whose calls are refused at once would never let the clock go on.
+        let wait = if wait == 0 && now == start {
+            SHORTEST_ROUND
+        } else {
+            wait
         };
         if wait == 0 {
             return true;
@@ -528,12 +540,17 @@ impl Engine<'_> {
         let r = self.cx.requests[slot];
         let (w, now) = (r.workload as usize, self.cx.now());
         let plan = &self.model.workloads[w];
-        if plan.is_closed() && r.pc == plan.entry {
-            // Thinking: nothing is under way.
-            self.detach_from_wait(slot, r.pc);
+        if self.before_begin(plan.entry, r.pc) {
+            // Thinking, or the client's own work: nothing is under way yet.
+            self.unwind(slot, NONE);
             let me = &mut self.workloads[w];
-            me.slots[r.parent as usize] = NONE;
-            me.users.leave(now);
+            if plan.is_closed() {
+                me.slots[r.parent as usize] = NONE;
+                me.users.leave(now);
+            } else if plan.users.is_some() {
+                me.idle += 1;
+                me.busy_users.leave(now);
+            }
             return self.give_slot(slot);
         }
         if r.flags & DEADLINE != 0 {
@@ -550,6 +567,15 @@ impl Engine<'_> {
             me.busy_users.leave(now);
         }
         self.cx.requests[slot].flags |= DETACHED;
+    }
+
+    /// Whether a request of the workload whose program begins at `entry` has not been sent yet.
+    fn before_begin(&self, entry: u32, pc: u32) -> bool {
+        let mut begin = entry;
+        while self.code[begin as usize] != Instr::Begin {
+            begin += 1;
+        }
+        (entry..=begin).contains(&pc)
     }
 
     // ---------------------------------------------------------------- client deadlines

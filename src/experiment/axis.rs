@@ -19,7 +19,12 @@ pub const KEYS: &[Key] = &[
         None,
         "several paths that change together; `values` then has one list for each, or one for all",
     ),
-    key("label", Form::Text, None, "short name for tables; else the path's last part"),
+    key(
+        "label",
+        Form::Text,
+        None,
+        "short name for tables; else the path's last part",
+    ),
     key("values", Form::List, None, "the values in order"),
     key("from", Form::Value, None, "first value of a range"),
     key("to", Form::Value, None, "last value of a range"),
@@ -41,7 +46,12 @@ pub const KEYS: &[Key] = &[
 
 const ALTERNATIVE_KEYS: &[Key] = &[
     key("name", Form::Text, None, "as the tables call it"),
-    key("set", Form::Table, None, "paths and their values; nothing for the model as it is"),
+    key(
+        "set",
+        Form::Table,
+        None,
+        "paths and their values; nothing for the model as it is",
+    ),
 ];
 
 /// Most values of one axis.
@@ -108,7 +118,11 @@ pub fn read(number: usize, table: &Table, sink: &mut Sink) -> Option<AxisPlan> {
     let values = (0..count)
         .map(|i| AxisValue {
             label: if zipped {
-                columns.iter().map(|c| written(&c[i])).collect::<Vec<_>>().join(" / ")
+                columns
+                    .iter()
+                    .map(|c| written(&c[i]))
+                    .collect::<Vec<_>>()
+                    .join(" / ")
             } else {
                 written(&columns[0][i])
             },
@@ -134,7 +148,11 @@ fn alternatives(reader: &mut Reader, label: Option<String>) -> Option<AxisPlan> 
             let span = reader.key_span(other);
             reader
                 .sink()
-                .error(span, "bad-axis", format!("`{other}` does not go with `alternatives`"))
+                .error(
+                    span,
+                    "bad-axis",
+                    format!("`{other}` does not go with `alternatives`"),
+                )
                 .help("each alternative names its own paths in `set`");
             return None;
         }
@@ -314,7 +332,10 @@ fn number(value: &Value) -> Option<Number> {
                 .unwrap_or(text.len());
             let value: f64 = text[..end].parse().ok()?;
             let unit = text[end..].to_owned();
-            let plain = unit.trim().chars().all(|c| c.is_alphabetic() || "/% µ".contains(c));
+            let plain = unit
+                .trim()
+                .chars()
+                .all(|c| c.is_alphabetic() || "/% µ".contains(c));
             (value.is_finite() && plain).then_some(Number {
                 value,
                 unit,
@@ -389,7 +410,9 @@ fn range(reader: &mut Reader) -> Option<Vec<Value>> {
         let item = reader.item("step").and_then(|i| number(&i.value));
         (item, reader.span("step"))
     });
-    let points = reader.has("points").then(|| reader.count_in("points", 2..=MOST_VALUES as u64));
+    let points = reader
+        .has("points")
+        .then(|| reader.count_in("points", 2..=MOST_VALUES as u64));
     let log = reader.choice("scale")? == "log";
     let (from, to) = (from?, to?);
     let span = reader.span("from");
@@ -513,7 +536,10 @@ mod tests {
 
     #[test]
     fn ranges_hit_both_ends() {
-        assert_eq!(labels("path = 'a.b'\nfrom = 1\nto = 5\nstep = 2"), ["1", "3", "5"]);
+        assert_eq!(
+            labels("path = 'a.b'\nfrom = 1\nto = 5\nstep = 2"),
+            ["1", "3", "5"]
+        );
         assert_eq!(
             labels("path = 'a.b'\nfrom = 0.1\nto = 0.5\nstep = 0.1"),
             ["0.1", "0.2", "0.3", "0.4", "0.5"]
@@ -531,7 +557,10 @@ mod tests {
     #[test]
     fn units_become_the_axis_unit() {
         let plan = axis("path = 'w.x.rate'\nvalues = ['40/s', '80/s']").unwrap();
-        assert_eq!((plan.axis.unit.as_str(), plan.axis.label.as_str()), ("/s", "rate"));
+        assert_eq!(
+            (plan.axis.unit.as_str(), plan.axis.label.as_str()),
+            ("/s", "rate")
+        );
         let plan = axis("path = 'w.x.t'\nvalues = ['500ms', '1s']").unwrap();
         assert_eq!(plan.axis.unit, "s");
         assert_eq!(plan.axis.values[0].number, Some(0.5));
@@ -558,10 +587,19 @@ mod tests {
             ("path = 'a.b'\nfrom = 1\nto = 5", "either `step` or `points`"),
             ("path = 'a.b'\nfrom = 1\nto = 5\nstep = -1", "leads away"),
             ("path = 'a.b'\nfrom = 1\nto = 5\nstep = 0", "above zero"),
-            ("path = 'a.b'\nfrom = 0\nto = 5\npoints = 3\nscale = 'log'", "above zero"),
-            ("path = 'a.b'\nfrom = '1s'\nto = '5ms'\npoints = 3", "begins in `s`"),
+            (
+                "path = 'a.b'\nfrom = 0\nto = 5\npoints = 3\nscale = 'log'",
+                "above zero",
+            ),
+            (
+                "path = 'a.b'\nfrom = '1s'\nto = '5ms'\npoints = 3",
+                "begins in `s`",
+            ),
             ("path = 'a.b'\nfrom = 0\nto = 1e9\nstep = 1", "more than 10000"),
-            ("path = 'a.b'\nfrom = 'x'\nto = 1\nstep = 1", "`from` of a range is not a number"),
+            (
+                "path = 'a.b'\nfrom = 'x'\nto = 1\nstep = 1",
+                "`from` of a range is not a number",
+            ),
             ("paths = ['a', 'b']\nvalues = [[1], [1, 2]]", "have 1, 2 entries"),
             ("paths = ['a', 'b']\nvalues = [[1]]", "2 paths and 1 lists"),
             ("alternatives = [{ set = {} }]", "has no `name`"),

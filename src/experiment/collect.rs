@@ -160,8 +160,14 @@ impl Collector {
 
     /// The values of a figure so far, those that were observed.
     pub fn observed(&self, subject: &str, name: &str) -> Vec<f64> {
-        let figure = self.out.figures.iter().find(|f| f.subject == subject && f.name == name);
-        figure.map_or(Vec::new(), |f| f.values.0.iter().copied().filter(|v| v.is_finite()).collect())
+        let figure = self
+            .out
+            .figures
+            .iter()
+            .find(|f| f.subject == subject && f.name == name);
+        figure.map_or(Vec::new(), |f| {
+            f.values.0.iter().copied().filter(|v| v.is_finite()).collect()
+        })
     }
 
     /// Takes the next replication.
@@ -196,7 +202,10 @@ impl Collector {
         }
         let width = seen.times.first().copied().unwrap_or(1.0);
         let skipped = (out.warm_up as f64 * 1e-9 / width).ceil() as usize;
-        let measured = seen.inside.get(skipped.min(seen.inside.len())..).unwrap_or_default();
+        let measured = seen
+            .inside
+            .get(skipped.min(seen.inside.len())..)
+            .unwrap_or_default();
         let stretches = if measured.len() > STRETCHES {
             into_batches(measured, STRETCHES)
         } else {
@@ -263,7 +272,12 @@ impl Collector {
                 sums.resize(column.values.len(), 0.0);
                 counts.resize(column.values.len(), 0);
             }
-            for (i, v) in column.values.into_iter().enumerate().filter(|(_, v)| v.is_finite()) {
+            for (i, v) in column
+                .values
+                .into_iter()
+                .enumerate()
+                .filter(|(_, v)| v.is_finite())
+            {
                 sums[i] += v;
                 counts[i] += 1;
             }

@@ -11,7 +11,13 @@ pub fn metrics(seen: &Collected, confidence: f64) -> Vec<Metric> {
 }
 
 fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
-    let observed: Vec<f64> = figure.values.0.iter().copied().filter(|v| v.is_finite()).collect();
+    let observed: Vec<f64> = figure
+        .values
+        .0
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
     let mut metric = Metric {
         subject: figure.subject.clone(),
         name: figure.name.clone(),
@@ -32,8 +38,16 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
     };
     match estimate {
         Ok(estimate) => {
-            let ceiling = if figure.unit == Unit::Share { within_one(&observed) } else { f64::INFINITY };
-            let floor = if observed.iter().all(|v| *v >= 0.0) { 0.0 } else { f64::NEG_INFINITY };
+            let ceiling = if figure.unit == Unit::Share {
+                within_one(&observed)
+            } else {
+                f64::INFINITY
+            };
+            let floor = if observed.iter().all(|v| *v >= 0.0) {
+                0.0
+            } else {
+                f64::NEG_INFINITY
+            };
             metric.mean = estimate.mean;
             metric.low = estimate.low.filter(|v| v.is_finite()).map(|v| v.max(floor));
             metric.high = estimate.high.filter(|v| v.is_finite()).map(|v| v.min(ceiling));
@@ -60,7 +74,11 @@ fn note(estimate: &Estimate) -> Option<String> {
 
 /// A share that never left 0 to 1 cannot have an interval that does.
 fn within_one(observed: &[f64]) -> f64 {
-    if observed.iter().all(|v| *v <= 1.0) { 1.0 } else { f64::INFINITY }
+    if observed.iter().all(|v| *v <= 1.0) {
+        1.0
+    } else {
+        f64::INFINITY
+    }
 }
 
 /// The interval of a share of losses rests on counts, so that it stands when few or none were seen.
@@ -69,7 +87,10 @@ fn losses(figure: &Values, seen: &Collected, confidence: f64) -> Option<Estimate
         return None;
     }
     let other = |name: &str| {
-        let found = seen.figures.iter().find(|f| f.subject == figure.subject && f.name == name);
+        let found = seen
+            .figures
+            .iter()
+            .find(|f| f.subject == figure.subject && f.name == name);
         found.map(|f| &f.values.0)
     };
     let (failures, throughput) = (other("failures")?, other("throughput")?);
@@ -114,7 +135,11 @@ pub fn value(unit: Unit, v: f64) -> String {
 pub fn told(metric: &Metric) -> String {
     let mean = value(metric.unit, metric.mean);
     match metric.interval() {
-        Some((low, high)) => format!("{mean} ({} to {})", value(metric.unit, low), value(metric.unit, high)),
+        Some((low, high)) => format!(
+            "{mean} ({} to {})",
+            value(metric.unit, low),
+            value(metric.unit, high)
+        ),
         None => mean,
     }
 }

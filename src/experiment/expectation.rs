@@ -25,18 +25,43 @@ use crate::statistics::interval::paired_difference;
 
 /// The keys of `[[expect]]`.
 pub const KEYS: &[Key] = &[
-    key("metric", Form::Text, None, "the figure, as in \"response_time_p95\""),
+    key(
+        "metric",
+        Form::Text,
+        None,
+        "the figure, as in \"response_time_p95\"",
+    ),
     key("is", Form::Text, None, "bound of the figure, as in \"< 500ms\""),
-    key("at", Form::Table, None, "the points, as in `{ replicas = 3 }`; without it every point"),
-    key("less-than", Form::Table, None, "another point, at which the figure is larger"),
-    key("more-than", Form::Table, None, "another point, at which the figure is smaller"),
+    key(
+        "at",
+        Form::Table,
+        None,
+        "the points, as in `{ replicas = 3 }`; without it every point",
+    ),
+    key(
+        "less-than",
+        Form::Table,
+        None,
+        "another point, at which the figure is larger",
+    ),
+    key(
+        "more-than",
+        Form::Table,
+        None,
+        "another point, at which the figure is smaller",
+    ),
     key(
         "verdict",
         Form::Choice(&["stable", "near-critical", "overloaded", "undecided"]),
         None,
         "how the points bear their load",
     ),
-    key("objective", Form::Choice(&["met", "missed"]), None, "whether the model's objective is met"),
+    key(
+        "objective",
+        Form::Choice(&["met", "missed"]),
+        None,
+        "whether the model's objective is met",
+    ),
 ];
 
 /// One assertion.
@@ -96,7 +121,12 @@ impl Expectation {
 }
 
 /// Reads the list.
-pub fn read(items: &[Item], axes: &[Axis], known: Option<&[(String, String)]>, sink: &mut Sink) -> Vec<Expectation> {
+pub fn read(
+    items: &[Item],
+    axes: &[Axis],
+    known: Option<&[(String, String)]>,
+    sink: &mut Sink,
+) -> Vec<Expectation> {
     let mut out = Vec::new();
     for (i, item) in items.iter().enumerate() {
         if let Some(table) = item.table("an entry of `expect`", sink)
@@ -155,7 +185,10 @@ fn one(
             let less_than = less.is_some();
             let other = less.or(more).unwrap_or_default();
             let there = told(&other, axes);
-            let text = format!("{}{place} {word} than at {there}", metric.as_deref().unwrap_or(""));
+            let text = format!(
+                "{}{place} {word} than at {there}",
+                metric.as_deref().unwrap_or("")
+            );
             let what = What::Compared {
                 figure,
                 less: less_than,
@@ -237,17 +270,24 @@ fn bound(text: &str, span: Span, sink: &mut Sink) -> Option<(bool, Bound)> {
         if let Ok(s) = Share::parse(rest) {
             return number(s.0, Some(Unit::Share));
         }
-        Bytes::parse(rest).ok().and_then(|b| number(b.as_f64(), Some(Unit::Bytes)))
+        Bytes::parse(rest)
+            .ok()
+            .and_then(|b| number(b.as_f64(), Some(Unit::Bytes)))
     });
     if value.is_none() {
-        sink.error(span, "bad-expectation", format!("`is = \"{trimmed}\"` is no bound"))
-            .help("write `<` or `>` and a number or quantity, as in \"< 500ms\", \"> 900/s\", \"< 1%\"");
+        sink.error(
+            span,
+            "bad-expectation",
+            format!("`is = \"{trimmed}\"` is no bound"),
+        )
+        .help("write `<` or `>` and a number or quantity, as in \"< 500ms\", \"> 900/s\", \"< 1%\"");
     }
     value
 }
 
 fn stands_at(point: &Point, at: &[(usize, usize)]) -> bool {
-    at.iter().all(|(axis, value)| point.coordinates.get(*axis) == Some(value))
+    at.iter()
+        .all(|(axis, value)| point.coordinates.get(*axis) == Some(value))
 }
 
 /// Judges an expectation at all its points. Points that were not run leave it unmet.
@@ -264,10 +304,9 @@ pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> 
             What::Compared { figure, less, other } => {
                 let other = points.iter().find(|(p, _)| {
                     stands_at(p, other)
-                        && p.coordinates
-                            .iter()
-                            .enumerate()
-                            .all(|(axis, v)| other.iter().any(|(a, _)| *a == axis) || point.coordinates[axis] == *v)
+                        && p.coordinates.iter().enumerate().all(|(axis, v)| {
+                            other.iter().any(|(a, _)| *a == axis) || point.coordinates[axis] == *v
+                        })
                 });
                 match other {
                     None => Some("the other point was not run".to_owned()),

@@ -6,8 +6,8 @@ use super::axis::{self, AxisPlan, Change};
 use super::expectation;
 use super::results::{Axis, CurveSpec, Kind};
 use super::{
-    DEFAULT_CONFIDENCE, DEFAULT_DURATION, DEFAULT_REPLICATIONS, DEFAULT_SEED, Experiment, MOST_POINTS, PointPlan,
-    PrecisionGoal, Settings, WINDOWS, WarmUp, figure_name,
+    DEFAULT_CONFIDENCE, DEFAULT_DURATION, DEFAULT_REPLICATIONS, DEFAULT_SEED, Experiment, MOST_POINTS,
+    PointPlan, PrecisionGoal, Settings, WINDOWS, WarmUp, figure_name,
 };
 use crate::diagnostic::{Diagnostic, Severity, Sink, Span, nearest};
 use crate::document::{self, Document, Form, Item, Key, Reader, Table, Value, key};
@@ -19,7 +19,12 @@ use crate::model::{self, Model, RunPlan};
 pub const KEYS: &[Key] = &[
     key("title", Form::Text, None, "one line for people"),
     key("about", Form::Text, None, "what the experiment is for"),
-    key("model", Form::Text, None, "the model's file, relative to this one"),
+    key(
+        "model",
+        Form::Text,
+        None,
+        "the model's file, relative to this one",
+    ),
     key(
         "set",
         Form::Table,
@@ -29,21 +34,41 @@ pub const KEYS: &[Key] = &[
     key("vary", Form::List, None, "what is varied: one `[[vary]]` an axis"),
     key("run", Form::Table, None, "how long, how often, how precise"),
     key("plot", Form::Table, None, "what the first picture shows"),
-    key("expect", Form::List, None, "what must hold: one `[[expect]]` each"),
+    key(
+        "expect",
+        Form::List,
+        None,
+        "what must hold: one `[[expect]]` each",
+    ),
 ];
 
 /// The keys of `[run]` of an experiment.
 pub const RUN_KEYS: &[Key] = &[
-    key("duration", Form::Duration, None, "simulated time, warm-up included (10 min)"),
+    key(
+        "duration",
+        Form::Duration,
+        None,
+        "simulated time, warm-up included (10 min)",
+    ),
     key(
         "warm-up",
         Form::Duration,
         None,
         "simulated time that is not measured; without it MSER-5 finds the end of the transient",
     ),
-    key("replications", Form::Count, None, "independent runs of each point (10)"),
+    key(
+        "replications",
+        Form::Count,
+        None,
+        "independent runs of each point (10)",
+    ),
     key("seed", Form::Count, None, "seed of all draws (1)"),
-    key("confidence", Form::Share, Some("\"95%\""), "coverage of the intervals"),
+    key(
+        "confidence",
+        Form::Share,
+        Some("\"95%\""),
+        "coverage of the intervals",
+    ),
     key(
         "precision",
         Form::Table,
@@ -53,10 +78,30 @@ pub const RUN_KEYS: &[Key] = &[
 ];
 
 const PRECISION_KEYS: &[Key] = &[
-    key("metric", Form::Text, None, "the figure, as in \"response_time_p99\""),
-    key("within", Form::Share, None, "half-width of its interval as a share of it"),
-    key("confidence", Form::Share, None, "coverage of that interval; else that of the run"),
-    key("max-replications", Form::Count, Some("100"), "most replications of a point"),
+    key(
+        "metric",
+        Form::Text,
+        None,
+        "the figure, as in \"response_time_p99\"",
+    ),
+    key(
+        "within",
+        Form::Share,
+        None,
+        "half-width of its interval as a share of it",
+    ),
+    key(
+        "confidence",
+        Form::Share,
+        None,
+        "coverage of that interval; else that of the run",
+    ),
+    key(
+        "max-replications",
+        Form::Count,
+        Some("100"),
+        "most replications of a point",
+    ),
 ];
 
 const PLOT_KEYS: &[Key] = &[
@@ -67,7 +112,12 @@ const PLOT_KEYS: &[Key] = &[
         "figures to draw, as in [\"throughput\", \"response_time_p95\", \"host.vps.utilisation\"]",
     ),
     key("x", Form::Text, None, "label of the axis from left to right"),
-    key("group", Form::Text, None, "label of the axis whose values become lines"),
+    key(
+        "group",
+        Form::Text,
+        None,
+        "label of the axis whose values become lines",
+    ),
 ];
 
 /// What the command line changes.
@@ -221,11 +271,7 @@ fn experiment(
         base
     });
     let base = base?;
-    let draft = Draft {
-        run,
-        fixed,
-        axes,
-    };
+    let draft = Draft { run, fixed, axes };
     let names: Vec<Axis> = draft.axes.iter().map(|a| a.axis.clone()).collect();
     if sink.has_errors() {
         // What is wrong with the picture and the expectations is shown in the same go.
@@ -329,18 +375,34 @@ fn read_run(table: &Table, sink: &mut Sink) -> RunKeys {
     let confidence = level(&mut reader, "confidence");
     let precision = reader.table("precision").and_then(|table| {
         let span = reader.span("precision");
-        let mut inner = Reader::new("`precision` of `run`".into(), table, PRECISION_KEYS, reader.sink());
+        let mut inner = Reader::new(
+            "`precision` of `run`".into(),
+            table,
+            PRECISION_KEYS,
+            reader.sink(),
+        );
         let metric = inner.required_text("metric");
-        let span = if inner.has("metric") { inner.span("metric") } else { span };
+        let span = if inner.has("metric") {
+            inner.span("metric")
+        } else {
+            span
+        };
         let within = inner.required_share("within");
-        let own = inner.has("confidence").then(|| level(&mut inner, "confidence")).flatten();
+        let own = inner
+            .has("confidence")
+            .then(|| level(&mut inner, "confidence"))
+            .flatten();
         let most = inner.count_in("max-replications", 2..=1_000_000);
         let (metric, within) = (metric?, within?.0);
         if within <= 0.0 {
             let at = inner.span("within");
             inner
                 .sink()
-                .error(at, "out-of-range", "no figure is exact: `within` must be above 0 %")
+                .error(
+                    at,
+                    "out-of-range",
+                    "no figure is exact: `within` must be above 0 %",
+                )
                 .help("write `within = \"5%\"`");
             return None;
         }
@@ -374,7 +436,12 @@ fn level(reader: &mut Reader, key: &str) -> Option<f64> {
     None
 }
 
-fn read_plot(table: &Table, axes: &[Axis], known: Option<&[(String, String)]>, sink: &mut Sink) -> Option<CurveSpec> {
+fn read_plot(
+    table: &Table,
+    axes: &[Axis],
+    known: Option<&[(String, String)]>,
+    sink: &mut Sink,
+) -> Option<CurveSpec> {
     let mut reader = Reader::new("`plot`".into(), table, PLOT_KEYS, sink);
     let mut axis = |key: &str| -> Option<usize> {
         let label = reader.text(key)?;
@@ -437,11 +504,20 @@ pub(super) fn check_figure(
         if let Some(near) = nearest(subject, subjects.iter().copied()) {
             d.label = format!("did you mean `{near}`?");
         }
-        d.help.push(format!("there are figures of `{}`", subjects.join("`, `")));
+        d.help
+            .push(format!("there are figures of `{}`", subjects.join("`, `")));
         return false;
     }
-    let names: Vec<&str> = known.iter().filter(|k| k.0 == subject).map(|k| k.1.as_str()).collect();
-    let mut d = sink.error(span, "unknown-metric", format!("`{subject}` has no figure `{name}`"));
+    let names: Vec<&str> = known
+        .iter()
+        .filter(|k| k.0 == subject)
+        .map(|k| k.1.as_str())
+        .collect();
+    let mut d = sink.error(
+        span,
+        "unknown-metric",
+        format!("`{subject}` has no figure `{name}`"),
+    );
     if let Some(near) = nearest(name, names.iter().copied()) {
         d.label = format!("did you mean `{near}`?");
     }
@@ -609,8 +685,11 @@ fn settings(draft: &Draft, model: &Model, overrides: &Overrides, sink: &mut Sink
     };
     if duration == 0 || matches!(warm_up, WarmUp::Told(w) if w >= duration) {
         sink.push(
-            Diagnostic::error("out-of-range", "the run measures nothing: its warm-up is as long as itself")
-                .help("make the duration longer than the warm-up"),
+            Diagnostic::error(
+                "out-of-range",
+                "the run measures nothing: its warm-up is as long as itself",
+            )
+            .help("make the duration longer than the warm-up"),
         );
         return None;
     }
@@ -710,7 +789,10 @@ fn files(value: &Value, key: &str, out: &mut Vec<String>) {
             }
         }
         Value::Array(items) => items.iter().for_each(|i| files(&i.value, key, out)),
-        Value::Table(table) => table.entries.iter().for_each(|e| files(&e.item.value, &e.key, out)),
+        Value::Table(table) => table
+            .entries
+            .iter()
+            .for_each(|e| files(&e.item.value, &e.key, out)),
         _ => {}
     }
 }

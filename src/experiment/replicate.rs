@@ -94,7 +94,11 @@ fn add_system(figures: &mut Vec<Figure>) {
     if figures.iter().any(|f| f.subject == SYSTEM) {
         return;
     }
-    let Some(flow) = figures.iter().map(|f| f.subject.clone()).find(|s| s.starts_with("flow.")) else {
+    let Some(flow) = figures
+        .iter()
+        .map(|f| f.subject.clone())
+        .find(|s| s.starts_with("flow."))
+    else {
         return;
     };
     let mut whole: Vec<Figure> = figures.iter().filter(|f| f.subject == flow).cloned().collect();

@@ -276,11 +276,7 @@ mod nans_as_nulls {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            values
-                .iter()
-                .map(|value| value.is_finite().then_some(*value)),
-        )
+        serializer.collect_seq(values.iter().map(|value| value.is_finite().then_some(*value)))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {

@@ -94,7 +94,15 @@ impl Done {
 pub fn key(plan: &PointPlan) -> String {
     let s = &plan.settings;
     let m = &plan.model;
-    let told = (s.duration, &s.warm_up, s.replications, s.seed, &s.precision, s.windows, s.coin);
+    let told = (
+        s.duration,
+        &s.warm_up,
+        s.replications,
+        s.seed,
+        &s.precision,
+        s.windows,
+        s.coin,
+    );
     let limits = (s.budget.events, s.budget.memory);
     let mut hasher = blake3::Hasher::new();
     // The laws are part of it because the data files that they were read from are not in the document.
@@ -102,7 +110,10 @@ pub fn key(plan: &PointPlan) -> String {
     for part in [
         env!("CARGO_PKG_VERSION").to_owned(),
         m.document.canonical(),
-        format!("{told:?} {limits:?} {:?} {arrivals:?} {:?}", m.sites, m.components),
+        format!(
+            "{told:?} {limits:?} {:?} {arrivals:?} {:?}",
+            m.sites, m.components
+        ),
         m.program.listing(),
     ] {
         hasher.update(&(part.len() as u64).to_le_bytes());
@@ -225,7 +236,11 @@ impl Slot {
             WarmUp::Find => None,
         };
         Slot {
-            stage: if warm_up.is_some() { Stage::Running } else { Stage::Pilot },
+            stage: if warm_up.is_some() {
+                Stage::Running
+            } else {
+                Stage::Pilot
+            },
             pilots: Vec::new(),
             collector: Collector::new(warm_up.unwrap_or(0), false),
             next: 0,
@@ -287,7 +302,11 @@ impl Shared<'_> {
                 let ran = pilot(&points[point], number, wall);
                 ran.map(|p| (!p.cut).then_some(Ran::Pilot(p)))
             }
-            Job::Replicate { point, number, warm_up } => {
+            Job::Replicate {
+                point,
+                number,
+                warm_up,
+            } => {
                 let ran = replicate(&points[point], number, warm_up, wall);
                 ran.map(|o| {
                     let cut = o.stopped == Some(Stopped::Wall);
@@ -393,7 +412,11 @@ impl State {
                     let number = slot.next;
                     slot.next += 1;
                     let warm_up = slot.collector.warm_up();
-                    return Some(Job::Replicate { point, number, warm_up });
+                    return Some(Job::Replicate {
+                        point,
+                        number,
+                        warm_up,
+                    });
                 }
                 _ => {}
             }
@@ -420,7 +443,11 @@ impl State {
                 (per, if finished { s.target } else { n }, s.target, finished)
             })
             .collect();
-        let usual = if known.1 > 0 { known.0 / f64::from(known.1) } else { 1.0 };
+        let usual = if known.1 > 0 {
+            known.0 / f64::from(known.1)
+        } else {
+            1.0
+        };
         let mut out = Progress {
             done: 0.0,
             total: 0.0,
@@ -472,7 +499,9 @@ fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)]) -> Finis
     let (verdict, reason) = verdict::verdict(plan, &seen, &metrics);
     let mut notes = Vec::new();
     if settings.warm_up == WarmUp::Nothing {
-        notes.push("The load or the system changes by plan, so everything from the start is measured.".to_owned());
+        notes.push(
+            "The load or the system changes by plan, so everything from the start is measured.".to_owned(),
+        );
     }
     if seen.transient_lasts {
         notes.push("No end of the transient was found (MSER-5); a tenth of the run was cut off.".to_owned());
@@ -497,7 +526,10 @@ fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)]) -> Finis
     let kept = kept
         .iter()
         .filter_map(|figure| {
-            let found = seen.figures.iter().find(|f| f.subject == figure.0 && f.name == figure.1)?;
+            let found = seen
+                .figures
+                .iter()
+                .find(|f| f.subject == figure.0 && f.name == figure.1)?;
             Some((figure.clone(), found.values.0.clone()))
         })
         .collect();

@@ -29,7 +29,9 @@ pub fn add(model: &Model, metrics: &mut [Metric]) -> Result<(), Reason> {
     let means = &answer.means;
     let station = queue.subject.as_str();
     let mut put = |subject: &str, name: &str, value: f64| {
-        let found = metrics.iter_mut().find(|m| m.subject == subject && m.name == name);
+        let found = metrics
+            .iter_mut()
+            .find(|m| m.subject == subject && m.name == name);
         if let Some(metric) = found.filter(|m| m.mean.is_finite()) {
             metric.theory = Some(Theory {
                 value,
@@ -87,7 +89,11 @@ fn answer(queue: &Queue) -> Result<Answer, Reason> {
         (_, Some(_)) => Err("a limited queue has a closed form for exponential service only"),
         (Law::Exponential { .. }, None) => {
             let mmc = Mmc::new(c, rate, service).map_err(|_| unstable)?;
-            let formula = if c == 1 { "M/M/1".to_owned() } else { format!("M/M/{c}, Erlang C") };
+            let formula = if c == 1 {
+                "M/M/1".to_owned()
+            } else {
+                format!("M/M/{c}, Erlang C")
+            };
             Ok(Answer {
                 means: mmc.means(),
                 rejected: None,
@@ -103,7 +109,10 @@ fn answer(queue: &Queue) -> Result<Answer, Reason> {
             formula: "M/D/1, Pollaczek–Khinchine".to_owned(),
         }),
         (law, None) => {
-            let cv2 = law.cv2().filter(|v| v.is_finite()).ok_or("the service time has no variance")?;
+            let cv2 = law
+                .cv2()
+                .filter(|v| v.is_finite())
+                .ok_or("the service time has no variance")?;
             Ok(Answer {
                 means: mg1(rate, service, cv2.sqrt()).map_err(|_| unstable)?,
                 rejected: None,

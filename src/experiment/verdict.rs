@@ -30,7 +30,9 @@ const CAPACITY_FAULTS: &[&str] = &[
 ];
 
 fn find<'a>(metrics: &'a [Metric], subject: &str, name: &str) -> Option<&'a Metric> {
-    metrics.iter().find(|m| m.subject == subject && m.name == name && m.mean.is_finite())
+    metrics
+        .iter()
+        .find(|m| m.subject == subject && m.name == name && m.mean.is_finite())
 }
 
 fn mean(metrics: &[Metric], subject: &str, name: &str) -> Option<f64> {
@@ -65,11 +67,18 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         };
     }
     if offered <= 0.0 {
-        return (Verdict::Undecided, "no request arrived in the measured time".to_owned());
+        return (
+            Verdict::Undecided,
+            "no request arrived in the measured time".to_owned(),
+        );
     }
     let (loss, words) = losses(plan, metrics, offered);
     if loss >= OVERLOADED_LOSS {
-        let text = format!("{} of {} is lost: {words}", value(Unit::Share, loss), rate(offered));
+        let text = format!(
+            "{} of {} is lost: {words}",
+            value(Unit::Share, loss),
+            rate(offered)
+        );
         return (Verdict::Overloaded, text);
     }
     let closed = plan.model.workloads.iter().all(|w| w.is_closed());
@@ -91,7 +100,11 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         return (Verdict::Undecided, text.to_owned());
     }
     if loss >= CRITICAL_LOSS {
-        let text = format!("{} of {} is lost: {words}", value(Unit::Share, loss), rate(offered));
+        let text = format!(
+            "{} of {} is lost: {words}",
+            value(Unit::Share, loss),
+            rate(offered)
+        );
         return (Verdict::NearCritical, text);
     }
     if let Some(b) = busiest.as_ref().filter(|b| b.utilisation >= NEAR_CRITICAL) {
@@ -102,7 +115,11 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
                 percent(b.utilisation)
             )
         } else {
-            format!("all that arrives is carried, but {} is at {}", b.subject, percent(b.utilisation))
+            format!(
+                "all that arrives is carried, but {} is at {}",
+                b.subject,
+                percent(b.utilisation)
+            )
         };
         return (Verdict::NearCritical, text);
     }
@@ -167,7 +184,11 @@ fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, String) {
     }
     parts.sort_by(|a, b| b.0.total_cmp(&a.0));
     let sum: f64 = parts.iter().map(|p| p.0).sum();
-    let words: Vec<String> = parts.iter().take(2).map(|(v, w)| format!("{w} {}", rate(*v))).collect();
+    let words: Vec<String> = parts
+        .iter()
+        .take(2)
+        .map(|(v, w)| format!("{w} {}", rate(*v)))
+        .collect();
     (sum / arriving, words.join(", "))
 }
 
@@ -256,7 +277,12 @@ fn noun(kind: &str) -> &str {
 /// What gives way first: `host.vps cpu 99 %`.
 pub fn bottleneck(model: &Model, metrics: &[Metric]) -> Option<String> {
     if let Some(b) = busiest(model, metrics) {
-        return Some(format!("{} {} {}", b.subject, noun(b.kind), percent(b.utilisation)));
+        return Some(format!(
+            "{} {} {}",
+            b.subject,
+            noun(b.kind),
+            percent(b.utilisation)
+        ));
     }
     let waits = model.components.iter().filter_map(|entry| {
         let subject = entry.subject();

@@ -5,7 +5,7 @@
 
 use super::calendar::{Calendar, Event};
 use super::meter::Meter;
-use super::request::{AGENT, Requests, State};
+use super::request::{AGENT, FAILING, Requests, State};
 use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Visit, rank};
 use crate::distribution::{PopularitySampler, Sampler, Tables};
@@ -21,7 +21,8 @@ pub const TIMER_BIT: u32 = 1 << 27;
 pub enum Effect {
     /// Let the request run on.
     Resume(u32),
-    /// Raise a fault in the request where it waits.
+    /// Raise a fault in the request where it waits. Left by [`Context::fail`], which marks the request too: an effect
+    /// whose request was cancelled meanwhile has no mark any more.
     Fail(u32, Fault),
     /// Unwind the request to the scope with this frame and raise a fault there.
     Expire { slot: u32, frame: u32, fault: Fault },
@@ -359,11 +360,14 @@ impl Context {
     pub fn refuse(&mut self, instance: u32, slot: u32, fault: Fault) {
         self.end_wait(instance, slot);
         self.requests[slot].state = State::Waiting;
-        self.effects.push(Effect::Fail(slot, fault));
+        self.fail(slot, fault);
     }
 
     /// A visitor in the component's hands that is not waiting fails.
     pub fn fail(&mut self, slot: u32, fault: Fault) {
+        let r = &mut self.requests[slot];
+        r.flags |= FAILING;
+        r.fault = fault as u8;
         self.effects.push(Effect::Fail(slot, fault));
     }
 

@@ -361,12 +361,12 @@ impl Line {
     }
 }
 
-/// What round `round` of the loop whose body begins at `body` adds (by exclusive or) to its request's key;
-/// nothing in the first round, so that putting steps into a loop moves no draw.
-pub fn round_key(body: u32, round: u64) -> u64 {
+/// What round `round` of a loop adds (by exclusive or) to its request's key; `which` keeps nested loops apart.
+/// Nothing in the first round, so that putting steps into a loop moves no draw.
+pub fn round_key(which: u32, round: u64) -> u64 {
     if round == 0 {
         0
     } else {
-        crate::random::child_key((body as u64) << 32 | 0x6c6f_6f70, round)
+        crate::random::child_key((which as u64) << 32 | 0x6c6f_6f70, round)
     }
 }

@@ -147,13 +147,13 @@ impl<'a> Checker<'a> {
         }
         self.clients(&drafts, &mut components);
         let mut layout = self.layout(&components)?;
+        for (i, e) in components.iter_mut().enumerate() {
+            e.instances = layout.instances(ComponentId(i as u32));
+        }
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
         layout.hosts = hosts.clone();
         layout.capacities = components.iter().map(|e| e.plan.capacity()).collect();
-        for (i, entry) in components.iter_mut().enumerate() {
-            entry.instances = layout.instances(ComponentId(i as u32));
-        }
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(
@@ -218,7 +218,7 @@ impl<'a> Checker<'a> {
             match (&e.item.value, e.key.as_str()) {
                 (Value::String(_), "title" | "about") | (Value::Table(_), "run" | "objective") => {}
                 (Value::Array(_), "timeline") => {}
-                (Value::Table(t), _) if e.key != "title" && e.key != "about" => {
+                (Value::Table(t), key) if !matches!(key, "title" | "about" | "timeline") => {
                     for inner in &t.entries {
                         if !matches!(inner.item.value, Value::Table(_)) {
                             self.sink

@@ -18,7 +18,6 @@ const EXECUTORS: &[&str] = &[
     "ramping-vus",
     "shared-iterations",
     "per-vu-iterations",
-    "externally-controlled",
     "wrk",
     "locust",
     "users",
@@ -330,10 +329,7 @@ fn draft(
     flows: &[FlowPlan],
     names: &Names,
 ) -> Option<WorkloadDraft> {
-    let executor = reader.required_choice("executor");
-    let mix = mix(reader, flows);
-    let executor = executor?;
-    if executor == "externally-controlled" {
+    if table.get("executor").and_then(|i| i.as_str()) == Some("externally-controlled") {
         let span = reader.span("executor");
         reader
             .sink()
@@ -345,6 +341,9 @@ fn draft(
             .help("use `ramping-vus` with the stages that you would have typed");
         return None;
     }
+    let executor = reader.required_choice("executor");
+    let mix = mix(reader, flows);
+    let executor = executor?;
     for e in &table.entries {
         let k = e.key.as_str();
         if KEYS.iter().any(|d| d.name == k) && !ALL_TAKE.contains(&k) && !taken(executor).contains(&k) {
@@ -366,7 +365,8 @@ fn draft(
             let span = reader.key_span("pacing");
             reader
                 .sink()
-                .error(span, "two-verbs", "a user either thinks or is paced, not both");
+                .error(span, "two-verbs", "a user either thinks or is paced, not both")
+                .help("`think-time` follows the answer; `pacing` is the least distance of two starts");
             return None;
         }
         (None, Some(p)) => (Some(p), Pacing::Between),
@@ -408,7 +408,20 @@ fn draft(
         "poisson" => Arrivals::Poisson(rates(reader, false)?),
         "renewal" => {
             reader.required("interarrival");
-            Arrivals::Renewal(law(reader, "interarrival", names)??)
+            let gaps = law(reader, "interarrival", names)??;
+            if gaps.mean() == Some(0.0) {
+                let span = reader.span("interarrival");
+                reader
+                    .sink()
+                    .error(
+                        span,
+                        "out-of-range",
+                        "gaps of no length: all requests would come at once, without end",
+                    )
+                    .help("give the gaps a mean, as in `interarrival = \"uniform(5ms, 15ms)\"`");
+                return None;
+            }
+            Arrivals::Renewal(gaps)
         }
         "recorded" => {
             let file = reader.required_text("file")?;

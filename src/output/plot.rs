@@ -6,20 +6,17 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Once;
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::FontStyle;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
 use crate::experiment::results::Unit;
 use crate::output::chart::{Line, Mark, Note, Panel, Picture, XAxis};
 use crate::output::figure::{self, Scale};
+use crate::output::pen::{Pen, cut, failed, fonts, measure};
 use crate::output::place::{Frame, beside, spaced};
 use crate::output::reading;
 use crate::output::scale::Span;
-use crate::output::table::fitted;
 
 const WIDTH: f64 = 880.0;
 const EDGE: f64 = 24.0;
@@ -50,7 +47,7 @@ pub const SET: [RGBColor; 7] = [
 pub fn svg(picture: &Picture) -> io::Result<String> {
     // The library places by whole numbers, so the page is drawn ten times as large and shown at size.
     const FINE: f64 = 10.0;
-    fonts()?;
+    fonts();
     let height = height(picture);
     let size = ((WIDTH * FINE) as u32, (height * FINE) as u32);
     let mut text = String::new();
@@ -68,8 +65,7 @@ pub fn svg(picture: &Picture) -> io::Result<String> {
     }
     let large = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
     let title = escape(&format!("{}. {}", picture.title, picture.caption));
-    let small =
-        format!("<svg width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{title}\"");
+    let small = format!("<svg width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{title}\"");
     Ok(text.replacen(&large, &small, 1))
 }
 
@@ -81,7 +77,7 @@ pub fn png(picture: &Picture, folder: &Path) -> io::Result<Vec<u8>> {
     // Thick lines and areas are drawn without smoothing; drawing twice as large and averaging adds it.
     const SHOWN: usize = 2;
     const FINE: usize = 2 * SHOWN;
-    fonts()?;
+    fonts();
     let height = height(picture) as usize;
     let (wide, high) = (WIDTH as usize * FINE, height * FINE);
     let mut large = vec![0_u8; wide * high * 3];
@@ -122,27 +118,9 @@ pub fn png(picture: &Picture, folder: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(scratch.path())
 }
 
-fn fonts() -> io::Result<()> {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let fonts: [(FontStyle, &'static [u8]); 2] = [
-            (FontStyle::Normal, include_bytes!("font/DejaVuSans.ttf")),
-            (FontStyle::Bold, include_bytes!("font/DejaVuSans-Bold.ttf")),
-        ];
-        for (style, bytes) in fonts {
-            // A font that does not parse shows at the first text, as an error with the font's name.
-            let _ = plotters::style::register_font("sans-serif", style, bytes);
-        }
-    });
-    Ok(())
-}
-
-fn failed(error: impl std::fmt::Display) -> io::Error {
-    io::Error::other(error.to_string())
-}
-
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    reading::clean(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('"', "&quot;")
 }
@@ -157,105 +135,7 @@ fn panel_height(panels: usize) -> f64 {
 
 fn height(picture: &Picture) -> f64 {
     let panels = picture.panels.len().max(1);
-    74.0 + panels as f64 * (panel_height(panels) + 46.0) + 34.0
-}
-
-/// Draws at places given in points.
-struct Pen<'a, DB: DrawingBackend> {
-    area: &'a DrawingArea<DB, Shift>,
-    fine: f64,
-    nominal: f64,
-    rise: f64,
-}
-
-impl<DB: DrawingBackend> Pen<'_, DB> {
-    fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        (
-            (x * self.fine).round() as i32,
-            (y * self.fine).round() as i32,
-        )
-    }
-
-    fn line(&self, points: &[(f64, f64)], colour: RGBColor, width: f64) -> io::Result<()> {
-        let style = colour.stroke_width((width * self.fine).round() as u32);
-        let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
-        self.area
-            .draw(&PathElement::new(points, style))
-            .map_err(failed)
-    }
-
-    fn shape(&self, points: &[(f64, f64)], colour: RGBColor, opacity: f64) -> io::Result<()> {
-        let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
-        self.area
-            .draw(&Polygon::new(points, colour.mix(opacity).filled()))
-            .map_err(failed)
-    }
-
-    fn disc(&self, centre: (f64, f64), radius: f64, colour: RGBColor) -> io::Result<()> {
-        let radius = (radius * self.fine).round() as i32;
-        self.area
-            .draw(&Circle::new(self.at(centre), radius, colour.filled()))
-            .map_err(failed)
-    }
-
-    /// `at` is on the baseline.
-    fn text(
-        &self,
-        at: (f64, f64),
-        text: &str,
-        size: f64,
-        bold: bool,
-        colour: RGBColor,
-        anchor: HPos,
-    ) -> io::Result<()> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        let style = if bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        };
-        let font = FontDesc::new(
-            FontFamily::SansSerif,
-            size * self.fine * self.nominal,
-            style,
-        );
-        let style = TextStyle::from(font)
-            .color(&colour)
-            .pos(Pos::new(anchor, VPos::Top));
-        let place = self.at((at.0, at.1 - self.rise * size));
-        self.area.draw_text(text, &style, place).map_err(failed)
-    }
-}
-
-/// The width of a text in points, measured in the font of the PNG.
-fn measure(text: &str, size: f64, bold: bool) -> f64 {
-    const LARGE: f64 = 100.0;
-    let style = if bold {
-        FontStyle::Bold
-    } else {
-        FontStyle::Normal
-    };
-    let font = FontDesc::new(FontFamily::SansSerif, LARGE * 1.164, style);
-    let wide = font
-        .layout_box(text)
-        .map_or(text.chars().count() as f64 * 60.0, |(_, (wide, _))| {
-            f64::from(wide)
-        });
-    wide * size / LARGE
-}
-
-/// The text cut to a width in points.
-fn cut(text: &str, size: f64, bold: bool, width: f64) -> String {
-    let mut chars = text.chars().count();
-    let mut shown = text.to_owned();
-    while chars > 1 && measure(&shown, size, bold) > width {
-        chars =
-            (chars - 1).min((chars as f64 * width / measure(&shown, size, bold)).ceil() as usize);
-        shown = fitted(text, chars);
-    }
-    shown
+    74.0 + panels as f64 * (panel_height(panels) + 60.0) + 38.0
 }
 
 fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> {
@@ -309,11 +189,7 @@ fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> 
         } else {
             format!(", {}", scale.suffix)
         };
-        let log = if span.logarithmic {
-            ", logarithmic"
-        } else {
-            ""
-        };
+        let log = if span.logarithmic { ", logarithmic" } else { "" };
         let title = cut(&format!("{}{unit}{log}", panel.title), 13.0, true, room);
         pen.text((EDGE, top + 16.0), &title, 13.0, true, INK, HPos::Left)?;
         let frame = Frame {
@@ -326,14 +202,9 @@ fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> 
             factor: scale.factor,
         };
         panel_on(pen, panel, &picture.x, &frame)?;
-        top += high + 46.0;
+        top += high + 60.0;
     }
-    let unit = if picture.x.unit.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", picture.x.unit)
-    };
-    let label = format!("{}{unit}", picture.x.label);
+    let label = picture.x.heading();
     let label = cut(&label, 13.0, true, right - left);
     pen.text(
         ((left + right) / 2.0, top + 14.0),
@@ -362,14 +233,18 @@ fn upward(panel: &Panel) -> (Span, Scale) {
     } else {
         least
     };
-    let full = panel.unit == Unit::Share && most > 0.4;
-    let most = if full { most.max(1.0) } else { most };
-    let span = Span::holding(
-        least / scale.factor,
-        most / scale.factor,
-        panel.logarithmic,
-        true,
-    );
+    let means = panel.lines.iter().flat_map(|line| &line.marks).map(|mark| mark.y);
+    let busiest = means.filter(|mean| mean.is_finite()).fold(0.0, f64::max);
+    if panel.unit == Unit::Share && (0.4..=1.0).contains(&busiest) {
+        // A whole is a whole; an interval that reaches beyond it ends at the edge.
+        let whole = Span {
+            from: least.min(0.0) / scale.factor,
+            to: 1.0 / scale.factor,
+            logarithmic: false,
+        };
+        return (whole, scale);
+    }
+    let span = Span::holding(least / scale.factor, most / scale.factor, panel.logarithmic, true);
     (span.rounded(5), scale)
 }
 
@@ -401,12 +276,7 @@ fn sideways(picture: &Picture) -> Span {
     if span.logarithmic {
         return span.rounded(1);
     }
-    let room = (span.to / 2.0 - span.from / 2.0)
-        * if picture.x.stops.is_empty() {
-            0.02
-        } else {
-            0.08
-        };
+    let room = (span.to / 2.0 - span.from / 2.0) * if picture.x.stops.is_empty() { 0.02 } else { 0.08 };
     Span {
         from: span.from - room,
         to: span.to + room,
@@ -414,12 +284,7 @@ fn sideways(picture: &Picture) -> Span {
     }
 }
 
-fn panel_on<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    panel: &Panel,
-    x: &XAxis,
-    frame: &Frame,
-) -> io::Result<()> {
+fn panel_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, x: &XAxis, frame: &Frame) -> io::Result<()> {
     for tick in frame.up.ticks(5) {
         let y = frame.bottom - frame.up.place(tick) * (frame.bottom - frame.top);
         pen.line(&[(frame.left, y), (frame.right, y)], RULE, 1.0)?;
@@ -443,14 +308,7 @@ fn panel_on<DB: DrawingBackend>(
         pen.line(&[(at, frame.bottom), (at, frame.bottom + 5.0)], GREY, 1.0)?;
         let half = measure(&label, 12.0, false) / 2.0;
         if at - half > free {
-            pen.text(
-                (at, frame.bottom + 19.0),
-                &label,
-                12.0,
-                false,
-                GREY,
-                HPos::Center,
-            )?;
+            pen.text((at, frame.bottom + 19.0), &label, 12.0, false, GREY, HPos::Center)?;
             free = at + half + 6.0;
         }
     }
@@ -510,10 +368,7 @@ fn stretches<'a>(line: &'a Line, frame: &Frame) -> Vec<Vec<(&'a Mark, (f64, f64)
     let mut stretches = vec![Vec::new()];
     for mark in &line.marks {
         match frame.place(mark.x, mark.y) {
-            Some(place) => stretches
-                .last_mut()
-                .expect("starts with one")
-                .push((mark, place)),
+            Some(place) => stretches.last_mut().expect("starts with one").push((mark, place)),
             None => stretches.push(Vec::new()),
         }
     }
@@ -546,12 +401,7 @@ fn band_on<DB: DrawingBackend>(
     Ok(())
 }
 
-fn line_on<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    line: &Line,
-    at: usize,
-    frame: &Frame,
-) -> io::Result<()> {
+fn line_on<DB: DrawingBackend>(pen: &Pen<DB>, line: &Line, at: usize, frame: &Frame) -> io::Result<()> {
     let colour = SET[at % SET.len()];
     let marked = line.marks.len() <= MARKED;
     for stretch in stretches(line, frame) {
@@ -575,22 +425,12 @@ fn line_on<DB: DrawingBackend>(
     Ok(())
 }
 
-fn marker<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    (x, y): (f64, f64),
-    at: usize,
-    r: f64,
-) -> io::Result<()> {
+fn marker<DB: DrawingBackend>(pen: &Pen<DB>, (x, y): (f64, f64), at: usize, r: f64) -> io::Result<()> {
     let colour = SET[at % SET.len()];
     match at % 4 {
         0 => pen.disc((x, y), r, colour),
         1 => pen.shape(
-            &[
-                (x - r, y - r),
-                (x + r, y - r),
-                (x + r, y + r),
-                (x - r, y + r),
-            ],
+            &[(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)],
             colour,
             1.0,
         ),
@@ -658,11 +498,7 @@ fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
         };
         let near = (
             place.0.clamp(area.left + 6.0, area.right - 6.0),
-            if area.top > place.1 {
-                area.top
-            } else {
-                area.bottom
-            },
+            if area.top > place.1 { area.top } else { area.bottom },
         );
         pen.line(&[place, near], INK, 1.0)?;
         let corners = [

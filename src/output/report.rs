@@ -11,11 +11,13 @@ use crate::output::chart::Picture;
 use crate::output::manifest::ManifestInput;
 use crate::output::plot;
 use crate::output::reading;
-use crate::output::summary::{self, Footnotes};
+use crate::output::summary::{self, Bottleneck, Footnotes};
 use crate::output::table::{Grid, Tint};
 
 /// Points whose components are listed one by one.
 const DETAILED: usize = 24;
+/// Points whose verdict is explained.
+const REASONS: usize = 40;
 
 /// The page. `pictures` come with their SVG, the most important first.
 pub fn page(results: &Results, pictures: &[(Picture, String)], manifest: &ManifestInput) -> String {
@@ -33,10 +35,7 @@ pub fn page(results: &Results, pictures: &[(Picture, String)], manifest: &Manife
         &mut html,
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
     );
-    push(
-        &mut html,
-        &format!("<title>{}</title>\n<style>\n", escape(title)),
-    );
+    push(&mut html, &format!("<title>{}</title>\n<style>\n", escape(title)));
     push(&mut html, include_str!("report.css"));
     push(&mut html, &dark_pictures());
     push(&mut html, "</style>\n</head>\n<body>\n<main>\n");
@@ -111,7 +110,8 @@ fn why(html: &mut String, results: &Results) {
         html,
         "<div class=\"wide\"><table>\n<tr><th>point</th><th>verdict</th><th>gives way first</th><th>reason</th></tr>\n",
     );
-    for point in &results.points {
+    let shown = reading::telling(results, REASONS);
+    for point in &shown {
         let mut reason = escape(&point.verdict_reason);
         for note in &point.notes {
             let _ = write!(reason, " {}", escape(note));
@@ -126,14 +126,21 @@ fn why(html: &mut String, results: &Results) {
         push(html, &row);
     }
     push(html, "</table></div>\n");
+    if shown.len() < results.points.len() {
+        let all = reading::count(results.points.len(), "point");
+        push(
+            html,
+            &format!(
+                "<p class=\"meta\">{} of {all}, changes of verdict among them.</p>\n",
+                shown.len()
+            ),
+        );
+    }
 }
 
 fn run(html: &mut String, point: &Point) {
     for (title, grid) in [
-        (
-            "Flows",
-            summary::flows as fn(&Point, &mut Footnotes) -> Grid,
-        ),
+        ("Flows", summary::flows as fn(&Point, &mut Footnotes) -> Grid),
         ("Components", summary::components),
     ] {
         let mut notes = Footnotes::default();
@@ -149,7 +156,7 @@ fn sweep(html: &mut String, results: &Results) {
     push(html, "<h2>Figures</h2>\n");
     let all: Vec<&Point> = results.points.iter().collect();
     let mut notes = Footnotes::default();
-    let grid = summary::points(results, &all, false, &mut notes);
+    let grid = summary::points(results, &all, Bottleneck::Elsewhere, &mut notes);
     table(html, &grid, &notes);
     push(html, "<h2>Flows and components</h2>\n");
     let shown = reading::spread(results.points.len(), DETAILED);
@@ -261,8 +268,7 @@ fn findings(html: &mut String, results: &Results) {
 
 fn made(html: &mut String, results: &Results, manifest: &ManifestInput) {
     push(html, "<h2>How it was made</h2>\n<dl>\n");
-    let mut item =
-        |term: &str, text: String| push(html, &format!("<dt>{term}</dt><dd>{text}</dd>\n"));
+    let mut item = |term: &str, text: String| push(html, &format!("<dt>{term}</dt><dd>{text}</dd>\n"));
     item("plimsoll", escape(&manifest.version));
     if !manifest.command_line.is_empty() {
         item(
@@ -281,20 +287,13 @@ fn made(html: &mut String, results: &Results, manifest: &ManifestInput) {
         item("simulated time", times);
     }
     for axis in &results.axes {
-        let values: Vec<&str> = axis
-            .values
-            .iter()
-            .map(|value| value.label.as_str())
-            .collect();
+        let values: Vec<&str> = axis.values.iter().map(|value| value.label.as_str()).collect();
         let shown = if values.len() > 24 {
             format!("{} values", values.len())
         } else {
             escape(&values.join(", "))
         };
-        item(
-            "varied",
-            format!("<code>{}</code>: {shown}", escape(&axis.path)),
-        );
+        item("varied", format!("<code>{}</code>: {shown}", escape(&axis.path)));
     }
     for input in &manifest.inputs {
         item(
@@ -319,13 +318,7 @@ fn made(html: &mut String, results: &Results, manifest: &ManifestInput) {
 /// Warm-up and observed time, as a range over the points.
 fn times(results: &Results) -> Option<String> {
     let range = |of: fn(&Point) -> f64| {
-        let values = || {
-            results
-                .points
-                .iter()
-                .map(of)
-                .filter(|value| value.is_finite())
-        };
+        let values = || results.points.iter().map(of).filter(|value| value.is_finite());
         let least = values().reduce(f64::min)?;
         let most = values().reduce(f64::max)?;
         let text = crate::output::figure::significant;
@@ -335,10 +328,7 @@ fn times(results: &Results) -> Option<String> {
             format!("{} to {} s", text(least), text(most))
         })
     };
-    let (warm_up, observed) = (
-        range(|point| point.warm_up_s)?,
-        range(|point| point.duration_s)?,
-    );
+    let (warm_up, observed) = (range(|point| point.warm_up_s)?, range(|point| point.duration_s)?);
     Some(format!(
         "{observed} observed after {warm_up} of warm-up, in each replication"
     ))
@@ -355,7 +345,8 @@ fn table(html: &mut String, grid: &Grid, notes: &Footnotes) {
     push(html, "<div class=\"wide\"><table>\n<tr>");
     for column in &grid.columns {
         let right = if column.right { " class=\"right\"" } else { "" };
-        push(html, &format!("<th{right}>{}</th>", escape(&column.head)));
+        let head = format!("{} {}", column.head, column.unit);
+        push(html, &format!("<th{right}>{}</th>", escape(head.trim())));
     }
     push(html, "</tr>\n");
     for row in &grid.rows {
@@ -373,7 +364,7 @@ fn table(html: &mut String, grid: &Grid, notes: &Footnotes) {
         push(html, "</tr>\n");
     }
     push(html, "</table></div>\n");
-    for note in notes.lines() {
+    for note in notes.all() {
         push(html, &format!("<p class=\"notes\">{}</p>\n", escape(&note)));
     }
 }
@@ -416,9 +407,7 @@ fn worst(results: &Results) -> &'static str {
     let any = |verdict: Verdict| results.points.iter().any(|point| point.verdict == verdict);
     match () {
         () if any(Verdict::Overloaded) => "bad",
-        () if any(Verdict::NearCritical) || any(Verdict::Undecided) || !results.complete => {
-            "doubtful"
-        }
+        () if any(Verdict::NearCritical) || any(Verdict::Undecided) || !results.complete => "doubtful",
         () if results.points.is_empty() => "",
         () => "good",
     }

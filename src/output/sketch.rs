@@ -1,7 +1,7 @@
 //! A picture in a few lines of text: braille dots for lines, a mark and its interval for each point,
 //! bars when the axis has names instead of numbers.
 
-use crate::output::chart::{Line, Panel, XAxis};
+use crate::output::chart::{Line, Mark, Panel, XAxis};
 use crate::output::figure::{self, Scale};
 use crate::output::scale::Span;
 use crate::output::table::{cells, fitted, padded};
@@ -52,29 +52,16 @@ fn curve(
     } else {
         least
     };
-    let up = Span::holding(
-        floor / scale.factor,
-        most / scale.factor,
-        panel.logarithmic,
-        true,
-    )
-    .rounded(4);
+    let about = (rows / 3).clamp(2, 4);
+    let up = Span::holding(floor / scale.factor, most / scale.factor, panel.logarithmic, true).rounded(about);
 
     let ticks: Vec<(usize, String)> = up
-        .ticks(4)
+        .ticks(about)
         .into_iter()
         .filter_map(|tick| Some((row(up.place(tick), rows)?, figure::significant(tick))))
         .collect();
-    let margin = ticks
-        .iter()
-        .map(|(_, label)| cells(label))
-        .max()
-        .unwrap_or(1)
-        + 1;
-    let Some(columns) = width
-        .checked_sub(margin + 2)
-        .filter(|columns| *columns >= 12)
-    else {
+    let margin = ticks.iter().map(|(_, label)| cells(label)).max().unwrap_or(1) + 1;
+    let Some(columns) = width.checked_sub(margin + 2).filter(|columns| *columns >= 12) else {
         return Vec::new();
     };
     let mut canvas = Canvas::new(columns, rows);
@@ -82,8 +69,17 @@ fn curve(
         canvas.trace(line, across, up, scale);
     }
     for (at, line) in panel.lines.iter().enumerate() {
+        let marker = MARKERS[at % MARKERS.len()];
         if line.marks.len() <= MARKED {
-            canvas.mark(line, MARKERS[at % MARKERS.len()], across, up, scale);
+            canvas.mark(&line.marks, marker, across, up, scale);
+        } else if panel.lines.len() > 1 {
+            // Too many to mark each; the last tells the lines apart.
+            let last = line.marks.iter().rposition(|mark| mark.y.is_finite());
+            let last = last.map(|at| Mark {
+                interval: None,
+                ..line.marks[at]
+            });
+            canvas.mark(last.as_slice(), marker, across, up, scale);
         }
     }
 
@@ -95,13 +91,9 @@ fn curve(
             .map_or("", |(_, label)| label.as_str());
         let edge = if label.is_empty() { '│' } else { '┤' };
         out.push(
-            format!(
-                "{}{} {edge}{text}",
-                " ".repeat(margin - 1 - cells(label)),
-                label
-            )
-            .trim_end()
-            .to_owned(),
+            format!("{}{} {edge}{text}", " ".repeat(margin - 1 - cells(label)), label)
+                .trim_end()
+                .to_owned(),
         );
     }
     let (axis, labels) = bottom(x, across, columns);
@@ -111,12 +103,7 @@ fn curve(
             .trim_end()
             .to_owned(),
     );
-    let unit = if x.unit.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", x.unit)
-    };
-    let name = fitted(&format!("{}{unit}", x.label), columns);
+    let name = fitted(&x.heading(), columns);
     out.push(format!(
         "{}{name}",
         " ".repeat(margin + 1 + columns.saturating_sub(cells(&name)))
@@ -131,11 +118,7 @@ fn heading(panel: &Panel, scale: Scale) -> String {
     } else {
         format!(", {}", scale.suffix)
     };
-    let log = if panel.logarithmic {
-        " (logarithmic)"
-    } else {
-        ""
-    };
+    let log = if panel.logarithmic { " (logarithmic)" } else { "" };
     format!("{}{unit}{log}", panel.title)
 }
 
@@ -143,8 +126,7 @@ fn legend(panel: &Panel, width: usize) -> Vec<String> {
     if panel.lines.len() < 2 {
         return Vec::new();
     }
-    let entry =
-        |(at, line): (usize, &Line)| format!("{} {}", MARKERS[at % MARKERS.len()], line.label);
+    let entry = |(at, line): (usize, &Line)| format!("{} {}", MARKERS[at % MARKERS.len()], line.label);
     let mut rows: Vec<String> = Vec::new();
     for entry in panel.lines.iter().enumerate().map(entry) {
         match rows.last_mut() {
@@ -224,21 +206,14 @@ fn bars(panel: &Panel, names: &[String], scale: Scale, width: usize) -> Vec<Stri
         .map(|bar| bar.value)
         .filter(|value| value.is_finite())
         .fold(0.0, f64::max);
-    let figures = kept
-        .iter()
-        .map(|at| cells(&bars[*at].text))
-        .max()
-        .unwrap_or(0);
+    let figures = kept.iter().map(|at| cells(&bars[*at].text)).max().unwrap_or(0);
     let names = kept
         .iter()
         .map(|at| cells(&bars[*at].label))
         .max()
         .unwrap_or(0)
         .min(width / 3);
-    let Some(room) = width
-        .checked_sub(names + figures + 4)
-        .filter(|room| *room >= 8)
-    else {
+    let Some(room) = width.checked_sub(names + figures + 4).filter(|room| *room >= 8) else {
         return Vec::new();
     };
     let mut out = vec![heading(panel, scale)];
@@ -333,8 +308,8 @@ impl Canvas {
         }
     }
 
-    fn mark(&mut self, line: &Line, marker: char, across: Span, up: Span, scale: Scale) {
-        for mark in &line.marks {
+    fn mark(&mut self, marks: &[Mark], marker: char, across: Span, up: Span, scale: Scale) {
+        for mark in marks {
             let at = column(across.place(mark.x), self.columns);
             let here = row(up.place(mark.y / scale.factor), self.rows);
             let (Some(at), Some(here)) = (at, here) else {

@@ -30,8 +30,18 @@ impl Footnotes {
             .map_or_else(|| format!("({})", at + 1), |sign| (*sign).to_owned())
     }
 
-    /// `* no interval: one replication`, in the order of first use.
-    pub fn lines(&self) -> Vec<String> {
+    /// `* no interval: one replication`, in the order of first use, for the marks in `shown`.
+    pub fn lines(&self, shown: &[String]) -> Vec<String> {
+        let used = |at: &usize| {
+            let sign = Self::sign(*at);
+            shown.iter().any(|line| line.contains(&sign))
+        };
+        let line = |at: usize| format!("{} {}", Self::sign(at), self.reasons[at]);
+        (0..self.reasons.len()).filter(used).map(line).collect()
+    }
+
+    /// All reasons, whatever is shown.
+    pub fn all(&self) -> Vec<String> {
         let line = |(at, reason): (usize, &String)| format!("{} {reason}", Self::sign(at));
         self.reasons.iter().enumerate().map(line).collect()
     }
@@ -69,13 +79,19 @@ pub fn whole(results: &Results) -> &str {
         .unwrap_or(SYSTEM)
 }
 
-/// One row a point. The bottleneck stands in a column of its own or below its row.
-pub fn points(
-    results: &Results,
-    shown: &[&Point],
-    bottleneck_below: bool,
-    notes: &mut Footnotes,
-) -> Grid {
+/// Where the bottleneck of a point is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bottleneck {
+    /// In a column of its own, beside one for the objective.
+    Column,
+    /// In a line below the row, together with the objective.
+    Below,
+    /// Not in this table.
+    Elsewhere,
+}
+
+/// One row a point.
+pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes: &mut Footnotes) -> Grid {
     let subject = whole(results);
     let mut figures: Vec<(String, String, String, u8)> = vec![
         (
@@ -124,7 +140,8 @@ pub fn points(
         .collect();
 
     let axes = reading::varied(results);
-    let objective = shown.iter().any(|point| !point.objective.is_empty());
+    let judged = shown.iter().any(|point| !point.objective.is_empty());
+    let objective = judged && bottleneck != Bottleneck::Below;
     let mut columns: Vec<Column> = axes
         .iter()
         .map(|axis| Column {
@@ -133,17 +150,17 @@ pub fn points(
         })
         .collect();
     if axes.is_empty() {
-        columns.push(Column::figures("point", 9));
+        columns.push(Column::figures("point", "", 9));
     }
     for ((_, _, head, rank), scale) in figures.iter().zip(&scales) {
-        columns.push(Column::figures(headed(head, *scale), *rank));
+        columns.push(Column::figures(head.as_str(), scale.suffix, *rank));
     }
     if objective {
-        columns.push(Column::names("objective", 5, 7));
+        columns.push(Column::names("objective", 5, 9));
     }
-    columns.push(Column::names("verdict", 10, 10));
-    if !bottleneck_below {
-        columns.push(Column::names("bottleneck", 3, 12));
+    columns.push(Column::names("verdict", 10, 13));
+    if bottleneck == Bottleneck::Column {
+        columns.push(Column::names("bottleneck", 3, 20));
     }
 
     let rows = shown.iter().map(|point| {
@@ -160,10 +177,7 @@ pub fn points(
             cells.push((point.index.to_string(), Tint::Plain));
         }
         for ((subject, name, _, _), scale) in figures.iter().zip(&scales) {
-            cells.push((
-                notes.figure(point.metric(subject, name), *scale),
-                Tint::Plain,
-            ));
+            cells.push((notes.figure(point.metric(subject, name), *scale), Tint::Plain));
         }
         if objective {
             cells.push(objective_cell(point));
@@ -176,14 +190,15 @@ pub fn points(
             );
         }
         cells.push((verdict, verdict_tint(point.verdict)));
-        let bottleneck = point.bottleneck.as_deref().map(reading::clean);
-        if !bottleneck_below {
-            cells.push((bottleneck.clone().unwrap_or_default(), Tint::Plain));
+        let named = point.bottleneck.as_deref().map(reading::clean);
+        if bottleneck == Bottleneck::Column {
+            cells.push((named.clone().unwrap_or_default(), Tint::Plain));
         }
-        Row {
-            cells,
-            below: bottleneck.filter(|_| bottleneck_below),
-        }
+        let (answer, _) = objective_cell(point);
+        let answer = (!answer.is_empty()).then(|| format!("objective {answer}"));
+        let below: Vec<String> = named.into_iter().chain(answer).collect();
+        let below = (bottleneck == Bottleneck::Below && !below.is_empty()).then(|| below.join("; "));
+        Row { cells, below }
     });
     let rows = rows.collect();
     Grid { columns, rows }.without_empty_columns()
@@ -202,13 +217,7 @@ pub fn flows(point: &Point, notes: &mut Footnotes) -> Grid {
         ("response_time_p99", "p99", 4),
         ("response_time_max", "max", 0),
     ];
-    by_subject(
-        point,
-        "flow",
-        &reading::subjects(point, true),
-        &FIGURES,
-        notes,
-    )
+    by_subject(point, "flow", &reading::subjects(point, true), &FIGURES, notes)
 }
 
 /// One row a component, the busiest first.
@@ -217,7 +226,7 @@ pub fn components(point: &Point, notes: &mut Footnotes) -> Grid {
         ("utilisation", "utilisation", 8),
         ("throughput", "throughput", 2),
         ("in_queue_mean", "in queue", 6),
-        ("in_queue_max", "most", 1),
+        ("in_queue_max", "queue max", 1),
         ("waiting_time_p95", "wait p95", 7),
         ("visit_time_p95", "visit p95", 5),
         ("rejected", "rejected", 4),
@@ -240,9 +249,9 @@ pub fn components(point: &Point, notes: &mut Footnotes) -> Grid {
 pub fn theory(results: &Results) -> Grid {
     let mut columns = vec![
         Column::names("figure", 9, 16),
-        Column::figures("simulated", 8),
-        Column::figures("theory", 8),
-        Column::figures("apart", 4),
+        Column::figures("simulated", "", 8),
+        Column::figures("theory", "", 8),
+        Column::figures("apart", "", 4),
         Column::names("formula", 5, 10),
     ];
     let several = results.points.len() > 1;
@@ -342,15 +351,13 @@ fn by_subject(
     let scales: Vec<Scale> = figures
         .iter()
         .map(|(name, _, _)| {
-            let of = subjects
-                .iter()
-                .filter_map(|subject| point.metric(subject, name));
+            let of = subjects.iter().filter_map(|subject| point.metric(subject, name));
             scale_of(of.collect::<Vec<_>>().as_slice())
         })
         .collect();
     let mut columns = vec![Column::names(first, 9, 10)];
     for ((_, head, rank), scale) in figures.iter().zip(&scales) {
-        columns.push(Column::figures(headed(head, *scale), *rank));
+        columns.push(Column::figures(*head, scale.suffix, *rank));
     }
     let rows = subjects.iter().map(|subject| {
         let name = subject.strip_prefix("flow.").unwrap_or(subject);
@@ -362,8 +369,7 @@ fn by_subject(
         let mut cells = vec![(name, Tint::Plain)];
         for ((metric, _, _), scale) in figures.iter().zip(&scales) {
             let metric = point.metric(subject, metric);
-            let busy =
-                metric.is_some_and(|metric| metric.name == "utilisation" && metric.mean >= 0.9);
+            let busy = metric.is_some_and(|metric| metric.name == "utilisation" && metric.mean >= 0.9);
             cells.push((
                 notes.figure(metric, *scale),
                 if busy { Tint::Bad } else { Tint::Plain },
@@ -375,18 +381,8 @@ fn by_subject(
     Grid { columns, rows }.without_empty_columns()
 }
 
-fn headed(head: &str, scale: Scale) -> String {
-    if scale.suffix.is_empty() {
-        head.to_owned()
-    } else {
-        format!("{head} {}", scale.suffix)
-    }
-}
-
 fn column_scale<'a>(points: impl Iterator<Item = &'a Point>, subject: &str, name: &str) -> Scale {
-    let metrics: Vec<&Metric> = points
-        .filter_map(|point| point.metric(subject, name))
-        .collect();
+    let metrics: Vec<&Metric> = points.filter_map(|point| point.metric(subject, name)).collect();
     scale_of(&metrics)
 }
 

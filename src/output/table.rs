@@ -16,6 +16,8 @@ pub enum Tint {
 #[derive(Clone, Debug)]
 pub struct Column {
     pub head: String,
+    /// Set below the head; what all figures of the column are in.
+    pub unit: String,
     /// The column with the lowest rank is left out first.
     pub rank: u8,
     /// Text may be cut down to this many characters before columns are left out.
@@ -45,10 +47,11 @@ pub struct Fitted {
 }
 
 impl Column {
-    /// A column of figures.
-    pub fn figures(head: impl Into<String>, rank: u8) -> Column {
+    /// A column of figures in one unit, which may be empty.
+    pub fn figures(head: impl Into<String>, unit: impl Into<String>, rank: u8) -> Column {
         Column {
             head: head.into(),
+            unit: unit.into(),
             rank,
             least: None,
             right: true,
@@ -59,6 +62,7 @@ impl Column {
     pub fn names(head: impl Into<String>, rank: u8, least: usize) -> Column {
         Column {
             head: head.into(),
+            unit: String::new(),
             rank,
             least: Some(least),
             right: false,
@@ -122,10 +126,8 @@ impl Grid {
                 let mut excess = excess;
                 while excess > 0 {
                     // The widest gives way first, so that names stay legible evenly.
-                    let shrinkable =
-                        (0..kept.len()).filter(|place| slack(kept[*place], widths[*place]) > 0);
-                    let Some(place) = shrinkable.max_by_key(|place| (widths[*place], *place))
-                    else {
+                    let shrinkable = (0..kept.len()).filter(|place| slack(kept[*place], widths[*place]) > 0);
+                    let Some(place) = shrinkable.max_by_key(|place| (widths[*place], *place)) else {
                         break;
                     };
                     widths[place] -= 1;
@@ -134,11 +136,11 @@ impl Grid {
                 break;
             }
             if kept.len() == 1 {
-                widths[0] = width.saturating_sub(2).max(1);
+                widths[0] = width.saturating_sub(1).max(1);
                 break;
             }
-            let weakest = (0..kept.len())
-                .min_by_key(|place| (self.columns[kept[*place]].rank, usize::MAX - place));
+            let weakest =
+                (0..kept.len()).min_by_key(|place| (self.columns[kept[*place]].rank, usize::MAX - place));
             let Some(place) = weakest else { break };
             left_out.push(self.columns[kept[place]].head.clone());
             kept.remove(place);
@@ -159,8 +161,7 @@ impl Grid {
         } else {
             table.force_no_tty()
         };
-        let cell = |text: &str, place: usize| {
-            let cell = Cell::new(fitted(text, widths[place]));
+        let aligned = |cell: Cell, place: usize| {
             let right = self.columns[kept[place]].right;
             cell.set_alignment(if right {
                 CellAlignment::Right
@@ -168,11 +169,21 @@ impl Grid {
                 CellAlignment::Left
             })
         };
-        let heads = kept
-            .iter()
-            .enumerate()
-            .map(|(place, at)| cell(&self.columns[*at].head, place).add_attribute(Attribute::Bold));
+        let cell = |text: &str, place: usize| aligned(Cell::new(fitted(text, widths[place])), place);
+        let units = kept.iter().any(|at| !self.columns[*at].unit.is_empty());
+        let heads = kept.iter().enumerate().map(|(place, at)| {
+            let column = &self.columns[*at];
+            let head = fitted(&column.head, widths[place]);
+            let head = if units {
+                format!("{head}\n{}", fitted(&column.unit, widths[place]))
+            } else {
+                head
+            };
+            aligned(Cell::new(head), place).add_attribute(Attribute::Bold)
+        });
         table.set_header(heads);
+        // Lines before the first row: the head, perhaps the units, the rule.
+        let above = 2 + usize::from(units);
         for row in &self.rows {
             let cells = kept.iter().enumerate().map(|(place, at)| {
                 let empty = (String::new(), Tint::Plain);
@@ -187,16 +198,16 @@ impl Grid {
             });
             table.add_row(cells);
         }
-        let drawn: Vec<String> = table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect();
+        for column in table.column_iter_mut() {
+            column.set_padding((1, 0));
+        }
+        let drawn: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         let mut lines = Vec::new();
         for (at, line) in drawn.into_iter().enumerate() {
             lines.push(line);
-            let row = at.checked_sub(2).and_then(|row| self.rows.get(row));
+            let row = at.checked_sub(above).and_then(|row| self.rows.get(row));
             if let Some(below) = row.and_then(|row| row.below.as_ref()) {
-                lines.push(fitted(&format!("   └ {below}"), total(widths)));
+                lines.push(fitted(&format!(" └ {below}"), total(widths)));
             }
         }
         lines
@@ -208,13 +219,22 @@ impl Grid {
             .iter()
             .filter_map(|row| row.cells.get(at))
             .map(|(text, _)| cells(text));
-        texts.max().unwrap_or(0).max(cells(&self.columns[at].head))
+        let column = &self.columns[at];
+        texts
+            .max()
+            .unwrap_or(0)
+            .max(cells(&column.head))
+            .max(cells(&column.unit))
     }
 }
 
-/// One space on either side of each column.
+/// One space before the first column and two before each other one.
 fn total(widths: &[usize]) -> usize {
-    widths.iter().map(|width| width + 2).sum()
+    widths
+        .iter()
+        .map(|width| width + 2)
+        .sum::<usize>()
+        .saturating_sub(1)
 }
 
 /// The columns a text takes in a terminal: two for East Asian wide characters, none for combining marks.
@@ -225,9 +245,7 @@ pub fn cells(text: &str) -> usize {
 fn cell_width(char: char) -> usize {
     match char as u32 {
         0x0300..=0x036F | 0x200B..=0x200F | 0xFE00..=0xFE0F => 0,
-        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE4F => {
-            2
-        }
+        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE4F => 2,
         0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF | 0x20000..=0x3FFFD => 2,
         _ => 1,
     }
@@ -304,8 +322,8 @@ mod tests {
         let grid = Grid {
             columns: vec![
                 Column::names("component", 9, 8),
-                Column::figures("p50 ms", 1),
-                Column::figures("p95 ms", 2),
+                Column::figures("p50", "ms", 1),
+                Column::figures("p95", "ms", 2),
             ],
             rows: vec![Row {
                 cells: ["connection-pool.orders-db", "12 ± 1", "30 ± 2"]
@@ -316,7 +334,7 @@ mod tests {
         };
         assert!(grid.fit(80, false).left_out.is_empty());
         let narrow = grid.fit(20, false);
-        assert_eq!(narrow.left_out, ["p50 ms"]);
+        assert_eq!(narrow.left_out, ["p50"]);
         assert!(
             narrow.lines.iter().all(|line| cells(line) <= 20),
             "{:?}",

@@ -1,10 +1,10 @@
 //! The summary on the terminal: the answer first, then the figures, then the picture, then remarks.
 
 use crate::experiment::results::{Kind, Point, Results, Verdict, Weight};
-use crate::output::chart;
+use crate::output::pictures;
 use crate::output::reading;
 use crate::output::sketch::sketch;
-use crate::output::summary::{self, Footnotes};
+use crate::output::summary::{self, Bottleneck, Footnotes};
 use crate::output::table::{Fitted, Grid, Tint, fitted, padded, wrapped};
 
 /// Rows of a sweep's table before the rest is left to the files.
@@ -72,12 +72,12 @@ impl Page {
     }
 
     fn sweep(&mut self, results: &Results) {
-        let shown = chosen(results);
+        let shown = reading::telling(results, ROWS);
         let mut notes = Footnotes::default();
-        let mut grid = summary::points(results, &shown, false, &mut notes);
-        if grid.natural_width() > self.width {
+        let mut grid = summary::points(results, &shown, Bottleneck::Column, &mut notes);
+        if !grid.fit(self.width, false).left_out.is_empty() {
             notes = Footnotes::default();
-            grid = summary::points(results, &shown, true, &mut notes);
+            grid = summary::points(results, &shown, Bottleneck::Below, &mut notes);
         }
         self.blank();
         self.grid(&grid, &notes);
@@ -89,7 +89,7 @@ impl Page {
             );
             self.paragraph(&note);
         }
-        let picture = chart::curve(results);
+        let picture = pictures::curve(results);
         for panel in picture.panels.iter().take(1) {
             self.drawing(sketch(panel, &picture.x, self.width.min(100), 11));
         }
@@ -128,7 +128,7 @@ impl Page {
             }
         }
         self.theory(results);
-        let picture = chart::over_time(results, point);
+        let picture = pictures::over_time(results, point);
         for panel in picture.panels.iter().take(2) {
             self.drawing(sketch(panel, &picture.x, self.width.min(100), 7));
         }
@@ -176,15 +176,13 @@ impl Page {
 
     fn grid(&mut self, grid: &Grid, notes: &Footnotes) {
         let Fitted { lines, left_out } = grid.fit(self.width, self.colour);
+        let notes = notes.lines(&lines);
         self.lines.extend(lines);
-        for note in notes.lines() {
+        for note in notes {
             self.paragraph(&note);
         }
         if !left_out.is_empty() {
-            self.paragraph(&format!(
-                "No room for {}; see metrics.csv.",
-                left_out.join(", ")
-            ));
+            self.paragraph(&format!("No room for {}; see metrics.csv.", left_out.join(", ")));
         }
     }
 
@@ -219,32 +217,6 @@ impl Page {
             text.to_owned()
         }
     }
-}
-
-/// All points, or when there are too many, those around changes of verdict and an even spread.
-fn chosen(results: &Results) -> Vec<&Point> {
-    let points = &results.points;
-    if points.len() <= ROWS {
-        return points.iter().collect();
-    }
-    let mut keep = vec![false; points.len()];
-    let changes = points
-        .windows(2)
-        .enumerate()
-        .filter(|(_, pair)| pair[0].verdict != pair[1].verdict);
-    let changes: Vec<usize> = changes.map(|(at, _)| at).collect();
-    for at in reading::spread(changes.len(), ROWS / 4) {
-        keep[changes[at]] = true;
-        keep[changes[at] + 1] = true;
-    }
-    for at in reading::spread(points.len(), ROWS / 2) {
-        keep[at] = true;
-    }
-    points
-        .iter()
-        .zip(keep)
-        .filter_map(|(point, keep)| keep.then_some(point))
-        .collect()
 }
 
 fn worst(results: &Results) -> Tint {
