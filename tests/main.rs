@@ -2,6 +2,7 @@
 
 mod arrows;
 mod determinism;
+mod experiments;
 mod laws;
 mod properties;
 mod refusal;

@@ -50,6 +50,8 @@ pub struct Workload {
     pub iterations: u64,
     pub iteration_time: Histogram,
     pub slow: u64,
+    /// wrk: what it records, before it fills in.
+    pub latency: Histogram,
     pub busy_users: Gauge,
     pub users: Gauge,
 }
@@ -87,6 +89,7 @@ impl Workload {
             iterations: 0,
             iteration_time: Histogram::new(),
             slow: 0,
+            latency: Histogram::new(),
             busy_users: Gauge::default(),
             users: Gauge::default(),
         }
@@ -98,6 +101,7 @@ impl Workload {
         self.iterations = 0;
         self.slow = 0;
         self.iteration_time.clear();
+        self.latency.clear();
         self.busy_users.reset(now);
         self.users.reset(now);
     }
@@ -313,7 +317,12 @@ impl Engine<'_> {
                 meter.complete_unrecorded(now);
                 self.workloads[w].slow += 1;
             }
-            None => meter.complete(now, r.start, r.intended),
+            None => {
+                meter.complete(now, r.start, r.intended);
+                if plan.record_limit.is_some() {
+                    self.workloads[w].latency.record(now.nanos() - r.start);
+                }
+            }
             Some(fault) => meter.fail(now, r.start, fault),
         }
         if plan.is_closed() {

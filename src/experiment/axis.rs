@@ -114,7 +114,10 @@ pub fn read(number: usize, table: &Table, sink: &mut Sink) -> Option<AxisPlan> {
                 .collect()
         })
         .collect();
-    let zipped = columns.windows(2).any(|pair| pair[0] != pair[1]);
+    // An axis with a name of its own is told by its first path, if that tells its values apart.
+    let first: Vec<String> = columns[0].iter().map(written).collect();
+    let apart = (1..count).all(|i| !first[..i].contains(&first[i]));
+    let zipped = columns.windows(2).any(|pair| pair[0] != pair[1]) && !(label.is_some() && apart);
     let values = (0..count)
         .map(|i| AxisValue {
             label: if zipped {

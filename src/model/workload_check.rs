@@ -643,7 +643,6 @@ fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
                 }
                 list.push((flow?, weight));
             }
-            list.sort_by_key(|m| m.0);
             let total: f64 = list.iter().map(|m| m.1).sum();
             if total <= 0.0 {
                 let span = reader.span("mix");
@@ -652,7 +651,8 @@ fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
                     .error(span, "no-weight", "the mix has no flow with a share above zero");
                 return None;
             }
-            list.retain(|m| m.1 > 0.0);
+            // Flows with no share stand first, where no draw finds them: an experiment may give them one.
+            list.sort_by_key(|m| (m.1 > 0.0, m.0));
             for m in &mut list {
                 m.1 /= total;
             }
