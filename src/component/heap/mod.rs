@@ -57,8 +57,8 @@ pub struct Heap {
     /// Bytes allocated between two cycles, and since when: the rate that a concurrent collector expects.
     pace: (u64, u64),
     stalled: VecDeque<Stall>,
-    plain: Option<Plain>,
-    counts: Counts,
+    plain: Option<Box<Plain>>,
+    counts: Box<Counts>,
     used: Gauge,
     paused: Gauge,
     seen: Cell<(u64, u128)>,
@@ -289,8 +289,8 @@ impl Component for Heap {
             cycle: None,
             pace: (0, 0),
             stalled: VecDeque::new(),
-            plain,
-            counts: Counts::default(),
+            plain: plain.map(Box::new),
+            counts: Box::default(),
             used,
             paused: Gauge::default(),
             seen: Cell::new((0, 0)),
@@ -365,7 +365,7 @@ impl Component for Heap {
     }
 
     fn reset(&mut self, now: SimTime) {
-        self.counts = Counts::default();
+        *self.counts = Counts::default();
         self.used.reset(now);
         self.paused.reset(now);
         self.seen.set((now.nanos(), 0));
@@ -636,7 +636,7 @@ impl Heap {
     /// Sets the timer for the next given pause.
     fn arm_plain(&mut self, cx: &mut Context) {
         let key = child_key(self.home.unwrap_or(0) as u64, self.plain_number());
-        match &self.plain {
+        match self.plain.as_deref() {
             Some(Plain::Laws { every, purposes, .. }) => {
                 let after = cx.sample(every, &mut cx.draws_of(purposes[0], key)).max(1);
                 let at = cx.nanos().saturating_add(after);
@@ -652,7 +652,7 @@ impl Heap {
     }
 
     fn plain_number(&self) -> u64 {
-        match &self.plain {
+        match self.plain.as_deref() {
             Some(Plain::Laws { number, .. }) => *number,
             _ => 0,
         }
@@ -661,7 +661,7 @@ impl Heap {
     /// How long the given pause is that begins now.
     fn plain_length(&mut self, cx: &Context) -> u64 {
         let key = child_key(self.home.unwrap_or(0) as u64, self.plain_number());
-        match &mut self.plain {
+        match self.plain.as_deref_mut() {
             Some(Plain::Laws {
                 lasts,
                 purposes,
