@@ -1,4 +1,4 @@
-//! One binary for everything that is tested from outside: theory, laws, determinism, refusals, properties, arrows.
+//! One binary for everything that is tested from outside: theory, laws, determinism, refusals, properties, semantics, arrows.
 
 mod arrows;
 mod determinism;
@@ -7,5 +7,6 @@ mod experiments;
 mod laws;
 mod properties;
 mod refusal;
+mod semantics;
 mod support;
 mod theory;

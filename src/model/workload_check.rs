@@ -291,7 +291,7 @@ impl WorkloadDraft {
                 .map(|station| (station, law))
         });
         plan.entry = compiler.workload(&name, client);
-        compiler.rest();
+        plan.rest = compiler.rest();
         plan
     }
 }
@@ -397,8 +397,10 @@ fn draft(
     let mut duration = reader.duration("duration").map(|d| d.nanos());
     let graceful_stop = match tool {
         Tool::K6 => reader.duration("graceful-stop")?.nanos(),
-        // wrk, Locust and plain streams leave what is under way to itself.
-        _ => 1 << 59,
+        // wrk stops reading at once, Locust kills its users (`--stop-timeout` 0): nothing of that is counted.
+        Tool::Wrk | Tool::Locust => 0,
+        // A plain stream leaves what is under way to itself.
+        Tool::Plain => 1 << 59,
     };
     let graceful_ramp_down = reader.duration("graceful-ramp-down")?.nanos();
     let mut iterations = Iterations::Unlimited;
@@ -536,6 +538,7 @@ fn draft(
             record_limit,
             limit,
             entry: 0,
+            rest: 0,
             mix_site: 0,
             gap_site: 0,
             think_site: 0,
