@@ -105,7 +105,7 @@ struct RunArgs {
     /// Say how fast it ran and which components took the work
     #[arg(long)]
     profile: bool,
-    /// End a replication after this many events
+    /// End a replication after about this many events (looked at every 65,536)
     #[arg(long, value_name = "N")]
     max_events: Option<u64>,
     /// End a replication when requests in flight take more memory than this [default: 4GiB]

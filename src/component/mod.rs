@@ -10,6 +10,7 @@ mod cache_store;
 mod circuit_breaker;
 mod connection_pool;
 mod database;
+mod facts;
 mod faults;
 mod hand_off;
 mod external;
@@ -30,6 +31,7 @@ pub use contract::{
     UseStep, describe, read_law, single,
 };
 
+pub use facts::{Facts, Feed, counted};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
@@ -91,6 +93,10 @@ macro_rules! components {
 
             pub fn capacity(&self) -> Option<f64> {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
+            }
+
+            pub fn facts(&self) -> Facts {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::facts(p)),* }
             }
 
             pub fn lower(&self, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
