@@ -361,12 +361,12 @@ fn a_time_limiter_shorter_than_a_wait_inside_it_is_an_inversion() {
 #[test]
 fn a_hot_key_has_one_holder() {
     let a = sums(
-        "[lock.row]\nkey = \"list(3, 1)\"\n[flow.f]\nsteps = [{ use = \"row\", steps = [{ delay = \"50ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"30/s\"",
+        "[lock.row]\nkey = \"list(3, 1)\"\n[flow.f]\nsteps = [{ use = \"row\", steps = [{ delay = \"50ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"32/s\"",
     );
-    near(load(&a, "lock.row").utilisation(), 30.0 * 0.75 * 0.05);
+    near(load(&a, "lock.row").utilisation(), 32.0 * 0.75 * 0.05);
     assert_eq!(
         load(&a, "lock.row").sum,
-        "30/s × 75 % × 50ms = 1.13 of 1 holder of the hottest key"
+        "32/s × 75 % × 50ms = 1.2 of 1 holder of the hottest key"
     );
     assert!(told(&a, "overload").contains("the queue of `row` grows without bound"));
 }
