@@ -2,11 +2,17 @@
 
 mod contract;
 
+mod alarm;
 mod balancer;
+mod bulkhead;
+mod cache;
+mod cache_store;
+mod circuit_breaker;
 mod connection_pool;
 mod consumer;
 mod database;
 mod external;
+mod faults;
 mod hand_off;
 mod heap;
 mod host;
@@ -15,10 +21,13 @@ mod outbox;
 mod permits;
 mod processor_sharing;
 mod producer;
+mod rate_limiter;
+mod retry;
 mod service;
 mod station;
 mod syn_retry;
 mod thread_pool;
+mod time_limiter;
 mod topic;
 
 pub use contract::{
@@ -186,6 +195,12 @@ components! {
     database::Database,
     lock::Lock,
     external::External,
+    time_limiter::TimeLimiter,
+    retry::Retry,
+    circuit_breaker::CircuitBreaker,
+    rate_limiter::RateLimiter,
+    bulkhead::Bulkhead,
+    cache::Cache,
     topic::Topic,
     consumer::Consumer,
     outbox::Outbox,
