@@ -2,6 +2,7 @@
 
 mod arrows;
 mod determinism;
+mod docs;
 mod experiments;
 mod laws;
 mod properties;

@@ -125,6 +125,14 @@ impl Component for Host {
         Some(plan.cores)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "cores",
+            speed: plan.speed,
+            ..Facts::default()
+        }
+    }
+
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         lowering.serve(step, body);
     }

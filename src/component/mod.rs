@@ -12,6 +12,7 @@ mod connection_pool;
 mod consumer;
 mod database;
 mod external;
+mod facts;
 mod faults;
 mod hand_off;
 mod heap;
@@ -35,6 +36,7 @@ pub use contract::{
     SitePlan, Unit, Usage, UseStep, describe, read_law, single,
 };
 
+pub use facts::{Facts, Feed, counted};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
@@ -107,6 +109,10 @@ macro_rules! components {
 
             pub fn capacity(&self) -> Option<f64> {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
+            }
+
+            pub fn facts(&self) -> Facts {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::facts(p)),* }
             }
 
             pub fn lower(&self, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {

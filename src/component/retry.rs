@@ -176,6 +176,13 @@ impl Component for Retry {
         }
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            attempts: plan.attempts as f64,
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, _: &mut Build) -> Self {
         Retry {
             plan: plan.clone(),
@@ -250,9 +257,10 @@ impl Component for Retry {
     }
 }
 
-/// Sets the rounds of nested retries and loops apart: how deep the scope lies, which other flows do not change.
+/// Sets the rounds of nested retries apart by how deep their scopes lie, which other flows do not change; the upper
+/// bit sets them apart from those of loops.
 fn tag(visit: Visit, cx: &Context) -> u32 {
-    visit.frame - cx.requests.frame_index(visit.slot, 0)
+    1 << 16 | (visit.frame - cx.requests.frame_index(visit.slot, 0))
 }
 
 #[cfg(test)]

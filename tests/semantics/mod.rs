@@ -1,5 +1,10 @@
 //! How each kind behaves: one test a rule, named after it.
 
+mod cache;
+mod guards;
+mod retry;
+mod time_limiter;
+mod workload;
 mod consumer;
 mod heap;
 mod outbox;
@@ -65,4 +70,16 @@ pub fn near(value: f64, expected: f64, tolerance: f64) {
         (value - expected).abs() <= tolerance,
         "{value} is not within {tolerance} of {expected}"
     );
+}
+
+/// One request of each flow at each of these instants, seconds.
+pub fn requests(list: &[(f64, &str)]) -> String {
+    let mut text = String::new();
+    for (i, (at, flow)) in list.iter().enumerate() {
+        text += &format!(
+            "[workload.w{i:03}]\nexecutor = \"shared-iterations\"\nstart-time = \"{at}s\"\nflow = \"{flow}\"\n\
+             timeout = \"1h\"\nmax-duration = \"1h\"\n"
+        );
+    }
+    text
 }
