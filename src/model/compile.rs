@@ -455,7 +455,8 @@ impl<'a> Compiler<'a> {
                         Some(near) => d.label = format!("did you mean `{near}`?"),
                         None => {
                             let known: Vec<&str> = self.flows.iter().map(|f| f.name.as_str()).collect();
-                            d.help.push(format!("the model has the flows `{}`", known.join("`, `")));
+                            d.help
+                                .push(format!("the model has the flows `{}`", known.join("`, `")));
                         }
                     }
                     return;

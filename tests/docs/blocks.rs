@@ -12,7 +12,11 @@ const BANK: &[(&str, &str, &str)] = &[
     ("host", "db-box", "cores = 8"),
     ("service", "order-api", "host = \"vps\"\nreplicas = 2"),
     ("database", "mysql", "host = \"db-box\""),
-    ("connection-pool", "orders-db", "in = \"order-api\"\nto = \"mysql\""),
+    (
+        "connection-pool",
+        "orders-db",
+        "in = \"order-api\"\nto = \"mysql\"",
+    ),
     ("topic", "order-events", "partitions = 3"),
 ];
 
@@ -73,7 +77,9 @@ fn whole(block: &str) -> String {
     wanted.sort();
     wanted.dedup();
     for name in wanted.iter().filter(|n| !known(n)) {
-        text.push_str(&format!("\n[flow.\"{name}\"]\nat = \"order-api\"\nsteps = [{{ delay = \"1ms\" }}]\n"));
+        text.push_str(&format!(
+            "\n[flow.\"{name}\"]\nat = \"order-api\"\nsteps = [{{ delay = \"1ms\" }}]\n"
+        ));
     }
     text
 }
@@ -150,7 +156,11 @@ fn every_file_in_a_command_is_fine() {
                     .current_dir(root())
                     .output()
                     .expect("starting plimsoll");
-                assert!(said.status.success(), "{place}:\n{}", String::from_utf8_lossy(&said.stderr));
+                assert!(
+                    said.status.success(),
+                    "{place}:\n{}",
+                    String::from_utf8_lossy(&said.stderr)
+                );
             }
         }
     }
