@@ -7,6 +7,7 @@ mod partial;
 mod profile;
 mod progress;
 mod run;
+mod testbed;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ enum Command {
     Check(CheckArgs),
     /// Measure how fast this machine simulates five small models
     Bench(BenchArgs),
+    /// Hold models of real systems against what was reported of them
+    #[command(after_help = VALIDATE_EXAMPLES)]
+    Validate(ValidateArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -63,6 +67,11 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   plimsoll check models/shop.toml
   plimsoll check models/shop.toml --listing";
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  plimsoll validate testbed
+  plimsoll validate testbed --replications 3 --out /tmp/validation.md";
 
 #[derive(Args)]
 struct RunArgs {
@@ -136,6 +145,19 @@ struct BenchArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct ValidateArgs {
+    /// The rows: `testbed`, the measured stack of docs/testbed.toml
+    #[arg(value_name = "ROWS", value_parser = ["testbed"])]
+    rows: String,
+    /// The page whose section is written anew
+    #[arg(long, value_name = "FILE", default_value = "docs/validation.md")]
+    out: PathBuf,
+    /// Independent replications of each point
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    replications: Option<u32>,
+}
+
 fn length(text: &str) -> Result<SimDuration, String> {
     match SimDuration::parse(text)? {
         length if length.nanos() == 0 => Ok(length),
@@ -203,6 +225,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => run::sweep(&args),
         Command::Check(args) => check::check(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Validate(args) => testbed::validate(&args, std::path::Path::new("docs/testbed.toml")),
     }
     .into()
 }
