@@ -7,4 +7,5 @@ mod laws;
 mod properties;
 mod refusal;
 mod support;
+mod testbed;
 mod theory;
