@@ -7,7 +7,7 @@ mod partial;
 mod profile;
 mod progress;
 mod run;
-mod testbed;
+mod validate;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -70,8 +70,9 @@ Examples:
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
+  plimsoll validate
   plimsoll validate testbed
-  plimsoll validate testbed --replications 3 --out /tmp/validation.md";
+  plimsoll validate docs/cases.toml --replications 3 --out /tmp/validation.md";
 
 #[derive(Args)]
 struct RunArgs {
@@ -105,7 +106,7 @@ struct RunArgs {
     /// Say how fast it ran and which components took the work
     #[arg(long)]
     profile: bool,
-    /// End a replication after this many events
+    /// End a replication after about this many events (looked at every 65,536)
     #[arg(long, value_name = "N")]
     max_events: Option<u64>,
     /// End a replication when requests in flight take more memory than this [default: 4GiB]
@@ -147,9 +148,9 @@ struct BenchArgs {
 
 #[derive(Args)]
 struct ValidateArgs {
-    /// The rows: `testbed`, the measured stack of docs/testbed.toml
-    #[arg(value_name = "ROWS", value_parser = ["testbed"])]
-    rows: String,
+    /// The reported rows; `testbed` for the measured stack of docs/testbed.toml
+    #[arg(value_name = "FILE", default_value = "docs/cases.toml")]
+    file: PathBuf,
     /// The page whose section is written anew
     #[arg(long, value_name = "FILE", default_value = "docs/validation.md")]
     out: PathBuf,
@@ -225,7 +226,10 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => run::sweep(&args),
         Command::Check(args) => check::check(&args),
         Command::Bench(args) => bench::bench(&args),
-        Command::Validate(args) => testbed::validate(&args, std::path::Path::new("docs/testbed.toml")),
+        Command::Validate(args) if args.file.as_os_str() == "testbed" => {
+            testbed::validate(&args, std::path::Path::new("docs/testbed.toml"))
+        }
+        Command::Validate(args) => validate::validate(&args),
     }
     .into()
 }

@@ -80,7 +80,7 @@ impl Component for Host {
             "contention",
             Form::Table,
             None,
-            "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core)",
+            "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core), `process-switch = \"1ms\"` each `slice` that goes to another process",
         ),
     ];
     type Plan = Plan;
@@ -120,6 +120,14 @@ impl Component for Host {
 
     fn capacity(plan: &Plan) -> Option<f64> {
         Some(plan.cores)
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "cores",
+            speed: plan.speed,
+            ..Facts::default()
+        }
     }
 
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
@@ -302,6 +310,18 @@ fn check_contention(reader: &mut Reader) -> Option<Contention> {
             Some("0.0"),
             "share of a slice lost to a context switch",
         ),
+        key(
+            "process-switch",
+            Form::Duration,
+            Some("\"0s\""),
+            "time to refill a core's caches after a thread of another replica has run (some us to over 1 ms: Li, Ding and Shen 2007)",
+        ),
+        key(
+            "slice",
+            Form::Duration,
+            Some("\"3ms\""),
+            "how long a thread runs while others wait (Linux: 0.75 ms, times 1 + log2 of up to 8 cores, rounded down)",
+        ),
     ];
     let Some(table) = reader.table("contention") else {
         return (!reader.has("contention")).then_some(Contention::NONE);
@@ -311,9 +331,12 @@ fn check_contention(reader: &mut Reader) -> Option<Contention> {
     let sigma = inner.number_in("sigma", 0.0..=1e3);
     let kappa = inner.number_in("kappa", 0.0..=1e3);
     let switch = inner.number_in("switch", 0.0..=0.99);
+    let process_switch = inner.duration("process-switch");
+    let slice = inner.positive_duration("slice");
     Some(Contention {
         sigma: sigma?,
         kappa: kappa?,
         switch: switch?,
+        process_switch: process_switch?.as_secs_f64() / slice?.as_secs_f64(),
     })
 }

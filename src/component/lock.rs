@@ -166,6 +166,15 @@ impl Component for Lock {
         plan.keys.is_none().then_some(1.0)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "holders",
+            hottest: plan.keys.as_ref().map(Popularity::hottest),
+            patience: plan.patience.map(|p| (p, "wait-timeout")),
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         Lock {
             rows: HashMap::default(),

@@ -2,25 +2,36 @@
 
 mod contract;
 
+mod alarm;
 mod balancer;
+mod bulkhead;
+mod cache;
+mod cache_store;
+mod circuit_breaker;
 mod connection_pool;
 mod database;
+mod facts;
+mod faults;
 mod hand_off;
 mod external;
 mod host;
 mod lock;
 mod permits;
 mod processor_sharing;
+mod rate_limiter;
+mod retry;
 mod service;
 mod station;
 mod syn_retry;
 mod thread_pool;
+mod time_limiter;
 
 pub use contract::{
     Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage,
     UseStep, describe, read_law, single,
 };
 
+pub use facts::{Facts, Feed, counted};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
@@ -82,6 +93,10 @@ macro_rules! components {
 
             pub fn capacity(&self) -> Option<f64> {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
+            }
+
+            pub fn facts(&self) -> Facts {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::facts(p)),* }
             }
 
             pub fn lower(&self, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
@@ -161,6 +176,12 @@ components! {
     database::Database,
     lock::Lock,
     external::External,
+    time_limiter::TimeLimiter,
+    retry::Retry,
+    circuit_breaker::CircuitBreaker,
+    rate_limiter::RateLimiter,
+    bulkhead::Bulkhead,
+    cache::Cache,
 }
 
 /// The kind of this name.

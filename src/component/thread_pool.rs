@@ -196,7 +196,19 @@ impl Component for ThreadPool {
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
-        (plan.max_threads != UNLIMITED).then_some(plan.max_threads as f64)
+        // A Java executor starts more than its core only when its queue is full.
+        let endless = plan.java && plan.queue >= i32::MAX as u64;
+        let threads = if endless { plan.core } else { plan.max_threads };
+        (threads != UNLIMITED).then_some(threads as f64)
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "threads",
+            // Tomcat's default is as good as none.
+            bounded: plan.queue < i32::MAX as u64,
+            ..Facts::default()
+        }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {

@@ -339,7 +339,7 @@ impl Engine<'_> {
                     self.close_visit(visit, Outcome::Failed(fault));
                 }
                 ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
-                ScopeKind::Fork { frame } => self.cancel_children(slot, frame),
+                ScopeKind::Fork { frame, cancels } => self.leave_children(slot, frame, cancels),
                 ScopeKind::Child { frame } => {
                     self.join(slot, frame, Some(fault));
                     return false;
@@ -405,7 +405,7 @@ impl Engine<'_> {
                     self.close_visit(visit, Outcome::Cancelled);
                 }
                 ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
-                ScopeKind::Fork { frame } => self.cancel_children(slot, frame),
+                ScopeKind::Fork { frame, cancels } => self.leave_children(slot, frame, cancels),
                 ScopeKind::Child { .. } => {}
             }
             scope = s.parent;
@@ -477,13 +477,22 @@ impl Engine<'_> {
         };
         self.cx.requests[slot].pc = pc + 1;
         self.cx.requests[slot].state = State::Joining;
+        let scope = self.scope_at[pc as usize + 1];
+        let apart = matches!(
+            self.scopes[scope as usize].kind,
+            ScopeKind::Fork { cancels: false, .. }
+        );
         for i in 0..targets {
             let target = self.tables[table as usize].targets[i];
             let Some(child) = self.take_slot() else { break };
             self.cx.requests.copy_frames(slot, child);
             let parent = self.cx.requests[slot];
             let r = &mut self.cx.requests[child];
-            r.key = crate::random::child_key(parent.key, i as u64);
+            // Work that merely runs apart is the request's own and draws as the request would.
+            r.key = match apart {
+                true => parent.key,
+                false => crate::random::child_key(parent.key, i as u64),
+            };
             r.start = parent.start;
             r.intended = parent.intended;
             r.pc = target;
@@ -558,16 +567,24 @@ impl Engine<'_> {
         }
     }
 
-    fn cancel_children(&mut self, slot: u32, frame: u16) {
+    /// The parent leaves its fork: its children end with it, or go on by themselves.
+    fn leave_children(&mut self, slot: u32, frame: u16, cancels: bool) {
         let first = self.cx.requests.frame_index(slot, frame + 1);
         let mut at = std::mem::replace(&mut self.cx.requests.frame(first).word, NONE as u64);
         while at != NONE as u64 {
             let child = at as u32;
             let f = self.cx.requests.frame_index(child, frame + 2);
             at = self.cx.requests.frame(f).word;
-            self.unwind(child, NONE);
             self.cx.requests[child].parent = NONE;
-            self.give_slot(child);
+            if cancels {
+                self.end_child(child);
+            }
         }
+    }
+
+    /// Ends a child that nobody waits for, wherever it is.
+    pub(super) fn end_child(&mut self, child: u32) {
+        self.unwind(child, NONE);
+        self.give_slot(child);
     }
 }

@@ -511,13 +511,20 @@ impl<'m> Engine<'m> {
     /// Fails everything that runs in a replica and takes it out of service.
     fn stop_replica(&mut self, replica: u32) {
         self.cx.replicas[replica as usize].up = false;
-        for slot in 0..self.cx.requests.slots() as u32 {
-            let r = &self.cx.requests[slot];
-            if r.state == State::Free || r.flags & (AGENT | CHILD) == AGENT {
-                continue;
-            }
-            if let Some(call) = self.call_into(slot, replica) {
-                self.expire(slot, call, Fault::Killed);
+        // Children after their parents: most of them end with those.
+        for children in [false, true] {
+            for slot in 0..self.cx.requests.slots() as u32 {
+                let r = self.cx.requests[slot];
+                let child = r.flags & CHILD != 0;
+                if r.state == State::Free || child != children || r.flags & (AGENT | CHILD) == AGENT {
+                    continue;
+                }
+                if let Some(call) = self.call_into(slot, replica) {
+                    self.expire(slot, call, Fault::Killed);
+                } else if child && r.parent == NONE && r.home == replica {
+                    // It outlived its caller, but not its process.
+                    self.end_child(slot);
+                }
             }
         }
     }

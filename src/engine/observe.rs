@@ -6,6 +6,7 @@ use crate::component::{Combine, Instance, KINDS, Readings, Unit};
 use crate::kernel::{Context, Fault, TimerId, TimerOwner, rank};
 use crate::metric::Histogram;
 use crate::model::Model;
+use crate::model::workload::Arrivals;
 use crate::quantity::SimTime;
 
 /// One figure of one replication. NaN stands for "not observed".
@@ -395,6 +396,14 @@ pub fn collect(engine: &mut Engine) -> Observations {
         }
         if plan.record_limit.is_some() {
             out.put(&subject, "timeouts", Unit::Count, w.slow as f64);
+            // As wrk prints it: connections that would have sent meanwhile are filled in.
+            let connections = match &plan.arrivals {
+                Arrivals::Users(users) => users.peak(),
+                _ => 1.0,
+            };
+            let rounds = libm::floor((w.latency.count() + w.slow) as f64 / connections).max(1.0);
+            let interval = libm::round(span * 1e9 / rounds) as u64;
+            out.times(&subject, "latency", &w.latency.back_filled(interval));
         }
     }
     let visits = engine

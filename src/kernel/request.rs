@@ -186,6 +186,12 @@ impl Requests {
         (slot as usize * self.stride + offset as usize) as u32
     }
 
+    /// The slot to which a frame belongs.
+    #[inline(always)]
+    pub fn owner_of(&self, index: u32) -> u32 {
+        index / self.stride as u32
+    }
+
     #[inline(always)]
     pub fn frame(&mut self, index: u32) -> &mut Frame {
         at_mut(&mut self.frames, index)
@@ -352,6 +358,12 @@ impl Line {
             at = requests[at].next;
         }
         false
+    }
+
+    /// The request in front of `slot`.
+    pub fn before(&self, requests: &Requests, slot: u32) -> Option<u32> {
+        let prev = requests[slot].prev;
+        (prev != NONE).then_some(prev)
     }
 
     /// The request behind `slot`.

@@ -98,6 +98,8 @@ struct Parts {
     components: Vec<Entry>,
     layout: Layout,
     compiled: super::compile::Compiled,
+    flow_plans: Vec<FlowPlan>,
+    agent_steps: BTreeMap<ComponentId, Vec<Step>>,
     workloads: Vec<super::workload::WorkloadPlan>,
     timeline: Vec<super::Happening>,
     run: RunPlan,
@@ -115,6 +117,8 @@ impl Parts {
             program: self.compiled.program,
             sites: self.compiled.sites,
             flows: self.compiled.flows,
+            flow_plans: self.flow_plans,
+            agent_steps: self.agent_steps,
             workloads: self.workloads,
             agents: self.compiled.agents,
             timeline: self.timeline,
@@ -184,6 +188,8 @@ impl<'a> Checker<'a> {
             components,
             layout,
             compiled,
+            flow_plans: flows,
+            agent_steps,
             workloads,
             timeline,
             run,
@@ -205,7 +211,7 @@ impl<'a> Checker<'a> {
                 if let Some(near) = near {
                     d.label = format!("did you mean `{near}`?");
                 }
-                let mut list: Vec<&str> = all.collect();
+                let mut list: Vec<&str> = all.filter(|k| !matches!(*k, "title" | "about")).collect();
                 list.sort_unstable();
                 d.help.push(format!(
                     "a table header begins with one of `{}`",

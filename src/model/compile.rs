@@ -451,8 +451,13 @@ impl<'a> Compiler<'a> {
                         "unknown-name",
                         format!("there is no flow called `{}`", flow.value),
                     );
-                    if let Some(near) = near {
-                        d.label = format!("did you mean `{near}`?");
+                    match near {
+                        Some(near) => d.label = format!("did you mean `{near}`?"),
+                        None => {
+                            let known: Vec<&str> = self.flows.iter().map(|f| f.name.as_str()).collect();
+                            d.help
+                                .push(format!("the model has the flows `{}`", known.join("`, `")));
+                        }
                     }
                     return;
                 };

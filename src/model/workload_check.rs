@@ -186,7 +186,8 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
-const CLIENT_KEYS: &[Key] = &[
+/// The keys of a workload's `client`.
+pub const CLIENT_KEYS: &[Key] = &[
     key(
         "threads",
         Form::Count,
@@ -196,7 +197,8 @@ const CLIENT_KEYS: &[Key] = &[
     key("time", Form::Law, None, "the client's own work for one request"),
 ];
 
-const STAGE_KEYS: &[Key] = &[
+/// The keys of a stage.
+pub const STAGE_KEYS: &[Key] = &[
     key(
         "target",
         Form::Value,
@@ -246,7 +248,8 @@ pub fn taken(executor: &str) -> &'static [&'static str] {
     }
 }
 
-const ALL_TAKE: &[&str] = &[
+/// The keys that every executor takes.
+pub const ALL_TAKE: &[&str] = &[
     "executor",
     "flow",
     "mix",
@@ -288,7 +291,7 @@ impl WorkloadDraft {
                 .map(|station| (station, law))
         });
         plan.entry = compiler.workload(&name, client);
-        compiler.rest();
+        plan.rest = compiler.rest();
         plan
     }
 }
@@ -394,8 +397,10 @@ fn draft(
     let mut duration = reader.duration("duration").map(|d| d.nanos());
     let graceful_stop = match tool {
         Tool::K6 => reader.duration("graceful-stop")?.nanos(),
-        // wrk, Locust and plain streams leave what is under way to itself.
-        _ => 1 << 59,
+        // wrk stops reading at once, Locust kills its users (`--stop-timeout` 0): nothing of that is counted.
+        Tool::Wrk | Tool::Locust => 0,
+        // A plain stream leaves what is under way to itself.
+        Tool::Plain => 1 << 59,
     };
     let graceful_ramp_down = reader.duration("graceful-ramp-down")?.nanos();
     let mut iterations = Iterations::Unlimited;
@@ -533,6 +538,7 @@ fn draft(
             record_limit,
             limit,
             entry: 0,
+            rest: 0,
             mix_site: 0,
             gap_site: 0,
             think_site: 0,
@@ -643,7 +649,6 @@ fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
                 }
                 list.push((flow?, weight));
             }
-            list.sort_by_key(|m| m.0);
             let total: f64 = list.iter().map(|m| m.1).sum();
             if total <= 0.0 {
                 let span = reader.span("mix");
@@ -652,7 +657,8 @@ fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
                     .error(span, "no-weight", "the mix has no flow with a share above zero");
                 return None;
             }
-            list.retain(|m| m.1 > 0.0);
+            // Flows with no share stand first, where no draw finds them: an experiment may give them one.
+            list.sort_by_key(|m| (m.1 > 0.0, m.0));
             for m in &mut list {
                 m.1 /= total;
             }

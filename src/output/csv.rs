@@ -57,13 +57,7 @@ pub fn series(results: &Results, out: &mut dyn Write) -> io::Result<()> {
         for column in &point.series.columns {
             for (time, value) in point.series.times_s.iter().zip(&column.values) {
                 let (time, value) = (number(Some(*time)), number(Some(*value)));
-                let rest = [
-                    &time,
-                    &column.subject,
-                    &column.name,
-                    unit(column.unit),
-                    &value,
-                ];
+                let rest = [&time, &column.subject, &column.name, unit(column.unit), &value];
                 writer.write_record(place.iter().map(String::as_str).chain(rest))?;
             }
         }

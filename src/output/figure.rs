@@ -9,13 +9,7 @@ pub struct Scale {
     pub suffix: &'static str,
 }
 
-const TIME: [(f64, &str); 5] = [
-    (7200.0, "h"),
-    (1.0, "s"),
-    (1e-3, "ms"),
-    (1e-6, "µs"),
-    (0.0, "ns"),
-];
+const TIME: [(f64, &str); 5] = [(7200.0, "h"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns")];
 
 /// The scale in which a value of about `magnitude` is easy to read.
 pub fn scale(unit: Unit, magnitude: f64) -> Scale {
@@ -50,12 +44,7 @@ pub fn scale(unit: Unit, magnitude: f64) -> Scale {
             (1e5, 1e3, "k/s"),
             (0.0, 1.0, "/s"),
         ]),
-        Unit::Count => pick(&[
-            (1e11, 1e9, "G"),
-            (1e8, 1e6, "M"),
-            (1e5, 1e3, "k"),
-            (0.0, 1.0, ""),
-        ]),
+        Unit::Count => pick(&[(1e11, 1e9, "G"), (1e8, 1e6, "M"), (1e5, 1e3, "k"), (0.0, 1.0, "")]),
         Unit::Share => Scale {
             factor: 0.01,
             suffix: "%",
@@ -248,12 +237,7 @@ mod tests {
             (Unit::Seconds, 9.2e-7, 3e-8, "920 ± 30 ns"),
             (Unit::Seconds, 0.0, 0.003, "0 ± 3 ms"),
             (Unit::Share, 0.0042, 0.0011, "0.42 ± 0.11 %"),
-            (
-                Unit::Bytes,
-                3.5 * 1024.0 * 1024.0,
-                104_857.6,
-                "3.50 ± 0.10 MiB",
-            ),
+            (Unit::Bytes, 3.5 * 1024.0 * 1024.0, 104_857.6, "3.50 ± 0.10 MiB"),
             (Unit::Count, 12.0, f64::NAN, "12"),
             (Unit::Count, f64::NAN, 3.0, "–"),
             (Unit::None, 1e300, 1e299, "1.00e300 ± 1e299"),
@@ -283,13 +267,7 @@ mod tests {
     fn a_column_shares_one_scale() {
         let milliseconds = shared_scale(Unit::Seconds, [0.045, 0.21, 4.2].into_iter());
         assert_eq!(milliseconds.suffix, "ms");
-        assert_eq!(
-            shared_scale(Unit::Seconds, [1e-6, 30.0].into_iter()).suffix,
-            "s"
-        );
-        assert_eq!(
-            shared_scale(Unit::PerSecond, [f64::NAN].into_iter()).suffix,
-            "/s"
-        );
+        assert_eq!(shared_scale(Unit::Seconds, [1e-6, 30.0].into_iter()).suffix, "s");
+        assert_eq!(shared_scale(Unit::PerSecond, [f64::NAN].into_iter()).suffix, "/s");
     }
 }

@@ -80,10 +80,7 @@ pub fn write(
     fill(&mut hashing)
         .and_then(|()| hashing.flush())
         .map_err(failed)?;
-    let (bytes, blake3) = (
-        hashing.bytes,
-        hashing.hasher.finalize().to_hex().to_string(),
-    );
+    let (bytes, blake3) = (hashing.bytes, hashing.hasher.finalize().to_hex().to_string());
     drop(hashing);
     file.persist(&path).map_err(|error| failed(error.error))?;
     Ok(Written {

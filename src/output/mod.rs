@@ -47,8 +47,7 @@ pub fn write_all(
     folder: &Path,
     manifest: &ManifestInput,
 ) -> Result<Vec<PathBuf>, OutputError> {
-    std::fs::create_dir_all(folder)
-        .map_err(|source| OutputError::new("make the folder", folder, source))?;
+    std::fs::create_dir_all(folder).map_err(|source| OutputError::new("make the folder", folder, source))?;
     let mut files = vec![
         file::write(folder, "results.json", "the results", |out| {
             json::write(results, out)
@@ -64,8 +63,7 @@ pub fn write_all(
     for picture in pictures::pictures(results) {
         let drawing = plot::svg(&picture);
         let name = format!("{}.svg", picture.file);
-        let svg =
-            drawing.map_err(|source| OutputError::new("draw", &folder.join(&name), source))?;
+        let svg = drawing.map_err(|source| OutputError::new("draw", &folder.join(&name), source))?;
         files.push(file::write(folder, &name, "the picture", |out| {
             out.write_all(svg.as_bytes())
         })?);
@@ -81,12 +79,9 @@ pub fn write_all(
     files.push(file::write(folder, "report.html", "the report", |out| {
         out.write_all(page.as_bytes())
     })?);
-    files.push(file::write(
-        folder,
-        "manifest.json",
-        "the manifest",
-        |out| manifest::write(results, manifest, &files, out),
-    )?);
+    files.push(file::write(folder, "manifest.json", "the manifest", |out| {
+        manifest::write(results, manifest, &files, out)
+    })?);
     for name in PICTURES
         .iter()
         .filter(|name| drawn.iter().all(|(picture, _)| picture.file != **name))
@@ -94,18 +89,11 @@ pub fn write_all(
         for path in ["svg", "png"].map(|kind| folder.join(format!("{name}.{kind}"))) {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(OutputError::new(
-                        "remove the outdated picture",
-                        &path,
-                        source,
-                    ));
+                    return Err(OutputError::new("remove the outdated picture", &path, source));
                 }
                 _ => {}
             }
         }
     }
-    Ok(files
-        .into_iter()
-        .map(|file| folder.join(file.name))
-        .collect())
+    Ok(files.into_iter().map(|file| folder.join(file.name)).collect())
 }

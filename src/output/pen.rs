@@ -24,18 +24,13 @@ pub struct Pen<'a, DB: DrawingBackend> {
 
 impl<DB: DrawingBackend> Pen<'_, DB> {
     fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        (
-            (x * self.fine).round() as i32,
-            (y * self.fine).round() as i32,
-        )
+        ((x * self.fine).round() as i32, (y * self.fine).round() as i32)
     }
 
     pub fn line(&self, points: &[(f64, f64)], colour: RGBColor, width: f64) -> io::Result<()> {
         let style = colour.stroke_width((width * self.fine).round() as u32);
         let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
-        self.area
-            .draw(&PathElement::new(points, style))
-            .map_err(failed)
+        self.area.draw(&PathElement::new(points, style)).map_err(failed)
     }
 
     pub fn shape(&self, points: &[(f64, f64)], colour: RGBColor, opacity: f64) -> io::Result<()> {
@@ -66,16 +61,8 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
         if text.is_empty() {
             return Ok(());
         }
-        let style = if bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        };
-        let font = FontDesc::new(
-            FontFamily::SansSerif,
-            size * self.fine * self.nominal,
-            style,
-        );
+        let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
+        let font = FontDesc::new(FontFamily::SansSerif, size * self.fine * self.nominal, style);
         let style = TextStyle::from(font)
             .color(&colour)
             .pos(Pos::new(anchor, VPos::Top));
@@ -87,11 +74,7 @@ impl<DB: DrawingBackend> Pen<'_, DB> {
 /// The width of a text in points, measured in the font of the PNG.
 pub fn measure(text: &str, size: f64, bold: bool) -> f64 {
     const LARGE: f64 = 100.0;
-    let style = if bold {
-        FontStyle::Bold
-    } else {
-        FontStyle::Normal
-    };
+    let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     let font = FontDesc::new(FontFamily::SansSerif, LARGE * 1.164, style);
     let wide = font
         .layout_box(text)
@@ -106,8 +89,7 @@ pub fn cut(text: &str, size: f64, bold: bool, width: f64) -> String {
     let mut chars = text.chars().count();
     let mut shown = text.to_owned();
     while chars > 1 && measure(&shown, size, bold) > width {
-        chars =
-            (chars - 1).min((chars as f64 * width / measure(&shown, size, bold)).ceil() as usize);
+        chars = (chars - 1).min((chars as f64 * width / measure(&shown, size, bold)).ceil() as usize);
         shown = fitted(text, chars);
     }
     shown

@@ -74,9 +74,9 @@ pub fn latency(results: &Results) -> Picture {
         "response time",
         Unit::Seconds,
         |group| {
-            let lines = PERCENTILES.iter().map(|(name, label)| {
-                line(results, (*label).to_owned(), &group.points, SYSTEM, name)
-            });
+            let lines = PERCENTILES
+                .iter()
+                .map(|(name, label)| line(results, (*label).to_owned(), &group.points, SYSTEM, name));
             lines
                 .filter(|line| line.marks.iter().any(|mark| mark.y.is_finite()))
                 .collect()
@@ -300,11 +300,7 @@ fn x_axis(results: &Results) -> XAxis {
     };
     let spec = &results.axes[axis];
     let numeric = reading::is_numeric(results, axis);
-    let numbers: Vec<f64> = spec
-        .values
-        .iter()
-        .filter_map(|value| value.number)
-        .collect();
+    let numbers: Vec<f64> = spec.values.iter().filter_map(|value| value.number).collect();
     let stops = if numeric && numbers.len() <= 12 {
         spec.values
             .iter()
@@ -340,13 +336,7 @@ fn is_geometric(numbers: &[f64]) -> bool {
 
 /// Response times near saturation span decades; on a linear axis the lower ones would lie on the floor.
 fn spans_decades(panel: &Panel) -> bool {
-    let means = || {
-        panel
-            .lines
-            .iter()
-            .flat_map(|line| &line.marks)
-            .map(|mark| mark.y)
-    };
+    let means = || panel.lines.iter().flat_map(|line| &line.marks).map(|mark| mark.y);
     let finite = || means().filter(|mean| mean.is_finite());
     let least = finite().fold(f64::INFINITY, f64::min);
     let most = finite().fold(0.0, f64::max);
@@ -360,10 +350,7 @@ fn busiest<'a>(points: &[&'a Point]) -> Vec<&'a str> {
         if metric.name != "utilisation" || !metric.mean.is_finite() {
             continue;
         }
-        match found
-            .iter_mut()
-            .find(|(subject, _)| *subject == metric.subject)
-        {
+        match found.iter_mut().find(|(subject, _)| *subject == metric.subject) {
             Some((_, most)) => *most = most.max(metric.mean),
             None => found.push((&metric.subject, metric.mean)),
         }
@@ -445,10 +432,7 @@ fn intervals_caption(results: &Results) -> String {
     } else {
         format!(
             "{}: no intervals.",
-            reading::capitalised(&reading::count(
-                results.replications as usize,
-                "replication"
-            ))
+            reading::capitalised(&reading::count(results.replications as usize, "replication"))
         )
     }
 }

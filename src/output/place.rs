@@ -52,10 +52,7 @@ impl Frame {
 
 impl Area {
     fn contains(&self, (x, y): (f64, f64), room: f64) -> bool {
-        x > self.left - room
-            && x < self.right + room
-            && y > self.top - room
-            && y < self.bottom + room
+        x > self.left - room && x < self.right + room && y > self.top - room && y < self.bottom + room
     }
 
     fn touches(&self, other: &Area) -> bool {
@@ -88,10 +85,7 @@ pub fn beside(
                 top: y - size.1 / 2.0,
                 bottom: y + size.1 / 2.0,
             };
-            if area.top < frame.top + 2.0
-                || area.bottom > frame.bottom - 2.0
-                || area.right > frame.right
-            {
+            if area.top < frame.top + 2.0 || area.bottom > frame.bottom - 2.0 || area.right > frame.right {
                 continue;
             }
             if taken.iter().any(|other| other.touches(&area)) {
@@ -171,10 +165,7 @@ mod tests {
     #[test]
     fn labels_keep_their_order_and_distance() {
         let placed = spaced(vec![(0, 290.0), (1, 288.0), (2, 10.0)], 16.0, 0.0, 296.0);
-        assert_eq!(
-            placed.iter().map(|label| label.0).collect::<Vec<_>>(),
-            [2, 1, 0]
-        );
+        assert_eq!(placed.iter().map(|label| label.0).collect::<Vec<_>>(), [2, 1, 0]);
         assert!(placed.windows(2).all(|pair| pair[1].1 - pair[0].1 >= 16.0));
         assert!(placed.iter().all(|label| label.1 <= 296.0));
     }

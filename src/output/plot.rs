@@ -65,8 +65,7 @@ pub fn svg(picture: &Picture) -> io::Result<String> {
     }
     let large = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
     let title = escape(&format!("{}. {}", picture.title, picture.caption));
-    let small =
-        format!("<svg width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{title}\"");
+    let small = format!("<svg width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{title}\"");
     Ok(text.replacen(&large, &small, 1))
 }
 
@@ -190,11 +189,7 @@ fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> 
         } else {
             format!(", {}", scale.suffix)
         };
-        let log = if span.logarithmic {
-            ", logarithmic"
-        } else {
-            ""
-        };
+        let log = if span.logarithmic { ", logarithmic" } else { "" };
         let title = cut(&format!("{}{unit}{log}", panel.title), 13.0, true, room);
         pen.text((EDGE, top + 16.0), &title, 13.0, true, INK, HPos::Left)?;
         let frame = Frame {
@@ -238,11 +233,7 @@ fn upward(panel: &Panel) -> (Span, Scale) {
     } else {
         least
     };
-    let means = panel
-        .lines
-        .iter()
-        .flat_map(|line| &line.marks)
-        .map(|mark| mark.y);
+    let means = panel.lines.iter().flat_map(|line| &line.marks).map(|mark| mark.y);
     let busiest = means.filter(|mean| mean.is_finite()).fold(0.0, f64::max);
     if panel.unit == Unit::Share && (0.4..=1.0).contains(&busiest) {
         // A whole is a whole; an interval that reaches beyond it ends at the edge.
@@ -253,12 +244,7 @@ fn upward(panel: &Panel) -> (Span, Scale) {
         };
         return (whole, scale);
     }
-    let span = Span::holding(
-        least / scale.factor,
-        most / scale.factor,
-        panel.logarithmic,
-        true,
-    );
+    let span = Span::holding(least / scale.factor, most / scale.factor, panel.logarithmic, true);
     (span.rounded(5), scale)
 }
 
@@ -290,12 +276,7 @@ fn sideways(picture: &Picture) -> Span {
     if span.logarithmic {
         return span.rounded(1);
     }
-    let room = (span.to / 2.0 - span.from / 2.0)
-        * if picture.x.stops.is_empty() {
-            0.02
-        } else {
-            0.08
-        };
+    let room = (span.to / 2.0 - span.from / 2.0) * if picture.x.stops.is_empty() { 0.02 } else { 0.08 };
     Span {
         from: span.from - room,
         to: span.to + room,
@@ -303,12 +284,7 @@ fn sideways(picture: &Picture) -> Span {
     }
 }
 
-fn panel_on<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    panel: &Panel,
-    x: &XAxis,
-    frame: &Frame,
-) -> io::Result<()> {
+fn panel_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, x: &XAxis, frame: &Frame) -> io::Result<()> {
     for tick in frame.up.ticks(5) {
         let y = frame.bottom - frame.up.place(tick) * (frame.bottom - frame.top);
         pen.line(&[(frame.left, y), (frame.right, y)], RULE, 1.0)?;
@@ -332,14 +308,7 @@ fn panel_on<DB: DrawingBackend>(
         pen.line(&[(at, frame.bottom), (at, frame.bottom + 5.0)], GREY, 1.0)?;
         let half = measure(&label, 12.0, false) / 2.0;
         if at - half > free {
-            pen.text(
-                (at, frame.bottom + 19.0),
-                &label,
-                12.0,
-                false,
-                GREY,
-                HPos::Center,
-            )?;
+            pen.text((at, frame.bottom + 19.0), &label, 12.0, false, GREY, HPos::Center)?;
             free = at + half + 6.0;
         }
     }
@@ -399,10 +368,7 @@ fn stretches<'a>(line: &'a Line, frame: &Frame) -> Vec<Vec<(&'a Mark, (f64, f64)
     let mut stretches = vec![Vec::new()];
     for mark in &line.marks {
         match frame.place(mark.x, mark.y) {
-            Some(place) => stretches
-                .last_mut()
-                .expect("starts with one")
-                .push((mark, place)),
+            Some(place) => stretches.last_mut().expect("starts with one").push((mark, place)),
             None => stretches.push(Vec::new()),
         }
     }
@@ -435,12 +401,7 @@ fn band_on<DB: DrawingBackend>(
     Ok(())
 }
 
-fn line_on<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    line: &Line,
-    at: usize,
-    frame: &Frame,
-) -> io::Result<()> {
+fn line_on<DB: DrawingBackend>(pen: &Pen<DB>, line: &Line, at: usize, frame: &Frame) -> io::Result<()> {
     let colour = SET[at % SET.len()];
     let marked = line.marks.len() <= MARKED;
     for stretch in stretches(line, frame) {
@@ -464,22 +425,12 @@ fn line_on<DB: DrawingBackend>(
     Ok(())
 }
 
-fn marker<DB: DrawingBackend>(
-    pen: &Pen<DB>,
-    (x, y): (f64, f64),
-    at: usize,
-    r: f64,
-) -> io::Result<()> {
+fn marker<DB: DrawingBackend>(pen: &Pen<DB>, (x, y): (f64, f64), at: usize, r: f64) -> io::Result<()> {
     let colour = SET[at % SET.len()];
     match at % 4 {
         0 => pen.disc((x, y), r, colour),
         1 => pen.shape(
-            &[
-                (x - r, y - r),
-                (x + r, y - r),
-                (x + r, y + r),
-                (x - r, y + r),
-            ],
+            &[(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)],
             colour,
             1.0,
         ),
@@ -547,11 +498,7 @@ fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
         };
         let near = (
             place.0.clamp(area.left + 6.0, area.right - 6.0),
-            if area.top > place.1 {
-                area.top
-            } else {
-                area.bottom
-            },
+            if area.top > place.1 { area.top } else { area.bottom },
         );
         pen.line(&[place, near], INK, 1.0)?;
         let corners = [

@@ -57,10 +57,7 @@ pub fn x_axis(results: &Results) -> Option<usize> {
         return Some(axis);
     }
     let varied = varied(results);
-    let numeric = varied
-        .iter()
-        .copied()
-        .find(|axis| is_numeric(results, *axis));
+    let numeric = varied.iter().copied().find(|axis| is_numeric(results, *axis));
     numeric
         .or(varied.first().copied())
         .or((!results.axes.is_empty()).then_some(0))
@@ -72,10 +69,7 @@ pub fn lines(results: &Results) -> Vec<Line<'_>> {
         return Vec::new();
     };
     let group = results.curve.as_ref().and_then(|curve| curve.group);
-    let mut others: Vec<usize> = varied(results)
-        .into_iter()
-        .filter(|axis| *axis != x)
-        .collect();
+    let mut others: Vec<usize> = varied(results).into_iter().filter(|axis| *axis != x).collect();
     others.sort_by_key(|axis| (Some(*axis) != group, *axis));
     let mut lines: Vec<(Vec<Option<usize>>, Line)> = Vec::new();
     for point in &results.points {
@@ -116,15 +110,8 @@ pub fn lines(results: &Results) -> Vec<Line<'_>> {
 /// `replicas 3, pool 20` for the given axes of a point.
 pub fn place(results: &Results, point: &Point, axes: &[usize]) -> String {
     let part = |axis: &usize| {
-        let label = results
-            .axes
-            .get(*axis)
-            .map_or("?", |axis| axis.label.as_str());
-        format!(
-            "{} {}",
-            clean(label),
-            clean(value_label(results, point, *axis))
-        )
+        let label = results.axes.get(*axis).map_or("?", |axis| axis.label.as_str());
+        format!("{} {}", clean(label), clean(value_label(results, point, *axis)))
     };
     axes.iter().map(part).collect::<Vec<_>>().join(", ")
 }
@@ -189,8 +176,7 @@ pub fn metric_label(name: &str) -> String {
     let mut words: Vec<String> = name.split('_').map(str::to_owned).collect();
     if words.len() > 1 {
         let last = words.len() - 1;
-        let digits =
-            |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         let percentile = words[last - 1].strip_prefix('p').is_some_and(digits);
         if percentile && digits(&words[last]) {
             let fraction = words.remove(last);
@@ -271,9 +257,7 @@ pub fn unfinished(results: &Results) -> Option<String> {
             if done == 1 { "is" } else { "are" }
         ),
     };
-    Some(format!(
-        "Incomplete: the experiment was stopped; {of} finished."
-    ))
+    Some(format!("Incomplete: the experiment was stopped; {of} finished."))
 }
 
 /// `1 point`, `3 points`.
@@ -291,22 +275,15 @@ fn verdicts(results: &Results, points: &[Point]) -> String {
     let mut parts = Vec::new();
     let varied = varied(results);
     for verdict in order {
-        let having: Vec<&Point> = points
-            .iter()
-            .filter(|point| point.verdict == verdict)
-            .collect();
+        let having: Vec<&Point> = points.iter().filter(|point| point.verdict == verdict).collect();
         let word = verdict_label(verdict);
         let all = points.len();
         match (having.as_slice(), varied.as_slice()) {
             ([], _) => {}
-            (some, _) if some.len() == all && all > 1 => {
-                parts.push(format!("{word} at all {all} points"))
-            }
+            (some, _) if some.len() == all && all > 1 => parts.push(format!("{word} at all {all} points")),
             ([only], _) => parts.push(format!("{word} at {}", point_name(results, only))),
             (few, [axis]) if few.len() <= 4 => {
-                let values = few
-                    .iter()
-                    .map(|point| clean(value_label(results, point, *axis)));
+                let values = few.iter().map(|point| clean(value_label(results, point, *axis)));
                 let values: Vec<String> = values.collect();
                 let label = clean(&results.axes[*axis].label);
                 parts.push(format!("{word} at {label} {}", values.join(", ")));
@@ -374,9 +351,7 @@ pub fn spread(len: usize, most: usize) -> Vec<usize> {
     if len <= most || most < 2 {
         return (0..len.min(most.max(1))).collect();
     }
-    (0..most)
-        .map(|step| step * (len - 1) / (most - 1))
-        .collect()
+    (0..most).map(|step| step * (len - 1) / (most - 1)).collect()
 }
 
 /// All points, or when there are more than `most`, those around changes of verdict and an even spread.
@@ -415,9 +390,9 @@ pub fn clean(text: &str) -> String {
 /// The first letter in upper case.
 pub fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// The unit of a metric anywhere in the results.

@@ -35,10 +35,7 @@ pub fn page(results: &Results, pictures: &[(Picture, String)], manifest: &Manife
         &mut html,
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
     );
-    push(
-        &mut html,
-        &format!("<title>{}</title>\n<style>\n", escape(title)),
-    );
+    push(&mut html, &format!("<title>{}</title>\n<style>\n", escape(title)));
     push(&mut html, include_str!("report.css"));
     push(&mut html, &dark_pictures());
     push(&mut html, "</style>\n</head>\n<body>\n<main>\n");
@@ -143,10 +140,7 @@ fn why(html: &mut String, results: &Results) {
 
 fn run(html: &mut String, point: &Point) {
     for (title, grid) in [
-        (
-            "Flows",
-            summary::flows as fn(&Point, &mut Footnotes) -> Grid,
-        ),
+        ("Flows", summary::flows as fn(&Point, &mut Footnotes) -> Grid),
         ("Components", summary::components),
     ] {
         let mut notes = Footnotes::default();
@@ -274,8 +268,7 @@ fn findings(html: &mut String, results: &Results) {
 
 fn made(html: &mut String, results: &Results, manifest: &ManifestInput) {
     push(html, "<h2>How it was made</h2>\n<dl>\n");
-    let mut item =
-        |term: &str, text: String| push(html, &format!("<dt>{term}</dt><dd>{text}</dd>\n"));
+    let mut item = |term: &str, text: String| push(html, &format!("<dt>{term}</dt><dd>{text}</dd>\n"));
     item("plimsoll", escape(&manifest.version));
     if !manifest.command_line.is_empty() {
         item(
@@ -294,20 +287,13 @@ fn made(html: &mut String, results: &Results, manifest: &ManifestInput) {
         item("simulated time", times);
     }
     for axis in &results.axes {
-        let values: Vec<&str> = axis
-            .values
-            .iter()
-            .map(|value| value.label.as_str())
-            .collect();
+        let values: Vec<&str> = axis.values.iter().map(|value| value.label.as_str()).collect();
         let shown = if values.len() > 24 {
             format!("{} values", values.len())
         } else {
             escape(&values.join(", "))
         };
-        item(
-            "varied",
-            format!("<code>{}</code>: {shown}", escape(&axis.path)),
-        );
+        item("varied", format!("<code>{}</code>: {shown}", escape(&axis.path)));
     }
     for input in &manifest.inputs {
         item(
@@ -332,13 +318,7 @@ fn made(html: &mut String, results: &Results, manifest: &ManifestInput) {
 /// Warm-up and observed time, as a range over the points.
 fn times(results: &Results) -> Option<String> {
     let range = |of: fn(&Point) -> f64| {
-        let values = || {
-            results
-                .points
-                .iter()
-                .map(of)
-                .filter(|value| value.is_finite())
-        };
+        let values = || results.points.iter().map(of).filter(|value| value.is_finite());
         let least = values().reduce(f64::min)?;
         let most = values().reduce(f64::max)?;
         let text = crate::output::figure::significant;
@@ -348,10 +328,7 @@ fn times(results: &Results) -> Option<String> {
             format!("{} to {} s", text(least), text(most))
         })
     };
-    let (warm_up, observed) = (
-        range(|point| point.warm_up_s)?,
-        range(|point| point.duration_s)?,
-    );
+    let (warm_up, observed) = (range(|point| point.warm_up_s)?, range(|point| point.duration_s)?);
     Some(format!(
         "{observed} observed after {warm_up} of warm-up, in each replication"
     ))
@@ -430,9 +407,7 @@ fn worst(results: &Results) -> &'static str {
     let any = |verdict: Verdict| results.points.iter().any(|point| point.verdict == verdict);
     match () {
         () if any(Verdict::Overloaded) => "bad",
-        () if any(Verdict::NearCritical) || any(Verdict::Undecided) || !results.complete => {
-            "doubtful"
-        }
+        () if any(Verdict::NearCritical) || any(Verdict::Undecided) || !results.complete => "doubtful",
         () if results.points.is_empty() => "",
         () => "good",
     }

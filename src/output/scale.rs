@@ -110,11 +110,7 @@ impl Span {
             all.retain(|(_, factor)| *factor == 1);
         }
         let every = all.len().div_ceil(about.max(1) * 2).max(1);
-        let ticks: Vec<f64> = all
-            .into_iter()
-            .step_by(every)
-            .map(|(value, _)| value)
-            .collect();
+        let ticks: Vec<f64> = all.into_iter().step_by(every).map(|(value, _)| value).collect();
         if ticks.len() < 2 {
             vec![self.from, self.to]
         } else {

@@ -53,29 +53,15 @@ fn curve(
         least
     };
     let about = (rows / 3).clamp(2, 4);
-    let up = Span::holding(
-        floor / scale.factor,
-        most / scale.factor,
-        panel.logarithmic,
-        true,
-    )
-    .rounded(about);
+    let up = Span::holding(floor / scale.factor, most / scale.factor, panel.logarithmic, true).rounded(about);
 
     let ticks: Vec<(usize, String)> = up
         .ticks(about)
         .into_iter()
         .filter_map(|tick| Some((row(up.place(tick), rows)?, figure::significant(tick))))
         .collect();
-    let margin = ticks
-        .iter()
-        .map(|(_, label)| cells(label))
-        .max()
-        .unwrap_or(1)
-        + 1;
-    let Some(columns) = width
-        .checked_sub(margin + 2)
-        .filter(|columns| *columns >= 12)
-    else {
+    let margin = ticks.iter().map(|(_, label)| cells(label)).max().unwrap_or(1) + 1;
+    let Some(columns) = width.checked_sub(margin + 2).filter(|columns| *columns >= 12) else {
         return Vec::new();
     };
     let mut canvas = Canvas::new(columns, rows);
@@ -105,13 +91,9 @@ fn curve(
             .map_or("", |(_, label)| label.as_str());
         let edge = if label.is_empty() { '│' } else { '┤' };
         out.push(
-            format!(
-                "{}{} {edge}{text}",
-                " ".repeat(margin - 1 - cells(label)),
-                label
-            )
-            .trim_end()
-            .to_owned(),
+            format!("{}{} {edge}{text}", " ".repeat(margin - 1 - cells(label)), label)
+                .trim_end()
+                .to_owned(),
         );
     }
     let (axis, labels) = bottom(x, across, columns);
@@ -136,11 +118,7 @@ fn heading(panel: &Panel, scale: Scale) -> String {
     } else {
         format!(", {}", scale.suffix)
     };
-    let log = if panel.logarithmic {
-        " (logarithmic)"
-    } else {
-        ""
-    };
+    let log = if panel.logarithmic { " (logarithmic)" } else { "" };
     format!("{}{unit}{log}", panel.title)
 }
 
@@ -148,8 +126,7 @@ fn legend(panel: &Panel, width: usize) -> Vec<String> {
     if panel.lines.len() < 2 {
         return Vec::new();
     }
-    let entry =
-        |(at, line): (usize, &Line)| format!("{} {}", MARKERS[at % MARKERS.len()], line.label);
+    let entry = |(at, line): (usize, &Line)| format!("{} {}", MARKERS[at % MARKERS.len()], line.label);
     let mut rows: Vec<String> = Vec::new();
     for entry in panel.lines.iter().enumerate().map(entry) {
         match rows.last_mut() {
@@ -229,21 +206,14 @@ fn bars(panel: &Panel, names: &[String], scale: Scale, width: usize) -> Vec<Stri
         .map(|bar| bar.value)
         .filter(|value| value.is_finite())
         .fold(0.0, f64::max);
-    let figures = kept
-        .iter()
-        .map(|at| cells(&bars[*at].text))
-        .max()
-        .unwrap_or(0);
+    let figures = kept.iter().map(|at| cells(&bars[*at].text)).max().unwrap_or(0);
     let names = kept
         .iter()
         .map(|at| cells(&bars[*at].label))
         .max()
         .unwrap_or(0)
         .min(width / 3);
-    let Some(room) = width
-        .checked_sub(names + figures + 4)
-        .filter(|room| *room >= 8)
-    else {
+    let Some(room) = width.checked_sub(names + figures + 4).filter(|room| *room >= 8) else {
         return Vec::new();
     };
     let mut out = vec![heading(panel, scale)];

@@ -91,12 +91,7 @@ pub enum Bottleneck {
 }
 
 /// One row a point.
-pub fn points(
-    results: &Results,
-    shown: &[&Point],
-    bottleneck: Bottleneck,
-    notes: &mut Footnotes,
-) -> Grid {
+pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes: &mut Footnotes) -> Grid {
     let subject = whole(results);
     let mut figures: Vec<(String, String, String, u8)> = vec![
         (
@@ -182,10 +177,7 @@ pub fn points(
             cells.push((point.index.to_string(), Tint::Plain));
         }
         for ((subject, name, _, _), scale) in figures.iter().zip(&scales) {
-            cells.push((
-                notes.figure(point.metric(subject, name), *scale),
-                Tint::Plain,
-            ));
+            cells.push((notes.figure(point.metric(subject, name), *scale), Tint::Plain));
         }
         if objective {
             cells.push(objective_cell(point));
@@ -205,8 +197,7 @@ pub fn points(
         let (answer, _) = objective_cell(point);
         let answer = (!answer.is_empty()).then(|| format!("objective {answer}"));
         let below: Vec<String> = named.into_iter().chain(answer).collect();
-        let below =
-            (bottleneck == Bottleneck::Below && !below.is_empty()).then(|| below.join("; "));
+        let below = (bottleneck == Bottleneck::Below && !below.is_empty()).then(|| below.join("; "));
         Row { cells, below }
     });
     let rows = rows.collect();
@@ -226,13 +217,7 @@ pub fn flows(point: &Point, notes: &mut Footnotes) -> Grid {
         ("response_time_p99", "p99", 4),
         ("response_time_max", "max", 0),
     ];
-    by_subject(
-        point,
-        "flow",
-        &reading::subjects(point, true),
-        &FIGURES,
-        notes,
-    )
+    by_subject(point, "flow", &reading::subjects(point, true), &FIGURES, notes)
 }
 
 /// One row a component, the busiest first.
@@ -366,9 +351,7 @@ fn by_subject(
     let scales: Vec<Scale> = figures
         .iter()
         .map(|(name, _, _)| {
-            let of = subjects
-                .iter()
-                .filter_map(|subject| point.metric(subject, name));
+            let of = subjects.iter().filter_map(|subject| point.metric(subject, name));
             scale_of(of.collect::<Vec<_>>().as_slice())
         })
         .collect();
@@ -386,8 +369,7 @@ fn by_subject(
         let mut cells = vec![(name, Tint::Plain)];
         for ((metric, _, _), scale) in figures.iter().zip(&scales) {
             let metric = point.metric(subject, metric);
-            let busy =
-                metric.is_some_and(|metric| metric.name == "utilisation" && metric.mean >= 0.9);
+            let busy = metric.is_some_and(|metric| metric.name == "utilisation" && metric.mean >= 0.9);
             cells.push((
                 notes.figure(metric, *scale),
                 if busy { Tint::Bad } else { Tint::Plain },
@@ -400,9 +382,7 @@ fn by_subject(
 }
 
 fn column_scale<'a>(points: impl Iterator<Item = &'a Point>, subject: &str, name: &str) -> Scale {
-    let metrics: Vec<&Metric> = points
-        .filter_map(|point| point.metric(subject, name))
-        .collect();
+    let metrics: Vec<&Metric> = points.filter_map(|point| point.metric(subject, name)).collect();
     scale_of(&metrics)
 }
 

@@ -126,10 +126,8 @@ impl Grid {
                 let mut excess = excess;
                 while excess > 0 {
                     // The widest gives way first, so that names stay legible evenly.
-                    let shrinkable =
-                        (0..kept.len()).filter(|place| slack(kept[*place], widths[*place]) > 0);
-                    let Some(place) = shrinkable.max_by_key(|place| (widths[*place], *place))
-                    else {
+                    let shrinkable = (0..kept.len()).filter(|place| slack(kept[*place], widths[*place]) > 0);
+                    let Some(place) = shrinkable.max_by_key(|place| (widths[*place], *place)) else {
                         break;
                     };
                     widths[place] -= 1;
@@ -141,8 +139,8 @@ impl Grid {
                 widths[0] = width.saturating_sub(1).max(1);
                 break;
             }
-            let weakest = (0..kept.len())
-                .min_by_key(|place| (self.columns[kept[*place]].rank, usize::MAX - place));
+            let weakest =
+                (0..kept.len()).min_by_key(|place| (self.columns[kept[*place]].rank, usize::MAX - place));
             let Some(place) = weakest else { break };
             left_out.push(self.columns[kept[place]].head.clone());
             kept.remove(place);
@@ -171,8 +169,7 @@ impl Grid {
                 CellAlignment::Left
             })
         };
-        let cell =
-            |text: &str, place: usize| aligned(Cell::new(fitted(text, widths[place])), place);
+        let cell = |text: &str, place: usize| aligned(Cell::new(fitted(text, widths[place])), place);
         let units = kept.iter().any(|at| !self.columns[*at].unit.is_empty());
         let heads = kept.iter().enumerate().map(|(place, at)| {
             let column = &self.columns[*at];
@@ -204,10 +201,7 @@ impl Grid {
         for column in table.column_iter_mut() {
             column.set_padding((1, 0));
         }
-        let drawn: Vec<String> = table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect();
+        let drawn: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         let mut lines = Vec::new();
         for (at, line) in drawn.into_iter().enumerate() {
             lines.push(line);
@@ -251,9 +245,7 @@ pub fn cells(text: &str) -> usize {
 fn cell_width(char: char) -> usize {
     match char as u32 {
         0x0300..=0x036F | 0x200B..=0x200F | 0xFE00..=0xFE0F => 0,
-        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE4F => {
-            2
-        }
+        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE4F => 2,
         0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF | 0x20000..=0x3FFFD => 2,
         _ => 1,
     }

@@ -182,10 +182,7 @@ impl Page {
             self.paragraph(&note);
         }
         if !left_out.is_empty() {
-            self.paragraph(&format!(
-                "No room for {}; see metrics.csv.",
-                left_out.join(", ")
-            ));
+            self.paragraph(&format!("No room for {}; see metrics.csv.", left_out.join(", ")));
         }
     }
 

@@ -5,9 +5,7 @@ mod fixture;
 use std::path::Path;
 
 use crate::experiment::results::*;
-use crate::output::{
-    InputFile, ManifestInput, csv, json, pictures, plot, table, terminal, write_all,
-};
+use crate::output::{InputFile, ManifestInput, csv, json, pictures, plot, table, terminal, write_all};
 
 use fixture::*;
 
@@ -17,10 +15,7 @@ fn manifest() -> ManifestInput {
         command_line: ["plimsoll", "sweep", "experiments/scale-out.toml"]
             .map(str::to_owned)
             .into(),
-        inputs: vec![InputFile::of(
-            "models/checkout.toml",
-            b"[host.vps]\ncores = 6\n",
-        )],
+        inputs: vec![InputFile::of("models/checkout.toml", b"[host.vps]\ncores = 6\n")],
     }
 }
 
@@ -90,11 +85,7 @@ fn names_along_the_axis_are_bars() {
 fn a_single_replication_says_why_it_has_no_interval() {
     let mut results = scale_out();
     results.replications = 1;
-    for metric in results
-        .points
-        .iter_mut()
-        .flat_map(|point| &mut point.metrics)
-    {
+    for metric in results.points.iter_mut().flat_map(|point| &mut point.metrics) {
         (metric.low, metric.high, metric.replications) = (None, None, 1);
     }
     let text = terminal(&results, 80, false);
@@ -124,8 +115,7 @@ fn five_hundred_points_are_thinned_around_the_change() {
     assert!(text.lines().count() < 110, "{}", text.lines().count());
     for shown in ["450/s", "451/s", "500/s"] {
         assert!(
-            text.lines()
-                .any(|line| line.trim_start().starts_with(shown)),
+            text.lines().any(|line| line.trim_start().starts_with(shown)),
             "{shown} in {text}"
         );
     }
@@ -281,10 +271,7 @@ fn metrics_csv_is_tidy_and_reads_back() {
             (&row[3], &row[4]),
             (metric.subject.as_str(), metric.name.as_str())
         );
-        assert_eq!(
-            row[6].parse::<f64>().unwrap().to_bits(),
-            metric.mean.to_bits()
-        );
+        assert_eq!(row[6].parse::<f64>().unwrap().to_bits(), metric.mean.to_bits());
         assert_eq!(row[7].parse::<f64>().ok(), metric.low);
     }
 }
@@ -311,9 +298,9 @@ fn axis_labels_that_clash_with_columns_go_by_their_path() {
     let mut bytes = Vec::new();
     csv::metrics(&results, &mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();
-    assert!(text.starts_with(
-        "point,workload.shoppers.rate,connection-pool.orders-db.maximum-pool-size,subject,"
-    ));
+    assert!(
+        text.starts_with("point,workload.shoppers.rate,connection-pool.orders-db.maximum-pool-size,subject,")
+    );
 }
 
 /// Equal but for the last bit of a number, which the JSON reader may round the other way.
@@ -338,13 +325,7 @@ fn alike(one: &serde_json::Value, other: &serde_json::Value) {
 
 #[test]
 fn results_json_reads_back() {
-    for results in [
-        scale_out(),
-        run(),
-        two_axes(),
-        named_axis(),
-        empty(Kind::Sweep),
-    ] {
+    for results in [scale_out(), run(), two_axes(), named_axis(), empty(Kind::Sweep)] {
         let mut bytes = Vec::new();
         json::write(&results, &mut bytes).unwrap();
         let mut again = Vec::new();
@@ -426,20 +407,11 @@ fn a_file_that_cannot_be_written_is_named() {
     let error = write_all(&scale_out(), folder.path(), &manifest()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("cannot write the table of figures to `")
-            && text.contains("metrics.csv`: "),
+        text.starts_with("cannot write the table of figures to `") && text.contains("metrics.csv`: "),
         "{text}"
     );
-    let error = write_all(
-        &scale_out(),
-        &folder.path().join("results.json"),
-        &manifest(),
-    )
-    .unwrap_err();
-    assert!(
-        error.to_string().starts_with("cannot make the folder"),
-        "{error}"
-    );
+    let error = write_all(&scale_out(), &folder.path().join("results.json"), &manifest()).unwrap_err();
+    assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
 }
 
 #[test]
@@ -457,11 +429,7 @@ fn pictures_name_the_bottleneck_and_have_text_in_them() {
     }
     let folder = tempfile::tempdir().unwrap();
     let png = plot::png(&picture, folder.path()).unwrap();
-    assert!(
-        png.starts_with(b"\x89PNG") && png.len() > 20_000,
-        "{}",
-        png.len()
-    );
+    assert!(png.starts_with(b"\x89PNG") && png.len() > 20_000, "{}", png.len());
     // Without text, the picture compresses to a good deal less.
     let mut mute = picture.clone();
     (mute.title, mute.caption) = (String::new(), String::new());

@@ -55,7 +55,11 @@ impl Bench {
     pub fn start(&self, args: &[&str]) -> std::process::Child {
         let quiet = std::process::Stdio::null;
         let mut command = self.command(args);
-        command.stdout(quiet()).stderr(quiet()).spawn().expect("starting plimsoll")
+        command
+            .stdout(quiet())
+            .stderr(quiet())
+            .spawn()
+            .expect("starting plimsoll")
     }
 
     pub fn digest(&self, name: &str) -> String {
@@ -67,7 +71,9 @@ impl Bench {
     pub fn wait_for(&self, name: &str) {
         let path = self.path(name);
         let there = || match std::fs::read_dir(&path) {
-            Ok(mut entries) => entries.any(|e| e.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "json"))),
+            Ok(mut entries) => {
+                entries.any(|e| e.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "json")))
+            }
             Err(_) => path.is_file(),
         };
         for _ in 0..3000 {

@@ -91,7 +91,9 @@ fn one_two_and_eight_threads_write_the_same_bytes() {
     let bench = Bench::new(&[("shop.toml", SHOP), ("pools.toml", SWEEP)]);
     let mut digests = Vec::new();
     for threads in ["1", "2", "8"] {
-        bench.run(&["sweep", "pools.toml", "--threads", threads, "--out", threads]).succeeds();
+        bench
+            .run(&["sweep", "pools.toml", "--threads", threads, "--out", threads])
+            .succeeds();
         let files = ["results.json", "metrics.csv", "series.csv", "curve.svg"];
         digests.push(files.map(|f| bench.digest(&format!("{threads}/{f}"))));
     }
@@ -107,9 +109,14 @@ fn the_order_of_the_tables_does_not_matter() {
     let one = Bench::new(&[("shop.toml", SHOP)]);
     let other = Bench::new(&[("shop.toml", &format!("title = \"shop\"\n{SHOP_SHUFFLED}"))]);
     for bench in [&one, &other] {
-        bench.run(&["run", "shop.toml", "--duration", "20s", "--replications", "3"]).succeeds();
+        bench
+            .run(&["run", "shop.toml", "--duration", "20s", "--replications", "3"])
+            .succeeds();
     }
-    assert_eq!(one.digest("output/shop/results.json"), other.digest("output/shop/results.json"));
+    assert_eq!(
+        one.digest("output/shop/results.json"),
+        other.digest("output/shop/results.json")
+    );
 }
 
 #[test]
@@ -170,7 +177,11 @@ fn exit_codes_say_what_happened() {
     assert_eq!(found["points"][0]["converged"], false);
     assert_eq!(found["points"][0]["metrics"][0]["replications"], 7);
     let ran = bench.run(&["sweep", "fails.toml"]);
-    assert!(ran.stdout.contains("Expectation not met: throughput > 2/s"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("Expectation not met: throughput > 2/s"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]
@@ -185,7 +196,10 @@ fn precision_adds_replications_until_it_is_reached() {
         .and_then(|m| m.iter().find(|m| m["name"] == "throughput"))
         .cloned()
         .expect("a throughput");
-    let (mean, high) = (throughput["mean"].as_f64().unwrap(), throughput["high"].as_f64().unwrap());
+    let (mean, high) = (
+        throughput["mean"].as_f64().unwrap(),
+        throughput["high"].as_f64().unwrap(),
+    );
     assert!((high - mean) / mean <= 0.02);
     assert!(throughput["replications"].as_u64().unwrap() > 5);
     assert_eq!(found["points"][0]["converged"], true);
@@ -208,7 +222,11 @@ fn named_alternatives_and_zipped_paths_reach_the_model() {
     assert_eq!(found["curve"]["x"], 0);
     assert_eq!(found["points"].as_array().map(Vec::len), Some(4));
     let listing = bench.run(&["check", "plans.toml", "--listing"]);
-    assert!(listing.stdout.contains("at plan one desk, zip 6 / exp(900ms)"), "{}", listing.stdout);
+    assert!(
+        listing.stdout.contains("at plan one desk, zip 6 / exp(900ms)"),
+        "{}",
+        listing.stdout
+    );
 }
 
 #[test]
@@ -222,13 +240,24 @@ fn one_folder_has_one_writer() {
     assert_eq!(second.code, Some(2), "{}", second.stderr);
     assert!(second.stderr.contains("another run"), "{}", second.stderr);
     // The lock of a killed run is none.
-    bench.run(&["run", "queue.toml", "--duration", "10s", "--warm-up", "0s"]).succeeds();
+    bench
+        .run(&["run", "queue.toml", "--duration", "10s", "--warm-up", "0s"])
+        .succeeds();
 }
 
 #[test]
 fn a_limit_of_time_ends_the_run_without_results_of_chance() {
     let bench = Bench::new(&[("queue.toml", QUEUE)]);
-    let ran = bench.run(&["run", "queue.toml", "--duration", "100000000s", "--warm-up", "0s", "--max-wall", "300ms"]);
+    let ran = bench.run(&[
+        "run",
+        "queue.toml",
+        "--duration",
+        "100000000s",
+        "--warm-up",
+        "0s",
+        "--max-wall",
+        "300ms",
+    ]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.contains("nothing was written"), "{}", ran.stderr);
 }
@@ -236,11 +265,22 @@ fn a_limit_of_time_ends_the_run_without_results_of_chance() {
 #[test]
 fn results_go_to_standard_output_and_all_else_to_standard_error() {
     let bench = Bench::new(&[("queue.toml", QUEUE)]);
-    let ran = bench.run(&["run", "queue.toml", "--duration", "100s", "--warm-up", "0s", "--profile"]);
+    let ran = bench.run(&[
+        "run",
+        "queue.toml",
+        "--duration",
+        "100s",
+        "--warm-up",
+        "0s",
+        "--profile",
+    ]);
     ran.succeeds();
     assert!(ran.stdout.contains("station.desk") && !ran.stdout.contains("profile"));
     assert!(ran.stderr.contains("events a second") && ran.stderr.contains("report.html"));
-    assert!(!ran.stdout.contains('\u{1b}') && !ran.stderr.contains('\u{1b}'), "colour without a terminal");
+    assert!(
+        !ran.stdout.contains('\u{1b}') && !ran.stderr.contains('\u{1b}'),
+        "colour without a terminal"
+    );
     let widest = ran.stdout.lines().map(|l| l.chars().count()).max();
     assert!(widest <= Some(80), "{widest:?}");
 }

