@@ -233,6 +233,8 @@ impl<'a> Walk<'a> {
                 let n = mean_of(rounds);
                 self.rounds(steps, weight, |p| geometric(p, n), |p| libm::pow(p, n))
             }
+            // At least one record a batch.
+            What::Each(steps) => self.steps(steps, weight),
             What::Fail { share } => Passage {
                 time: 0.0,
                 passes: 1.0 - mean(share),
