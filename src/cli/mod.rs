@@ -7,6 +7,7 @@ mod partial;
 mod profile;
 mod progress;
 mod run;
+mod testbed;
 mod validate;
 
 use std::io::{IsTerminal, Write};

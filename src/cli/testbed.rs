@@ -33,16 +33,41 @@ use crate::experiment::sweep::Forget;
 use crate::experiment::{Control, Failure, Overrides, Sheet, carry_out, load_model};
 
 const FILE_KEYS: &[Key] = &[
-    key("measured", Form::Text, None, "the CSV file with the measurements, relative to this one"),
+    key(
+        "measured",
+        Form::Text,
+        None,
+        "the CSV file with the measurements, relative to this one",
+    ),
     key("row", Form::List, None, "measured configurations"),
 ];
 const ROW_KEYS: &[Key] = &[
     key("name", Form::Text, None, "as the measurements call it"),
     key("what", Form::Text, None, "the configuration in words"),
-    key("model", Form::Text, None, "the model's file, relative to this one"),
-    key("class", Form::Choice(&CLASS_NAMES), None, "the line of the tolerance table"),
-    key("seen", Form::Choice(&["server", "client"]), None, "where response times were taken"),
-    key("duration", Form::Duration, None, "length of a run, warm-up included"),
+    key(
+        "model",
+        Form::Text,
+        None,
+        "the model's file, relative to this one",
+    ),
+    key(
+        "class",
+        Form::Choice(&CLASS_NAMES),
+        None,
+        "the line of the tolerance table",
+    ),
+    key(
+        "seen",
+        Form::Choice(&["server", "client"]),
+        None,
+        "where response times were taken",
+    ),
+    key(
+        "duration",
+        Form::Duration,
+        None,
+        "length of a run, warm-up included",
+    ),
     key("warm-up", Form::Duration, None, "what of it is not measured"),
     key("set", Form::Table, None, "paths of the model and their values"),
 ];
@@ -60,8 +85,15 @@ const METRICS: [(&str, &str); 7] = [
     ("failed", "%"),
     ("claimed", "%"),
 ];
-const COLUMNS: [&str; 7] =
-    ["throughput", "mean_ms", "p50_ms", "p95_ms", "p99_ms", "failed", "claimed"];
+const COLUMNS: [&str; 7] = [
+    "throughput",
+    "mean_ms",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "failed",
+    "claimed",
+];
 const FAILED: usize = 5;
 const CLAIMED: usize = 6;
 /// More failures than this are a stall.
@@ -73,8 +105,9 @@ struct Class {
     most: [Option<f64>; 7],
 }
 
-const CLASS_NAMES: [&str; 9] =
-    ["free", "open", "closed", "crowded", "replay", "overload", "unlogged", "nested", "probe"];
+const CLASS_NAMES: [&str; 9] = [
+    "free", "open", "closed", "crowded", "replay", "overload", "unlogged", "nested", "probe",
+];
 
 fn class(name: &str) -> Class {
     let (title, most) = match name {
@@ -83,7 +116,10 @@ fn class(name: &str) -> Class {
         "closed" => ("closed, clients ≤ 4 × pool", &[3., 4., 4., 15., 25.]),
         "crowded" => ("closed, clients > 4 × pool", &[3., 4., 4., 20., 30.]),
         "replay" => ("open, above 0.9 of capacity", &[3., 10., 0., 10.]),
-        "overload" => ("open, overloaded, connection time-out", &[3., 25., 25., 25., 25., 25.]),
+        "overload" => (
+            "open, overloaded, connection time-out",
+            &[3., 25., 25., 25., 25., 25.],
+        ),
         "unlogged" => ("above 0.9 of capacity, arrivals not logged", &[3.]),
         "nested" => ("nested connections", &[5., 4., 4., 15., 25.]),
         _ => ("probes: the wake-up latency was fitted to `claimed`", &[]),
@@ -190,7 +226,11 @@ fn carry(args: &ValidateArgs, file: &Path) -> Result<(), Problem> {
     put(&args.out, page.trim_end()).map_err(Problem::Other)?;
     std::fs::write(&picture, drawing::svg(&rows, &lines))
         .map_err(|why| Problem::Other(format!("cannot write `{}`: {why}", picture.display())))?;
-    say(&format!("written to {} and {}\n", args.out.display(), picture.display()));
+    say(&format!(
+        "written to {} and {}\n",
+        args.out.display(),
+        picture.display()
+    ));
     Ok(())
 }
 
@@ -198,9 +238,9 @@ fn read(source: &str, folder: &Path, sink: &mut Sink) -> Option<(Vec<Row>, PathB
     let document = document::parse(source, sink)?;
     let mut reader = Reader::new("the testbed's rows".into(), document.root(), FILE_KEYS, sink);
     let measured = reader.required_text("measured");
-    let list = reader.list("row").unwrap_or_default();
+    let list = reader.list("row").unwrap_or_default().to_vec();
     let mut rows = Vec::new();
-    for item in list {
+    for item in &list {
         let table = item.table("a row", sink)?;
         rows.extend(row(table, folder, sink));
     }
@@ -223,7 +263,10 @@ fn row(table: &Table, folder: &Path, sink: &mut Sink) -> Option<Row> {
         duration: duration?.nanos(),
         warm_up: warm_up?.nanos(),
         set: set.map_or(Vec::new(), |t| {
-            t.entries.iter().map(|e| (e.key.clone(), e.item.value.clone())).collect()
+            t.entries
+                .iter()
+                .map(|e| (e.key.clone(), e.item.value.clone()))
+                .collect()
         }),
     })
 }
@@ -354,7 +397,9 @@ fn page(rows: &[Row], lines: &[Line]) -> String {
          ![errors of all rows](testbed.svg)\n\n| rows | figures judged | within tolerance |\n|---|---:|---:|\n",
     );
     let judged = |name: &str| {
-        let of = lines.iter().filter(|l| name.is_empty() || rows[l.row].class == name);
+        let of = lines
+            .iter()
+            .filter(|l| name.is_empty() || rows[l.row].class == name);
         let verdicts: Vec<bool> = of.filter_map(Line::ok).collect();
         (verdicts.len(), verdicts.iter().filter(|v| **v).count())
     };
@@ -404,7 +449,11 @@ fn told(row: &Row, line: &Line) -> String {
 
 /// Four digits that count.
 fn short(value: f64) -> String {
-    let before = if value.abs() >= 1.0 { value.abs().log10().floor() as usize + 1 } else { 1 };
+    let before = if value.abs() >= 1.0 {
+        value.abs().log10().floor() as usize + 1
+    } else {
+        1
+    };
     format!("{value:.*}", 4usize.saturating_sub(before))
 }
 

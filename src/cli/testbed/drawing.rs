@@ -45,7 +45,10 @@ pub fn svg(rows: &[Row], lines: &[Line]) -> String {
             row.name
         );
     }
-    for line in lines.iter().filter(|l| l.metric < COLOURS.len() && l.error().is_finite()) {
+    for line in lines
+        .iter()
+        .filter(|l| l.metric < COLOURS.len() && l.error().is_finite())
+    {
         let shift = (line.metric as f64 - 2.0) * 2.6;
         let x = LEFT + COLUMN * (line.row as f64 + 0.5) + shift;
         let (fill, stroke) = match line.ok() {
