@@ -70,12 +70,11 @@ fn step() -> impl Strategy<Value = String> {
         1 => Just("{ use = \"card\" }".to_owned()),
     ];
     leaf.prop_recursive(4, 16, 4, |inner| {
+        // A guard must have something to guard.
+        let some = prop::collection::vec(inner.clone(), 1..4).prop_map(|l| format!("[{}]", l.join(", ")));
         let list = prop::collection::vec(inner, 0..4).prop_map(|l| format!("[{}]", l.join(", ")));
         prop_oneof![
-            (
-                prop::sample::select(holders()),
-                list.clone()
-            )
+            (prop::sample::select(holders()), some)
                 .prop_map(|(who, s)| format!("{{ use = \"{who}\", steps = {s} }}")),
             (1u32..9, list.clone(), list.clone()).prop_map(|(w, a, b)| format!(
                 "{{ choose = [{{ weight = {w}, steps = {a} }}, {{ weight = 3, steps = {b} }}] }}"
@@ -91,21 +90,43 @@ fn step() -> impl Strategy<Value = String> {
 
 /// Kinds that guard the steps inside: name, kind, keys.
 const GUARDS: &[(&str, &str, &str)] = &[
-    ("again", "retry", "max-attempts = 3\nwait-duration = \"7ms\"\njitter = 0.5"),
+    (
+        "again",
+        "retry",
+        "max-attempts = 3\nwait-duration = \"7ms\"\njitter = 0.5",
+    ),
     ("hasty", "time-limiter", "timeout-duration = \"20ms\""),
-    ("patient", "time-limiter", "timeout-duration = \"30ms\"\ncancel-running = false"),
-    ("fuse", "circuit-breaker", "sliding-window-size = 10\nminimum-number-of-calls = 5\nwait-duration-in-open-state = \"2s\""),
-    ("hull", "bulkhead", "max-concurrent-calls = 2\nmax-wait-duration = \"10ms\""),
-    ("near", "cache", "key = \"zipf(50, 1)\"\nmaximum-size = 9\nexpire-after-write = \"3s\"\nsingle-flight = true"),
-    ("limit", "rate-limiter", "limit-for-period = 3\nlimit-refresh-period = \"100ms\"\ntimeout-duration = \"150ms\""),
+    (
+        "patient",
+        "time-limiter",
+        "timeout-duration = \"30ms\"\ncancel-running = false",
+    ),
+    (
+        "fuse",
+        "circuit-breaker",
+        "sliding-window-size = 10\nminimum-number-of-calls = 5\nwait-duration-in-open-state = \"2s\"",
+    ),
+    (
+        "hull",
+        "bulkhead",
+        "max-concurrent-calls = 2\nmax-wait-duration = \"10ms\"",
+    ),
+    (
+        "near",
+        "cache",
+        "key = \"zipf(50, 1)\"\nmaximum-size = 9\nexpire-after-write = \"3s\"\nsingle-flight = true",
+    ),
+    (
+        "limit",
+        "rate-limiter",
+        "limit-for-period = 3\nlimit-refresh-period = \"100ms\"\ntimeout-duration = \"150ms\"",
+    ),
     ("row", "lock", "key = \"zipf(5, 1)\"\nwait-timeout = \"40ms\""),
 ];
 
 /// The guards whose kind exists.
 fn guards() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-    GUARDS
-        .iter()
-        .filter(|g| plimsoll::component::kind(g.1).is_some())
+    GUARDS.iter().filter(|g| plimsoll::component::kind(g.1).is_some())
 }
 
 fn holders() -> Vec<&'static str> {
