@@ -40,14 +40,26 @@ fn components(criterion: &mut Criterion) {
     group.sample_size(20);
     let cases = [
         ("nothing but a delay", "", "{ delay = \"exp(10ms)\" }".to_owned()),
-        ("station", "[station.s]\nservers = 12", "{ use = \"s\", time = \"exp(10ms)\" }".to_owned()),
-        ("thread-pool", "[thread-pool.s]\nmax-threads = 12", format!("{{ use = \"s\", {HOLD} }}")),
+        (
+            "station",
+            "[station.s]\nservers = 12",
+            "{ use = \"s\", time = \"exp(10ms)\" }".to_owned(),
+        ),
+        (
+            "thread-pool",
+            "[thread-pool.s]\nmax-threads = 12",
+            format!("{{ use = \"s\", {HOLD} }}"),
+        ),
         (
             "connection-pool",
             "[connection-pool.s]\nmaximum-pool-size = 12",
             format!("{{ use = \"s\", {HOLD} }}"),
         ),
-        ("lock of many rows", "[lock.s]\nkey = \"zipf(1000, 0.9)\"", format!("{{ use = \"s\", {HOLD} }}")),
+        (
+            "lock of many rows",
+            "[lock.s]\nkey = \"zipf(1000, 0.9)\"",
+            format!("{{ use = \"s\", {HOLD} }}"),
+        ),
         (
             "external",
             "[external.s]\ntime = \"exp(10ms)\"\nfailure-rate = \"1%\"",
@@ -72,7 +84,11 @@ fn components(criterion: &mut Criterion) {
     for (name, tables, step) in cases {
         let model = load(name, tables, &step);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| engine::run(black_box(&model), &options()).map(|o| o.events).unwrap_or(0));
+            bencher.iter(|| {
+                engine::run(black_box(&model), &options())
+                    .map(|o| o.events)
+                    .unwrap_or(0)
+            });
         });
     }
     group.finish();

@@ -36,7 +36,11 @@ fn runs(criterion: &mut Criterion) {
             budget: Budget::default(),
         };
         group.bench_function(name, |bencher| {
-            bencher.iter(|| engine::run(black_box(&model), &options).map(|o| o.events).unwrap_or(0));
+            bencher.iter(|| {
+                engine::run(black_box(&model), &options)
+                    .map(|o| o.events)
+                    .unwrap_or(0)
+            });
         });
     }
     group.finish();

@@ -249,7 +249,10 @@ impl Component for Cache {
             None => 1.0 - plan.hit_ratio,
             Some(keys) => keys.share_beyond(plan.limits.size),
         };
-        let hit = plan.hit_time.as_ref().map_or(0.0, |l| l.mean().unwrap_or(f64::INFINITY));
+        let hit = plan
+            .hit_time
+            .as_ref()
+            .map_or(0.0, |l| l.mean().unwrap_or(f64::INFINITY));
         Facts {
             inside: misses,
             time: if misses < 1.0 { (1.0 - misses) * hit } else { 0.0 },

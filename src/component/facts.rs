@@ -67,6 +67,10 @@ impl Default for Facts {
 
 /// `{ n } { unit }`, with one in the singular.
 pub fn counted(n: &str, unit: &str) -> String {
-    let unit = if n == "1" { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
+    let unit = if n == "1" {
+        unit.strip_suffix('s').unwrap_or(unit)
+    } else {
+        unit
+    };
     format!("{n} {unit}")
 }

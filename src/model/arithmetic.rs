@@ -149,7 +149,13 @@ impl Calculation<'_> {
     /// Of one request of a workload: sums and mean time without waiting.
     fn demand(&mut self, index: usize) -> (Sums, f64) {
         let w = &self.model.workloads[index];
-        let mut walk = Walk::new(self.model, self.facts, &mut self.found, index as u32, population(w));
+        let mut walk = Walk::new(
+            self.model,
+            self.facts,
+            &mut self.found,
+            index as u32,
+            population(w),
+        );
         if let Some(timeout) = w.timeout {
             walk.within(Limit {
                 who: format!("the caller, workload `{}`", w.name),
@@ -271,11 +277,17 @@ impl Calculation<'_> {
     }
 
     fn users(&mut self, w: &WorkloadPlan, demand: &Sums, response: f64, open: &Sums) {
-        let Arrivals::Users(profile) = &w.arrivals else { return };
+        let Arrivals::Users(profile) = &w.arrivals else {
+            return;
+        };
         let number = profile.peak();
         let think = w.think.as_ref().map_or(0.0, walk::mean_of);
         let paced = w.pacing == Pacing::Between;
-        let cycle = if paced { response.max(think) } else { response + think };
+        let cycle = if paced {
+            response.max(think)
+        } else {
+            response + think
+        };
         let by_number = number / cycle;
         let mut by_capacity: Option<(ComponentId, f64)> = None;
         for i in 0..self.model.components.len() {

@@ -12,7 +12,11 @@ const BANK: &[(&str, &str, &str)] = &[
     ("host", "db-box", "cores = 8"),
     ("service", "order-api", "host = \"vps\"\nreplicas = 2"),
     ("database", "mysql", "host = \"db-box\""),
-    ("connection-pool", "orders-db", "in = \"order-api\"\nto = \"mysql\""),
+    (
+        "connection-pool",
+        "orders-db",
+        "in = \"order-api\"\nto = \"mysql\"",
+    ),
     ("topic", "order-events", "partitions = 3"),
 ];
 
@@ -47,7 +51,8 @@ fn whole(block: &str) -> String {
     let top = parsed.root();
     let mut text = block.to_owned();
     for (kind, name, body) in BANK {
-        if table(top, kind).is_none_or(|t| t.get(name).is_none()) {
+        let exists = plimsoll::component::kind(kind).is_some();
+        if exists && table(top, kind).is_none_or(|t| t.get(name).is_none()) {
             text.push_str(&format!("\n[{kind}.{name}]\n{body}\n"));
         }
     }
@@ -73,7 +78,9 @@ fn whole(block: &str) -> String {
     wanted.sort();
     wanted.dedup();
     for name in wanted.iter().filter(|n| !known(n)) {
-        text.push_str(&format!("\n[flow.\"{name}\"]\nat = \"order-api\"\nsteps = [{{ delay = \"1ms\" }}]\n"));
+        text.push_str(&format!(
+            "\n[flow.\"{name}\"]\nat = \"order-api\"\nsteps = [{{ delay = \"1ms\" }}]\n"
+        ));
     }
     text
 }
@@ -150,7 +157,11 @@ fn every_file_in_a_command_is_fine() {
                     .current_dir(root())
                     .output()
                     .expect("starting plimsoll");
-                assert!(said.status.success(), "{place}:\n{}", String::from_utf8_lossy(&said.stderr));
+                assert!(
+                    said.status.success(),
+                    "{place}:\n{}",
+                    String::from_utf8_lossy(&said.stderr)
+                );
             }
         }
     }

@@ -72,7 +72,11 @@ pub fn kinds() -> String {
         }
         if !kind.probes.is_empty() {
             let names: Vec<String> = kind.probes.iter().map(|p| format!("`{}`", p.0)).collect();
-            let _ = write!(out, "\nMeasured over time, beside what every component has: {}.\n", names.join(", "));
+            let _ = write!(
+                out,
+                "\nMeasured over time, beside what every component has: {}.\n",
+                names.join(", ")
+            );
         }
         out.push('\n');
     }
@@ -85,7 +89,11 @@ pub fn workload() -> String {
         let names: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
         names.join(", ")
     };
-    let _ = writeln!(out, "\nEvery executor takes {}. Beside them:\n", tick(workload_check::ALL_TAKE));
+    let _ = writeln!(
+        out,
+        "\nEvery executor takes {}. Beside them:\n",
+        tick(workload_check::ALL_TAKE)
+    );
     out.push_str("| executor | takes |\n| --- | --- |\n");
     let executor = workload_check::KEYS.iter().find(|k| k.name == "executor");
     if let Some(Form::Choice(all)) = executor.map(|k| k.form) {

@@ -47,13 +47,18 @@ impl Calculation<'_> {
             let span = self.place(load.component, "");
             let kind = self.called(load.component);
             let sum = load.sum.clone();
-            self.warn("overload", text, span).notes.push(format!("{kind}: {sum}"));
+            self.warn("overload", text, span)
+                .notes
+                .push(format!("{kind}: {sum}"));
         }
     }
 
     /// A throughput that the objective wants and the workloads cannot give.
     pub fn wished(&mut self) {
-        let wishes: Vec<(f64, String, String)> = self.model.objectives.iter()
+        let wishes: Vec<(f64, String, String)> = self
+            .model
+            .objectives
+            .iter()
             .filter(|o| o.figure == "throughput" && !o.below)
             .map(|o| (o.bound, o.subject.clone(), o.text.clone()))
             .collect();
@@ -102,31 +107,47 @@ impl Calculation<'_> {
                 let path: Vec<String> = path.iter().map(|p| super::quoted(p)).collect();
                 self.model.document.get(&path.join("."))
             });
-            let Some(Value::String(server)) = to.map(|t| &t.value) else { continue };
-            let Some(server) = self.find("database", server) else { continue };
-            let (Some(size), Some(_)) = (entry.plan.capacity(), self.model.components[server].plan.seats()) else { continue };
+            let Some(Value::String(server)) = to.map(|t| &t.value) else {
+                continue;
+            };
+            let Some(server) = self.find("database", server) else {
+                continue;
+            };
+            let (Some(size), Some(_)) = (entry.plan.capacity(), self.model.components[server].plan.seats())
+            else {
+                continue;
+            };
             let instances = self.model.layout.instances(ComponentId(i as u32)) as u64;
             let group = groups.entry(ComponentId(server as u32)).or_default();
             group.push((instances, size, entry.name.clone()));
         }
         for (server, pools) in groups {
-            let seats = self.model.components[server.0 as usize].plan.seats().unwrap_or(u64::MAX) as f64;
+            let seats = self.model.components[server.0 as usize]
+                .plan
+                .seats()
+                .unwrap_or(u64::MAX) as f64;
             let all: f64 = pools.iter().map(|p| p.0 as f64 * p.1).sum();
             if all <= seats {
                 continue;
             }
-            let terms: Vec<String> = pools.iter().map(|p| match p.0 {
-                1 => format!("{} (`{}`)", significant(p.1), p.2),
-                n => format!("{n} × {} (`{}`)", significant(p.1), p.2),
-            }).collect();
+            let terms: Vec<String> = pools
+                .iter()
+                .map(|p| match p.0 {
+                    1 => format!("{} (`{}`)", significant(p.1), p.2),
+                    n => format!("{n} × {} (`{}`)", significant(p.1), p.2),
+                })
+                .collect();
             let count: u64 = pools.iter().map(|p| p.0).sum();
             let text = format!(
                 "the pools of {} may open {} connections, and it accepts {}",
-                self.called(server), significant(all), significant(seats)
+                self.called(server),
+                significant(all),
+                significant(seats)
             );
             let span = self.place(server, "max-connections");
             let d = self.warn("too-many-connections", text, span);
-            d.notes.push(format!("{} = {}", terms.join(" + "), significant(all)));
+            d.notes
+                .push(format!("{} = {}", terms.join(" + "), significant(all)));
             d.help.push(format!(
                 "{} each fit, or set `max-connections` to at least {}",
                 counted(&format!("{}", (seats / count as f64) as u64), "connections"),
@@ -145,11 +166,14 @@ impl Calculation<'_> {
                 let text = format!("{what} is taken again by a request that holds a key of it");
                 let d = self.warn("deadlock", text, Some(n.span));
                 d.help.push(
-                    "requests that take two keys in opposite orders wait for each other: take one at a time".into(),
+                    "requests that take two keys in opposite orders wait for each other: take one at a time"
+                        .into(),
                 );
                 continue;
             }
-            let Some(size) = self.model.components[id.0 as usize].plan.capacity() else { continue };
+            let Some(size) = self.model.components[id.0 as usize].plan.capacity() else {
+                continue;
+            };
             let crowd: f64 = n.crowds.values().sum();
             let safe = crowd * (n.depth - 1) as f64 + 1.0;
             if size >= safe {
@@ -162,19 +186,28 @@ impl Calculation<'_> {
             };
             let text = format!(
                 "a request may hold {} {unit} of {what} at once: with {} of them, requests that hold one and want another can wait for each other {end}",
-                n.depth, significant(size)
+                n.depth,
+                significant(size)
             );
-            let by: Vec<String> = n.crowds.keys().map(|c| match c {
-                Crowd::Component(c) => self.called(ComponentId(*c)),
-                Crowd::Source(s) => match self.model.workloads.get(*s as usize) {
-                    Some(w) => format!("workload `{}`", w.name),
-                    None => self.called(ComponentId(*s - self.model.workloads.len() as u32)),
-                },
-            }).collect();
+            let by: Vec<String> = n
+                .crowds
+                .keys()
+                .map(|c| match c {
+                    Crowd::Component(c) => self.called(ComponentId(*c)),
+                    Crowd::Source(s) => match self.model.workloads.get(*s as usize) {
+                        Some(w) => format!("workload `{}`", w.name),
+                        None => self.called(ComponentId(*s - self.model.workloads.len() as u32)),
+                    },
+                })
+                .collect();
             let help = if crowd.is_finite() {
                 format!(
                     "the smallest size that cannot: {} × ({} - 1) + 1 = {}, for the {} that {} lets in",
-                    significant(crowd), n.depth, significant(safe), significant(crowd), by.join(" and ")
+                    significant(crowd),
+                    n.depth,
+                    significant(safe),
+                    significant(crowd),
+                    by.join(" and ")
                 )
             } else {
                 "no size is safe, because nothing limits how many requests hold one; take what is needed at once, or give the inner step a pool of its own".to_owned()
@@ -188,13 +221,22 @@ impl Calculation<'_> {
         let order = std::mem::take(&mut self.found.order);
         let mut told = BTreeSet::new();
         for (&(a, b), span) in &order {
-            if a < b && let Some(other) = order.get(&(b, a)) && told.insert((a, b)) {
+            if a < b
+                && let Some(other) = order.get(&(b, a))
+                && told.insert((a, b))
+            {
                 let text = format!(
                     "{} is acquired by requests that hold {}, and the other way round elsewhere: they can wait for each other",
-                    self.called(b), self.called(a)
+                    self.called(b),
+                    self.called(a)
                 );
                 let place = format!("the other order stands at byte {}", other.start);
-                let line = self.model.document.source.get(..other.start).map(|s| s.matches('\n').count() + 1);
+                let line = self
+                    .model
+                    .document
+                    .source
+                    .get(..other.start)
+                    .map(|s| s.matches('\n').count() + 1);
                 let place = line.map_or(place, |l| format!("the other order stands in line {l}"));
                 let d = self.warn("deadlock", text, Some(span.clone()));
                 d.notes.push(place);
@@ -222,7 +264,10 @@ impl Calculation<'_> {
                 );
                 self.warn("inverted-timeouts", text, Some(i.span))
                     .help
-                    .push(format!("make `{}` shorter than {outer}, or the outer limit longer", i.key));
+                    .push(format!(
+                        "make `{}` shorter than {outer}, or the outer limit longer",
+                        i.key
+                    ));
             }
         }
     }

@@ -19,7 +19,10 @@ fn load<'a>(a: &'a Arithmetic, subject: &str) -> &'a Load {
 }
 
 fn near(found: f64, wanted: f64) {
-    assert!((found - wanted).abs() <= 1e-9 * wanted.abs(), "{found}, not {wanted}");
+    assert!(
+        (found - wanted).abs() <= 1e-9 * wanted.abs(),
+        "{found}, not {wanted}"
+    );
 }
 
 fn told(a: &Arithmetic, id: &str) -> String {
@@ -86,7 +89,10 @@ fn an_open_workload_above_capacity_is_warned_of() {
         "[station.desk]\n[flow.f]\nsteps = [{ use = \"desk\", time = \"exp(13ms)\" }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"",
     );
     let text = told(&a, "overload");
-    assert!(text.contains("offered load 1.3 of capacity 1: the queue of `desk` grows without bound"), "{text}");
+    assert!(
+        text.contains("offered load 1.3 of capacity 1: the queue of `desk` grows without bound"),
+        "{text}"
+    );
     assert!(text.contains("100/s × 13ms = 1.3 of 1 server"), "{text}");
     assert!(a.warnings[0].span.is_some());
 }
@@ -105,7 +111,8 @@ fn users_reach_what_their_number_and_the_bottleneck_allow() {
 
 #[test]
 fn a_population_that_cannot_reach_the_wished_rate_is_told_so() {
-    let closed = "[workload.users]\nexecutor = \"locust\"\nusers = 500\nthink-time = \"uniform(100ms, 500ms)\"\n";
+    let closed =
+        "[workload.users]\nexecutor = \"locust\"\nusers = 500\nthink-time = \"uniform(100ms, 500ms)\"\n";
     let wish = "[objective]\nthroughput = \"> 2000/s\"\n";
     let flow = "[host.box]\ncores = 100\n[flow.f]\nsteps = [{ cpu = \"50ms\", on = \"box\" }]\n";
     let a = sums(&format!("{flow}{closed}{wish}"));
@@ -177,10 +184,16 @@ rate = "30/s"
 fn pools_that_add_up_to_more_than_the_server_accepts() {
     let a = sums(POOLS);
     let text = told(&a, "too-many-connections");
-    assert!(text.contains("may open 300 connections, and it accepts 151"), "{text}");
+    assert!(
+        text.contains("may open 300 connections, and it accepts 151"),
+        "{text}"
+    );
     assert!(text.contains("3 × 100 (`db`) = 300"), "{text}");
     assert!(text.contains("50 connections each fit"), "{text}");
-    assert_eq!(load(&a, "connection-pool.db").sum, "30/s × 20ms = 0.6 of 3 × 100 connections");
+    assert_eq!(
+        load(&a, "connection-pool.db").sum,
+        "30/s × 20ms = 0.6 of 3 × 100 connections"
+    );
     let fits = sums(&POOLS.replace("size = 100", "size = 50"));
     assert!(fits.warnings.is_empty(), "{:?}", fits.warnings);
 }
@@ -203,11 +216,20 @@ flow = "f"
 #[test]
 fn a_pool_held_while_it_is_acquired_again_can_deadlock() {
     let text = told(&sums(NESTED), "deadlock");
-    assert!(text.contains("may hold 2 connections of connection pool `db`"), "{text}");
-    assert!(text.contains("8 × (2 - 1) + 1 = 9, for the 8 that thread pool `http` lets in"), "{text}");
+    assert!(
+        text.contains("may hold 2 connections of connection pool `db`"),
+        "{text}"
+    );
+    assert!(
+        text.contains("8 × (2 - 1) + 1 = 9, for the 8 that thread pool `http` lets in"),
+        "{text}"
+    );
     let safe = sums(&NESTED.replace("pool-size = 8", "pool-size = 9"));
     assert!(safe.warnings.is_empty(), "{:?}", safe.warnings);
-    let open = NESTED.replace("[{ use = \"http\", steps = [{ use = \"db\", steps = [{ call = \"audit\" }] }] }]", "[{ use = \"db\", steps = [{ call = \"audit\" }] }]");
+    let open = NESTED.replace(
+        "[{ use = \"http\", steps = [{ use = \"db\", steps = [{ call = \"audit\" }] }] }]",
+        "[{ use = \"db\", steps = [{ call = \"audit\" }] }]",
+    );
     assert!(told(&sums(&open), "deadlock").contains("no size is safe"));
 }
 
@@ -245,13 +267,17 @@ fn too_few_virtual_users_drop_iterations() {
     let vus = "[workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"90/s\"\npre-allocated-vus = 10\n";
     let a = sums(&format!("{TIER}{vus}"));
     let text = told(&a, "too-few-users");
-    assert!(text.contains("90/s × 202ms = 18.2 virtual users, and has at most 10"), "{text}");
+    assert!(
+        text.contains("90/s × 202ms = 18.2 virtual users, and has at most 10"),
+        "{text}"
+    );
     near(a.streams[0].rate, 10.0 / 0.202);
 }
 
 #[test]
 fn a_client_with_work_of_its_own_is_a_component() {
-    let client = "[workload.w]\nexecutor = \"users\"\nusers = 50\nclient = { threads = 1, time = \"12ms\" }\n";
+    let client =
+        "[workload.w]\nexecutor = \"users\"\nusers = 50\nclient = { threads = 1, time = \"12ms\" }\n";
     let a = sums(&format!("{TIER}{client}"));
     near(a.streams[0].rate, 1.0 / 0.012);
     assert_eq!(a.loads[0].subject, "station.client of w");
@@ -301,8 +327,14 @@ fn caches_retries_and_limiters_change_what_comes_through() {
     let given = sums(&source("[cache.g]\nhit-ratio = \"90%\"", serve));
     near(load(&given, "station.s").visits_per_second, 100.0 * (1.0 - 0.9));
     near(given.streams[0].response, 0.1 * (1.0 - 0.9));
-    let real = sums(&source("[cache.g]\nkey = \"list(1, 4, 3, 2)\"\nmaximum-size = 2", serve));
-    near(load(&real, "station.s").visits_per_second, 100.0 * (1.0 - 7.0 / 10.0));
+    let real = sums(&source(
+        "[cache.g]\nkey = \"list(1, 4, 3, 2)\"\nmaximum-size = 2",
+        serve,
+    ));
+    near(
+        load(&real, "station.s").visits_per_second,
+        100.0 * (1.0 - 7.0 / 10.0),
+    );
     let failing = format!("{serve}, {{ fail = 0.5 }}");
     let retried = sums(&source("[retry.g]\nmax-attempts = 3", &failing));
     near(load(&retried, "station.s").visits_per_second, 175.0);
@@ -332,7 +364,10 @@ fn a_hot_key_has_one_holder() {
         "[lock.row]\nkey = \"list(3, 1)\"\n[flow.f]\nsteps = [{ use = \"row\", steps = [{ delay = \"50ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"30/s\"",
     );
     near(load(&a, "lock.row").utilisation(), 30.0 * 0.75 * 0.05);
-    assert_eq!(load(&a, "lock.row").sum, "30/s × 75 % × 50ms = 1.13 of 1 holder of the hottest key");
+    assert_eq!(
+        load(&a, "lock.row").sum,
+        "30/s × 75 % × 50ms = 1.13 of 1 holder of the hottest key"
+    );
     assert!(told(&a, "overload").contains("the queue of `row` grows without bound"));
 }
 

@@ -12,7 +12,11 @@ pub fn significant(x: f64) -> String {
     if x == 0.0 {
         return "0".into();
     }
-    let before = if x.abs() >= 1.0 { (x.abs() as u64).to_string().len() as i32 } else { 0 };
+    let before = if x.abs() >= 1.0 {
+        (x.abs() as u64).to_string().len() as i32
+    } else {
+        0
+    };
     let mut decimals = (3 - before).max(0) as usize;
     let mut small = x.abs();
     while before == 0 && small < 0.1 && decimals < 12 {
@@ -89,7 +93,8 @@ impl Stream {
 impl Arithmetic {
     /// The sums as a table for people.
     pub fn table(&self, model: &Model) -> String {
-        let mut out = String::from("What arithmetic says; waiting is not counted, so times held are lower bounds\n\n");
+        let mut out =
+            String::from("What arithmetic says; waiting is not counted, so times held are lower bounds\n\n");
         for stream in &self.streams {
             out.push_str(&stream.told(model));
             out.push('\n');

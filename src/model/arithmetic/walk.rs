@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
             } => {
                 let time = time.as_ref().map(mean_of);
                 self.visit(*component, time, steps, weight, &step.span)
-            },
+            }
             What::Cpu { time, on, .. } => {
                 let host = on.or_else(|| self.host());
                 certain(self.compute(host, mean_of(time), weight))
@@ -200,12 +200,10 @@ impl<'a> Walk<'a> {
                 self.visit(*database, Some(mean(time) + cpu), &[], weight, &step.span)
             }
             What::Delay(law) => certain(mean_of(law)),
-            What::Call { flow } => {
-                match self.model.flow_plans.iter().position(|f| f.name == flow.value) {
-                    Some(index) => self.flow(index, weight),
-                    None => certain(0.0),
-                }
-            }
+            What::Call { flow } => match self.model.flow_plans.iter().position(|f| f.name == flow.value) {
+                Some(index) => self.flow(index, weight),
+                None => certain(0.0),
+            },
             What::Publish { to, .. } => self.visit(*to, None, &[], weight, &step.span),
             What::Choose(branches) => {
                 let total: f64 = branches.iter().map(|b| b.0).sum();
@@ -235,6 +233,8 @@ impl<'a> Walk<'a> {
                 let n = mean_of(rounds);
                 self.rounds(steps, weight, |p| geometric(p, n), |p| libm::pow(p, n))
             }
+            // At least one record a batch.
+            What::Each(steps) => self.steps(steps, weight),
             What::Fail { share } => Passage {
                 time: 0.0,
                 passes: 1.0 - mean(share),
