@@ -2,10 +2,12 @@
 
 mod arrows;
 mod determinism;
+mod docs;
 mod experiments;
 mod laws;
 mod properties;
 mod refusal;
 mod semantics;
 mod support;
+mod testbed;
 mod theory;

@@ -2,9 +2,10 @@
 
 use super::exit::Exit;
 use super::{CheckArgs, complain, print};
-use crate::diagnostic::Sink;
+use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::{self, Value};
-use crate::experiment::{Experiment, Overrides, load, load_model};
+use crate::experiment::{Experiment, Overrides, Sheet, load, load_model};
+use crate::model::arithmetic::arithmetic;
 use crate::quantity::SimDuration;
 
 pub fn check(args: &CheckArgs) -> Exit {
@@ -23,6 +24,12 @@ pub fn check(args: &CheckArgs) -> Exit {
         return Exit::Impossible;
     };
     let mut text = format!("{}: {}\n", args.file.display(), told(&found, experiment));
+    if !experiment && let Some(point) = found.points.first() {
+        let sums = arithmetic(&point.model);
+        complain(&[sheet(args, &point.model.document.source, &sums.warnings)]);
+        text.push('\n');
+        text.push_str(&sums.table(&point.model));
+    }
     if args.listing {
         for point in &found.points {
             text.push('\n');
@@ -34,6 +41,14 @@ pub fn check(args: &CheckArgs) -> Exit {
     }
     print(&text);
     Exit::Done
+}
+
+fn sheet(args: &CheckArgs, source: &str, warnings: &[Diagnostic]) -> Sheet {
+    Sheet {
+        path: args.file.display().to_string(),
+        source: source.to_owned(),
+        diagnostics: warnings.to_vec(),
+    }
 }
 
 /// An experiment names a model; a model does not. A file that cannot be read is complained about as a model.

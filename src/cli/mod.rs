@@ -7,6 +7,8 @@ mod partial;
 mod profile;
 mod progress;
 mod run;
+mod testbed;
+mod validate;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -46,6 +48,9 @@ enum Command {
     Check(CheckArgs),
     /// Measure how fast this machine simulates five small models
     Bench(BenchArgs),
+    /// Hold models of real systems against what was reported of them
+    #[command(after_help = VALIDATE_EXAMPLES)]
+    Validate(ValidateArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -63,6 +68,12 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   plimsoll check models/shop.toml
   plimsoll check models/shop.toml --listing";
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  plimsoll validate
+  plimsoll validate testbed
+  plimsoll validate docs/cases.toml --replications 3 --out /tmp/validation.md";
 
 #[derive(Args)]
 struct RunArgs {
@@ -96,7 +107,7 @@ struct RunArgs {
     /// Say how fast it ran and which components took the work
     #[arg(long)]
     profile: bool,
-    /// End a replication after this many events
+    /// End a replication after about this many events (looked at every 65,536)
     #[arg(long, value_name = "N")]
     max_events: Option<u64>,
     /// End a replication when requests in flight take more memory than this [default: 4GiB]
@@ -134,6 +145,19 @@ struct BenchArgs {
     /// Print JSON lines instead of a table
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct ValidateArgs {
+    /// The reported rows; `testbed` for the measured stack of docs/testbed.toml
+    #[arg(value_name = "FILE", default_value = "docs/cases.toml")]
+    file: PathBuf,
+    /// The page whose section is written anew
+    #[arg(long, value_name = "FILE", default_value = "docs/validation.md")]
+    out: PathBuf,
+    /// Independent replications of each point
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    replications: Option<u32>,
 }
 
 fn length(text: &str) -> Result<SimDuration, String> {
@@ -203,6 +227,10 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => run::sweep(&args),
         Command::Check(args) => check::check(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Validate(args) if args.file.as_os_str() == "testbed" => {
+            testbed::validate(&args, std::path::Path::new("docs/testbed.toml"))
+        }
+        Command::Validate(args) => validate::validate(&args),
     }
     .into()
 }

@@ -1,6 +1,6 @@
 //! `--profile`: how fast it ran and which components took the work.
 
-use crate::experiment::sweep::Done;
+use crate::experiment::Done;
 
 /// The text for standard error. Figures depend on the machine and its mood, so none of them is in the files.
 pub fn text(done: &Done, seconds: f64) -> String {

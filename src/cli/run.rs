@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::partial::{Lock, Partial};
 use super::progress::Bar;
 use super::{RunArgs, colour, complain, fail, print, profile, say, width};
-use crate::experiment::sweep::Done;
+use crate::experiment::Done;
 use crate::experiment::{Control, Experiment, Failure, Loaded, carry_out, load, load_model};
 use crate::output::{self, InputFile, ManifestInput};
 

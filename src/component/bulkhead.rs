@@ -12,6 +12,7 @@ use super::contract::*;
 use super::permits::Permits;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
+use crate::quantity::SimDuration;
 
 /// As running.
 pub struct Bulkhead {
@@ -61,6 +62,15 @@ impl Component for Bulkhead {
 
     fn capacity(plan: &Plan) -> Option<f64> {
         Some(plan.calls as f64)
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "calls",
+            patience: Some((SimDuration::from_nanos(plan.wait), "max-wait-duration")),
+            bounded: plan.wait == 0,
+            ..Facts::default()
+        }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {

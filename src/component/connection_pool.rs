@@ -93,6 +93,14 @@ impl Component for ConnectionPool {
         Some(plan.maximum_pool_size as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "connections",
+            patience: Some((plan.connection_timeout, "connection-timeout")),
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let (patience_timer, wake_timer) = (build.timer(PATIENCE), build.timer(WAKE_UP));
         let (size, patience) = (plan.maximum_pool_size, plan.connection_timeout.nanos());

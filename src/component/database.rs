@@ -77,6 +77,13 @@ impl Component for Database {
         (plan.parallelism != u64::MAX).then_some(plan.parallelism as f64)
     }
 
+    fn facts(_: &Plan) -> Facts {
+        Facts {
+            unit: "statements",
+            ..Facts::default()
+        }
+    }
+
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         lowering.visit(step, false, body);
     }

@@ -96,6 +96,21 @@ impl Component for External {
         (plan.concurrency != u64::MAX).then_some(plan.concurrency as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        let mean = |law: &Option<Law>| law.as_ref().map(|l| l.mean().unwrap_or(f64::INFINITY));
+        let answer = mean(&plan.time).unwrap_or(0.0);
+        let failure = mean(&plan.failure_time).unwrap_or(answer);
+        Facts {
+            unit: "calls",
+            time: match plan.failure_rate {
+                0.0 => answer,
+                share => (1.0 - share) * answer + share * failure,
+            },
+            failure: plan.failure_rate,
+            ..Facts::default()
+        }
+    }
+
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         let site = lowering.site(step.path.clone(), step.time.clone());
         let frame = lowering

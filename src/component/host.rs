@@ -18,9 +18,12 @@ use crate::quantity::SimTime;
 /// As running.
 pub struct Host {
     plan: Plan,
+    instance: u32,
     sharing: ProcessorSharing,
     // First come, first served:
     busy: u64,
+    /// Threads that belong to no request.
+    others: u64,
     line: Line,
     /// Jobs of paused replicas, with what they have left.
     paused: Vec<(u32, u32, u64)>,
@@ -122,6 +125,14 @@ impl Component for Host {
         Some(plan.cores)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "cores",
+            speed: plan.speed,
+            ..Facts::default()
+        }
+    }
+
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         lowering.serve(step, body);
     }
@@ -130,8 +141,10 @@ impl Component for Host {
         let timer = build.timer(SHARING_TIMER);
         Host {
             plan: plan.clone(),
+            instance: build.instance,
             sharing: ProcessorSharing::new(plan.cores, plan.speed, plan.contention, timer),
             busy: 0,
+            others: 0,
             line: Line::default(),
             paused: Vec::new(),
             load: LoadAverage::default(),
@@ -148,7 +161,7 @@ impl Component for Host {
         match self.plan.discipline {
             Discipline::FirstCome => {
                 let demand = self.scaled(visit.demand);
-                if (self.busy as f64) < self.plan.cores {
+                if ((self.busy + self.others) as f64) < self.plan.cores {
                     self.busy += 1;
                     return Admission::Serve(demand);
                 }
@@ -170,15 +183,19 @@ impl Component for Host {
     }
 
     #[inline(always)]
-    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+    fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
         if self.plan.discipline == Discipline::FirstCome {
-            match self.line.pop_front(&mut cx.requests) {
-                None => self.busy -= 1,
-                Some(next) => {
-                    let demand = *cx.waiting_word(next);
-                    cx.admit_for(visit.instance, next, demand);
-                }
-            }
+            self.busy -= 1;
+            self.admit_next(cx);
+        }
+    }
+
+    fn load(&mut self, threads: i32, cx: &mut Context) {
+        self.others = self.others.saturating_add_signed(threads as i64);
+        match self.plan.discipline {
+            Discipline::Sharing => self.sharing.set_others(self.others, cx),
+            // Who is being served stays; fewer are let in behind them.
+            Discipline::FirstCome => self.admit_next(cx),
         }
     }
 
@@ -186,7 +203,7 @@ impl Component for Host {
         if tag == LOAD_TIMER {
             let runnable = match self.plan.discipline {
                 Discipline::Sharing => self.sharing.runnable_now(),
-                Discipline::FirstCome => self.busy + self.line.len() as u64,
+                Discipline::FirstCome => self.busy + self.others + self.line.len() as u64,
             };
             self.load.sample(runnable as f64);
             return cx.arm(self.tick, cx.nanos() + LOAD_PERIOD);
@@ -271,6 +288,18 @@ impl Component for Host {
 }
 
 impl Host {
+    /// First come, first served: lets in as many as there are free cores.
+    #[inline(always)]
+    fn admit_next(&mut self, cx: &mut Context) {
+        while ((self.busy + self.others) as f64) < self.plan.cores
+            && let Some(next) = self.line.pop_front(&mut cx.requests)
+        {
+            self.busy += 1;
+            let demand = *cx.waiting_word(next);
+            cx.admit_for(self.instance, next, demand);
+        }
+    }
+
     #[inline(always)]
     fn scaled(&self, demand: u64) -> u64 {
         if self.plan.speed == 1.0 {

@@ -8,15 +8,22 @@
 //!
 //! `{ use = "inventory-row", steps = [..] }` holds it. A request always meets the same row of one lock: the key is
 //! drawn for the request, not for the step (in a later round of a loop or of a retry it is drawn anew). Within a request a lock can be taken again (it is re-entrant).
+//!
+//! With `wake-up-latency` a lock that is released is free until the first in line has been woken and runs: whoever
+//! comes meanwhile takes it, and the first in line waits on **at the head**. So PostgreSQL locks rows: a newcomer that
+//! finds no holder takes the row without queueing, while the first waiter keeps the tuple lock that the others wait
+//! for (`heap_lock_tuple`, src/backend/access/heap/heapam.c).
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::contract::*;
-use crate::distribution::{Popularity, PopularitySampler};
+use crate::distribution::{Law, LawUnit, Popularity, PopularitySampler, Sampler};
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Line, Outcome, TimerId, Visit};
+use crate::kernel::{Admission, Context, Fault, Line, NONE, Outcome, TimerId, Visit};
 use crate::quantity::{SimDuration, SimTime};
+use crate::random::child_key;
 
 /// As running. State is kept only for keys in use; the map is never iterated.
 pub struct Lock {
@@ -30,14 +37,22 @@ pub struct Lock {
     /// All who wait, in the order in which they came, for the time-out.
     waiting: std::collections::VecDeque<(u64, u32, u64)>,
     instance: u32,
+    wake_up: Option<Sampler>,
+    wake_purpose: u32,
+    wake_timer: TimerId,
+    /// Rows that are free until their first waiter runs: when it does, and which.
+    waking: BinaryHeap<Reverse<(u64, u64)>>,
+    hand_offs: u64,
     contended: u64,
     taken: u64,
+    claimed: u64,
     longest: u64,
     deadlocks: u64,
 }
 
 /// One row that is locked.
 struct Row {
+    /// `NONE` while it is free and its first waiter is being woken.
     owner: u32,
     /// How often the owner has taken it.
     depth: u32,
@@ -69,8 +84,11 @@ pub struct Plan {
     keys: Option<Popularity>,
     fair: bool,
     patience: Option<SimDuration>,
+    wake_up: Option<Law>,
 }
 
+const PATIENCE: u32 = 0;
+const WAKE_UP: u32 = 1;
 const ORDERS: &[&str] = &["fair", "unfair"];
 
 impl Component for Lock {
@@ -101,10 +119,16 @@ impl Component for Lock {
             None,
             "longest wait for one lock (InnoDB `innodb_lock_wait_timeout` is 50 s; PostgreSQL `lock_timeout` is off)",
         ),
+        key(
+            "wake-up-latency",
+            Form::Law,
+            None,
+            "how long the first in line takes to run after a release; until then a newcomer may take the lock (PostgreSQL's rows). Without it the hand-over is immediate",
+        ),
     ];
     type Plan = Plan;
 
-    fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
+    fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         let keys = match reader.text("key") {
             Some(text) => match Popularity::parse(&text) {
                 Ok(keys) => Some(keys),
@@ -123,11 +147,32 @@ impl Component for Lock {
         } else {
             None
         };
-        Some(Plan { keys, fair, patience })
+        let wake_up = match reader.law("wake-up-latency") {
+            Some(text) => {
+                let what = format!("`wake-up-latency` of {}", reader.what());
+                Some(read_law(&text, LawUnit::Duration, &what, names, reader.sink())?)
+            }
+            None => None,
+        };
+        Some(Plan {
+            keys,
+            fair,
+            patience,
+            wake_up,
+        })
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
         plan.keys.is_none().then_some(1.0)
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "holders",
+            hottest: plan.keys.as_ref().map(Popularity::hottest),
+            patience: plan.patience.map(|p| (p, "wait-timeout")),
+            ..Facts::default()
+        }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
@@ -137,12 +182,18 @@ impl Component for Lock {
             purpose: build.purpose("key"),
             fair: plan.fair,
             patience: plan.patience.map_or(u64::MAX, SimDuration::nanos),
-            timer: build.timer(0),
+            timer: build.timer(PATIENCE),
             armed: false,
             waiting: Default::default(),
             instance: build.instance,
+            wake_up: plan.wake_up.as_ref().map(Sampler::new),
+            wake_purpose: build.purpose("wake-up"),
+            wake_timer: build.timer(WAKE_UP),
+            waking: BinaryHeap::new(),
+            hand_offs: 0,
             contended: 0,
             taken: 0,
+            claimed: 0,
             longest: 0,
             deadlocks: 0,
         }
@@ -169,6 +220,11 @@ impl Component for Lock {
             }
             Some(r) if r.owner == visit.slot => {
                 r.depth += 1;
+                Admission::Proceed
+            }
+            Some(r) if r.owner == NONE => {
+                self.claimed += 1;
+                r.give(visit.slot, cx);
                 Admission::Proceed
             }
             Some(r) => {
@@ -203,22 +259,28 @@ impl Component for Lock {
         if r.depth > 0 {
             return;
         }
-        match r.line.pop_front(&mut cx.requests) {
-            None => {
-                self.rows.remove(&row);
-            }
-            Some(next) => {
-                r.owner = next;
-                r.depth = 1;
-                cx.clear_blocker(next);
-                let mut at = r.line.head();
-                while let Some(s) = at {
-                    cx.set_blocker(s, next);
-                    at = r.line.after(&cx.requests, s);
-                }
+        if r.line.is_empty() {
+            self.rows.remove(&row);
+            return;
+        }
+        let Some(wake_up) = &self.wake_up else {
+            if let Some(next) = r.line.pop_front(&mut cx.requests) {
+                r.give(next, cx);
                 cx.admit(self.instance, next);
             }
+            return;
+        };
+        r.owner = NONE;
+        let mut at = r.line.head();
+        while let Some(s) = at {
+            cx.clear_blocker(s);
+            at = r.line.after(&cx.requests, s);
         }
+        self.hand_offs += 1;
+        let key = child_key(u64::from(self.instance), self.hand_offs);
+        let due = cx.nanos() + cx.sample(wake_up, &mut cx.draws_of(self.wake_purpose, key));
+        self.waking.push(Reverse((due, row)));
+        cx.arm(self.wake_timer, due);
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
@@ -227,7 +289,10 @@ impl Component for Lock {
         cx.abandon(visit.instance, visit.slot);
     }
 
-    fn wake(&mut self, _: u32, cx: &mut Context) {
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        if tag == WAKE_UP {
+            return self.woken(cx);
+        }
         self.armed = false;
         while let Some(&(due, slot, row)) = self.waiting.front() {
             let waits = self.still_waits(due, slot, row, cx);
@@ -246,10 +311,12 @@ impl Component for Lock {
     fn adopt(&mut self, plan: &Plan, _: &mut Context) {
         self.patience = plan.patience.map_or(u64::MAX, SimDuration::nanos);
         self.fair = plan.fair;
+        self.wake_up = plan.wake_up.as_ref().map(Sampler::new);
     }
 
     fn reset(&mut self, _: SimTime) {
         (self.contended, self.taken, self.longest, self.deadlocks) = (0, 0, 0, 0);
+        self.claimed = 0;
     }
 
     fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
@@ -260,6 +327,10 @@ impl Component for Lock {
                 Combine::Mean,
                 self.contended as f64 / self.taken as f64,
             );
+        }
+        if self.taken > 0 && self.wake_up.is_some() {
+            let share = self.claimed as f64 / self.taken as f64;
+            out.add("claimed_share", Unit::Share, Combine::Mean, share);
         }
         out.add("longest_line", Unit::Count, Combine::Max, self.longest as f64);
         let span = (cx.now() - since).as_secs_f64().max(1e-9);
@@ -272,11 +343,45 @@ impl Component for Lock {
     }
 }
 
+impl Row {
+    /// Gives the row to a request, for which all in line now wait.
+    fn give(&mut self, to: u32, cx: &mut Context) {
+        (self.owner, self.depth) = (to, 1);
+        cx.clear_blocker(to);
+        let mut at = self.line.head();
+        while let Some(s) = at {
+            cx.set_blocker(s, to);
+            at = self.line.after(&cx.requests, s);
+        }
+    }
+}
+
 impl Lock {
+    /// First waiters run: each takes its row unless somebody has come before.
+    fn woken(&mut self, cx: &mut Context) {
+        while let Some(&Reverse((due, row))) = self.waking.peek() {
+            if due > cx.nanos() {
+                return;
+            }
+            self.waking.pop();
+            let Some(r) = self.rows.get_mut(&row).filter(|r| r.owner == NONE) else {
+                continue;
+            };
+            if let Some(next) = r.line.pop_front(&mut cx.requests) {
+                r.give(next, cx);
+                cx.admit(self.instance, next);
+            }
+        }
+    }
+
     fn take_out(&mut self, slot: u32, row: u64, cx: &mut Context) {
         cx.clear_blocker(slot);
         if let Some(r) = self.rows.get_mut(&row) {
             r.line.remove(&mut cx.requests, slot);
+            // A free row that nobody waits for any more is as if it had never been locked.
+            if r.owner == NONE && r.line.is_empty() {
+                self.rows.remove(&row);
+            }
         }
     }
 

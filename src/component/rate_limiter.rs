@@ -15,7 +15,7 @@ use super::alarm::Alarm;
 use super::contract::*;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Line, Visit};
-use crate::quantity::SimTime;
+use crate::quantity::{SimDuration, SimTime};
 
 /// As running. A waiter's word is the instant at which its sleep ends.
 pub struct RateLimiter {
@@ -116,6 +116,18 @@ impl Component for RateLimiter {
             period: period?.nanos(),
             timeout: timeout?.nanos(),
         })
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        let rate = plan.limit as f64 * 1e9 / plan.period as f64;
+        Facts {
+            unit: "calls",
+            // resilience4j's default is as good as no limit.
+            rate: (rate < 1e6).then_some(rate),
+            patience: Some((SimDuration::from_nanos(plan.timeout), "timeout-duration")),
+            bounded: true,
+            ..Facts::default()
+        }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {

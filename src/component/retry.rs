@@ -176,6 +176,13 @@ impl Component for Retry {
         }
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            attempts: plan.attempts as f64,
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, _: &mut Build) -> Self {
         Retry {
             plan: plan.clone(),

@@ -1,19 +1,23 @@
 //! Handshakes that the kernel dropped, and when the client's kernel tries again.
 //!
 //! Linux doubles the distance from one second: 1, 3, 7, 15, 31 and 63 s after the first try, and gives up at 127 s
-//! (`tcp_syn_retries` = 6). All who were dropped for the n-th time try again after the same time, so each n is a
-//! first-in first-out line with one timer for its head.
+//! (`tcp_syn_retries` = 6). From 6.5 on it first tries `tcp_syn_linear_timeouts` times (4) at the same distance, so
+//! after 1, 2, 3, 4, 5, 7, 11 s and so on. All who were dropped for the n-th time try again after the same time, so
+//! each n is a first-in first-out line with one timer for its head.
 
 use super::contract::Build;
 use crate::kernel::{Context, Line, TimerId};
 
-/// Seconds from one try to the next; the last is the wait before giving up.
-const GAPS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// Tries with doubled distances, the wait before giving up included: `tcp_syn_retries` + 1.
+const DOUBLED: usize = 7;
 const SECOND: u64 = 1_000_000_000;
+/// Most tries at one distance.
+pub const MOST_LINEAR: u64 = 127;
 
 /// Dropped handshakes.
 pub struct SynRetry {
-    lines: [Waiting; GAPS.len()],
+    lines: Vec<Waiting>,
+    linear: usize,
     /// Packets dropped since the measurement began.
     pub dropped: u64,
 }
@@ -27,14 +31,19 @@ struct Waiting {
 
 impl SynRetry {
     /// Its timers carry the number of the try as their tag.
-    pub fn new(build: &mut Build) -> Self {
-        let lines = std::array::from_fn(|n| Waiting {
+    pub fn new(linear: u64, build: &mut Build) -> Self {
+        let linear = linear.min(MOST_LINEAR) as usize;
+        let waiting = |n| Waiting {
             line: Line::default(),
             due: Default::default(),
             timer: build.timer(n as u32),
             armed: false,
-        });
-        SynRetry { lines, dropped: 0 }
+        };
+        SynRetry {
+            lines: (0..linear + DOUBLED).map(waiting).collect(),
+            linear,
+            dropped: 0,
+        }
     }
 
     /// The first packet of a request is dropped.
@@ -45,7 +54,7 @@ impl SynRetry {
     /// The packet of try `n` is dropped too; `false` when the client's kernel has given up.
     pub fn again(&mut self, n: u32, slot: u32, cx: &mut Context) -> bool {
         let next = n as usize + 1;
-        if next >= GAPS.len() {
+        if next >= self.lines.len() {
             return false;
         }
         self.put(next, slot, cx);
@@ -55,7 +64,8 @@ impl SynRetry {
     fn put(&mut self, n: usize, slot: u32, cx: &mut Context) {
         self.dropped += 1;
         let w = &mut self.lines[n];
-        let due = cx.nanos().saturating_add(GAPS[n] * SECOND);
+        let gap = SECOND << n.saturating_sub(self.linear);
+        let due = cx.nanos().saturating_add(gap);
         w.line.push_back(&mut cx.requests, slot);
         w.due.push_back((due, slot));
         if !w.armed {

@@ -10,7 +10,7 @@
 //!
 //! Tomcat's chain: a new connection waits in the kernel's backlog (`accept-count` + 1 places) while `max-connections`
 //! are open, and is dropped when that is full: the client's kernel tries again 1, 3, 7, 15, 31 and 63 s after the first
-//! try and gives up at 127 s. An accepted request takes a thread, a new one up to `max-threads`, then waits in the
+//! try and gives up at 127 s (newer ones sooner: `tcp-syn-linear-timeouts`). An accepted request takes a thread, a new one up to `max-threads`, then waits in the
 //! executor's queue without any time limit. A request whose caller has left runs all the same.
 //!
 //! `executor = "java"` is `ThreadPoolExecutor`: up to `core-threads`, then the queue, then up to `max-threads`, then refusal;
@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use super::contract::*;
-use super::syn_retry::SynRetry;
+use super::syn_retry::{MOST_LINEAR, SynRetry};
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Line, Outcome, Visit};
 use crate::quantity::SimTime;
@@ -49,6 +49,8 @@ pub struct Plan {
     queue: u64,
     max_connections: u64,
     accept_count: u64,
+    /// Tries of a dropped handshake at one distance before it doubles.
+    linear_tries: u64,
     /// Requests on one connection before the server closes it; `None` for a connection a request.
     keep_alive: Option<u64>,
     /// Nothing is limited but threads and queue: the common case, kept short.
@@ -116,6 +118,12 @@ impl Component for ThreadPool {
             "the kernel's backlog (Tomcat `acceptCount`, 100); it has one place more",
         ),
         key(
+            "tcp-syn-linear-timeouts",
+            Form::Count,
+            Some("0"),
+            "tries of a dropped handshake one second apart before the distance doubles (the client's kernel: 0 before Linux 6.5, 4 from then on)",
+        ),
+        key(
             "connections",
             Form::Choice(CONNECTIONS),
             Some("\"per-request\""),
@@ -143,6 +151,7 @@ impl Component for ThreadPool {
         let virtual_threads = reader.boolean("virtual-threads")?;
         let max_connections = reader.count_in("max-connections", 1..=most);
         let accept_count = reader.count_in("accept-count", 0..=most);
+        let linear_tries = reader.count_in("tcp-syn-linear-timeouts", 0..=MOST_LINEAR);
         let keep_alive = reader.choice("connections")? == "keep-alive";
         let requests = reader.count("max-keep-alive-requests");
         let what = reader.what().to_owned();
@@ -180,24 +189,37 @@ impl Component for ThreadPool {
             queue: queue?,
             max_connections,
             accept_count: accept_count?,
+            linear_tries: linear_tries?,
             keep_alive,
             plain: false,
         })
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
-        (plan.max_threads != UNLIMITED).then_some(plan.max_threads as f64)
+        // A Java executor starts more than its core only when its queue is full.
+        let endless = plan.java && plan.queue >= i32::MAX as u64;
+        let threads = if endless { plan.core } else { plan.max_threads };
+        (threads != UNLIMITED).then_some(threads as f64)
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "threads",
+            // Tomcat's default is as good as none.
+            bounded: plan.queue < i32::MAX as u64,
+            ..Facts::default()
+        }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let mut plan = plan.clone();
         plan.plain = !plan.java && plan.keep_alive.is_none();
         ThreadPool {
+            dropped: SynRetry::new(plan.linear_tries, build),
             plan,
             busy: 0,
             queue: Line::default(),
             backlog: Line::default(),
-            dropped: SynRetry::new(build),
             connections: 0,
             most_connections: 0,
             open: HashMap::default(),

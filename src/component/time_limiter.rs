@@ -14,7 +14,7 @@ use super::alarm::Alarm;
 use super::contract::*;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Effect, Fault, NONE, Outcome, Visit};
-use crate::quantity::SimTime;
+use crate::quantity::{SimDuration, SimTime};
 
 /// As running: the open scopes in the order in which they were opened. All have the same time, so the first
 /// is due first and one timer is enough. A scope's word holds its neighbours' frames.
@@ -79,6 +79,13 @@ impl Component for TimeLimiter {
         match usage {
             Usage::Hold => Ok(()),
             Usage::Serve => Err("a time limiter needs `steps` whose time it limits".into()),
+        }
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            deadline: Some((SimDuration::from_nanos(plan.timeout), "timeout-duration")),
+            ..Facts::default()
         }
     }
 

@@ -9,6 +9,9 @@ pub mod axis;
 pub mod collect;
 pub mod estimate;
 pub mod expectation;
+pub mod finish;
+mod grid;
+mod range;
 pub mod read;
 pub mod replicate;
 pub mod results;
@@ -16,6 +19,7 @@ pub mod sweep;
 pub mod theory;
 pub mod verdict;
 
+pub use finish::{Done, key};
 pub use read::{Input, Loaded, Overrides, Sheet, load, load_model};
 pub use sweep::{Control, Failure, Progress, Store, carry_out};
 

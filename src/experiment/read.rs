@@ -1,19 +1,16 @@
 //! From files to an experiment: every point's model is checked before anything runs.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use super::axis::{self, AxisPlan, Change};
+use super::axis::{self, AxisPlan};
 use super::expectation;
+use super::grid::{Draft, inputs, points};
 use super::results::{Axis, CurveSpec, Kind};
-use super::{
-    DEFAULT_CONFIDENCE, DEFAULT_DURATION, DEFAULT_REPLICATIONS, DEFAULT_SEED, Experiment, MOST_POINTS,
-    PointPlan, PrecisionGoal, Settings, WINDOWS, WarmUp, figure_name,
-};
+use super::{DEFAULT_CONFIDENCE, Experiment, PointPlan, PrecisionGoal, figure_name};
 use crate::diagnostic::{Diagnostic, Severity, Sink, Span, nearest};
 use crate::document::{self, Document, Form, Item, Key, Reader, Table, Value, key};
 use crate::engine::Budget;
-use crate::model::workload::{Arrivals, Profile};
-use crate::model::{self, Model, RunPlan};
+use crate::model::{self, RunPlan};
 
 /// The keys of an experiment's file.
 pub const KEYS: &[Key] = &[
@@ -77,7 +74,8 @@ pub const RUN_KEYS: &[Key] = &[
     ),
 ];
 
-const PRECISION_KEYS: &[Key] = &[
+/// The keys of `precision` in `[run]`.
+pub const PRECISION_KEYS: &[Key] = &[
     key(
         "metric",
         Form::Text,
@@ -104,7 +102,8 @@ const PRECISION_KEYS: &[Key] = &[
     ),
 ];
 
-const PLOT_KEYS: &[Key] = &[
+/// The keys of `[plot]`.
+pub const PLOT_KEYS: &[Key] = &[
     key(
         "metrics",
         Form::List,
@@ -165,10 +164,10 @@ impl Loaded {
 }
 
 /// A model's file before its points are made.
-struct Base {
-    path: PathBuf,
-    source: String,
-    document: Document,
+pub(super) struct Base {
+    pub path: PathBuf,
+    pub source: String,
+    pub document: Document,
 }
 
 /// Reads a file that should be a model and makes a run of it: one point, nothing varied.
@@ -261,7 +260,7 @@ fn experiment(
     let run = run.as_ref().map(|t| read_run(t, sink)).unwrap_or_default();
     let base = model.and_then(|m| {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let base = read_model(&folder.join(&m), sink, sheets);
+        let base = read_model(&shortest(folder.join(&m)), sink, sheets);
         if base.is_none()
             && sheets.is_empty()
             && let Some(last) = last_without_place(sink)
@@ -317,13 +316,31 @@ fn push(sheets: &mut Vec<Sheet>, path: &Path, source: &str, sink: Sink) {
     }
 }
 
-fn stem(path: &Path) -> String {
+pub(super) fn stem(path: &Path) -> String {
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
     stem.filter(|s| !s.is_empty()).unwrap_or_else(|| "run".to_owned())
 }
 
 fn text_of(document: &Document, key: &str) -> Option<String> {
     document.root().get(key)?.as_str().map(str::to_owned)
+}
+
+/// `models/x.toml` for `experiments/../models/x.toml`, where both are the same file.
+fn shortest(path: PathBuf) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        let named = matches!(short.components().next_back(), Some(Component::Normal(_)));
+        if part == Component::ParentDir && named {
+            short.pop();
+        } else {
+            short.push(part);
+        }
+    }
+    let same = match (std::fs::canonicalize(&path), std::fs::canonicalize(&short)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if same { short } else { path }
 }
 
 /// Reads and parses a model's file. That it cannot be read goes to `sink`, what is wrong with its text to a
@@ -363,10 +380,10 @@ fn labels_differ(axes: &[AxisPlan], items: &[Item], sink: &mut Sink) {
 
 /// `[run]` as written.
 #[derive(Clone, Default)]
-struct RunKeys {
-    plan: RunPlan,
-    confidence: Option<f64>,
-    precision: Option<(PrecisionGoal, Span)>,
+pub(super) struct RunKeys {
+    pub plan: RunPlan,
+    pub confidence: Option<f64>,
+    pub precision: Option<(PrecisionGoal, Span)>,
 }
 
 fn read_run(table: &Table, sink: &mut Sink) -> RunKeys {
@@ -528,271 +545,4 @@ pub(super) fn check_figure(
 /// Subjects and names of all figures that a point can have: what a run of a nanosecond reports.
 fn known_figures(plan: &PointPlan) -> Vec<(String, String)> {
     super::replicate::dry_run(plan)
-}
-
-/// What is run, before it is spread over the grid.
-struct Draft {
-    run: RunKeys,
-    fixed: Vec<Change>,
-    axes: Vec<AxisPlan>,
-}
-
-fn points(
-    draft: &Draft,
-    base: &Base,
-    overrides: &Overrides,
-    sink: &mut Sink,
-    sheets: &mut Vec<Sheet>,
-) -> Option<Vec<PointPlan>> {
-    let sizes: Vec<usize> = draft.axes.iter().map(|a| a.axis.values.len()).collect();
-    let count = sizes.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
-    let Some(count) = count.filter(|n| *n <= MOST_POINTS) else {
-        sink.push(
-            Diagnostic::error(
-                "too-many-points",
-                format!("the axes span more than {MOST_POINTS} points"),
-            )
-            .help("vary fewer things at once, or take wider steps"),
-        );
-        return None;
-    };
-    let mut document = base.document.clone();
-    let mut whole = apply(&mut document, &draft.fixed, sink);
-    for (path, value) in &overrides.set {
-        if let Err(why) = document.set(path, value.clone()) {
-            sink.push(Diagnostic::error("unknown-path", format!("--set {path}: {why}")));
-            whole = false;
-        }
-    }
-    if !whole {
-        return None;
-    }
-    let mut said = Said::default();
-    let mut out = Vec::with_capacity(count);
-    for index in 0..count {
-        let coordinates = coordinates(index, &sizes);
-        let label = label(&draft.axes, &coordinates);
-        let mut document = document.clone();
-        let mut fits = true;
-        for (axis, at) in draft.axes.iter().zip(&coordinates) {
-            fits &= apply(&mut document, &axis.changes[*at], sink);
-        }
-        if !fits {
-            // The same path fails at every point.
-            return None;
-        }
-        let mut own = Sink::default();
-        let model = model::from_document(&stem(&base.path), document, base.path.parent(), &mut own);
-        said.note(own, &label);
-        if let Some(model) = model {
-            let settings = settings(draft, &model, overrides, sink);
-            out.push(PointPlan {
-                index,
-                coordinates,
-                label,
-                model,
-                settings: settings?,
-            });
-        }
-    }
-    let diagnostics = said.finish(count);
-    if !diagnostics.is_empty() {
-        sheets.push(Sheet {
-            path: base.path.display().to_string(),
-            source: base.source.clone(),
-            diagnostics,
-        });
-    }
-    (out.len() == count).then_some(out)
-}
-
-fn apply(document: &mut Document, changes: &[Change], sink: &mut Sink) -> bool {
-    let mut whole = true;
-    for change in changes {
-        if let Err(why) = document.set(&change.path, change.value.clone()) {
-            sink.error(change.span.clone(), "unknown-path", why)
-                .label("no such place in the model");
-            whole = false;
-        }
-    }
-    whole
-}
-
-/// The last axis changes fastest.
-fn coordinates(mut index: usize, sizes: &[usize]) -> Vec<usize> {
-    let mut out = vec![0; sizes.len()];
-    for (c, size) in out.iter_mut().zip(sizes).rev() {
-        *c = index % size;
-        index /= size;
-    }
-    out
-}
-
-fn label(axes: &[AxisPlan], coordinates: &[usize]) -> String {
-    let parts: Vec<String> = axes
-        .iter()
-        .zip(coordinates)
-        .map(|(a, at)| format!("{} {}", a.axis.label, a.axis.values[*at].label))
-        .collect();
-    parts.join(", ")
-}
-
-/// Diagnostics of all points, each once, with the points at which it arose.
-#[derive(Default)]
-struct Said(Vec<(Diagnostic, Vec<String>)>);
-
-impl Said {
-    fn note(&mut self, sink: Sink, label: &str) {
-        for d in sink.into_vec() {
-            match self.0.iter_mut().find(|(known, _)| *known == d) {
-                Some((_, at)) => at.push(label.to_owned()),
-                None => self.0.push((d, vec![label.to_owned()])),
-            }
-        }
-    }
-
-    fn finish(self, points: usize) -> Vec<Diagnostic> {
-        const SHOWN: usize = 4;
-        self.0
-            .into_iter()
-            .map(|(d, at)| {
-                if at.len() == points && points != 1 || at[0].is_empty() {
-                    return d;
-                }
-                let mut text = at[..at.len().min(SHOWN)].join("; ");
-                if at.len() > SHOWN {
-                    text.push_str(&format!("; and {} more", at.len() - SHOWN));
-                }
-                let points = if at.len() == 1 { "point" } else { "points" };
-                d.note(format!("at the {points} {text}"))
-            })
-            .collect()
-    }
-}
-
-fn settings(draft: &Draft, model: &Model, overrides: &Overrides, sink: &mut Sink) -> Option<Settings> {
-    let (told, own) = (&draft.run.plan, &model.run);
-    let duration = overrides
-        .duration
-        .or(told.duration)
-        .or(own.duration)
-        .or_else(|| natural_length(model))
-        .unwrap_or(DEFAULT_DURATION);
-    let warm_up = match overrides.warm_up.or(told.warm_up).or(own.warm_up) {
-        Some(nanos) => WarmUp::Told(nanos),
-        None if changes_by_plan(model) => WarmUp::Nothing,
-        None => WarmUp::Find,
-    };
-    if duration == 0 || matches!(warm_up, WarmUp::Told(w) if w >= duration) {
-        sink.push(
-            Diagnostic::error(
-                "out-of-range",
-                "the run measures nothing: its warm-up is as long as itself",
-            )
-            .help("make the duration longer than the warm-up"),
-        );
-        return None;
-    }
-    let precision = draft.run.precision.as_ref().map(|(goal, _)| goal.clone());
-    let replications = overrides
-        .replications
-        .or(told.replications)
-        .or(own.replications)
-        .unwrap_or(DEFAULT_REPLICATIONS);
-    Some(Settings {
-        duration,
-        warm_up,
-        replications,
-        seed: overrides.seed.or(told.seed).or(own.seed).unwrap_or(DEFAULT_SEED),
-        confidence: draft.run.confidence.unwrap_or(DEFAULT_CONFIDENCE),
-        precision,
-        windows: WINDOWS,
-        coin: overrides.coin,
-        budget: overrides.budget,
-    })
-}
-
-fn stages(arrivals: &Arrivals) -> Option<&Profile> {
-    match arrivals {
-        Arrivals::Poisson(p) | Arrivals::Paced { rate: p, .. } | Arrivals::Users(p) => {
-            (!p.stages.is_empty()).then_some(p)
-        }
-        _ => None,
-    }
-}
-
-/// The time after which nobody sends any more, if every workload ends.
-fn natural_length(model: &Model) -> Option<u64> {
-    let mut longest = 0;
-    for w in &model.workloads {
-        let profile = stages(&w.arrivals).map(|p| (p.length() * 1e9) as u64);
-        let recorded = match &w.arrivals {
-            Arrivals::Recorded(times) => times.last().map(|t| (t * 1e9) as u64 + 1),
-            _ => None,
-        };
-        longest = longest.max(w.start + w.duration.or(profile).or(recorded)?);
-    }
-    (longest > 0).then_some(longest)
-}
-
-/// Whether the load or the system changes in the course of the run, so that there is no steady state to wait for.
-fn changes_by_plan(model: &Model) -> bool {
-    let passing = |w: &model::workload::WorkloadPlan| {
-        stages(&w.arrivals).is_some()
-            || w.start > 0
-            || w.duration.is_some()
-            || w.iterations != model::workload::Iterations::Unlimited
-            || matches!(w.arrivals, Arrivals::Recorded(_))
-    };
-    !model.timeline.is_empty() || model.workloads.iter().any(passing)
-}
-
-/// The files that were read: experiment, model, and the data that the model names.
-fn inputs(own: &[(&Path, &str)], base: &Base, points: &[PointPlan]) -> Vec<Input> {
-    let mut out: Vec<Input> = own
-        .iter()
-        .map(|(path, source)| Input {
-            path: path.to_path_buf(),
-            content: source.as_bytes().to_vec(),
-        })
-        .collect();
-    out.push(Input {
-        path: base.path.clone(),
-        content: base.source.as_bytes().to_vec(),
-    });
-    let mut names = Vec::new();
-    for point in points {
-        let root = Value::Table(point.model.document.root().clone());
-        files(&root, "", &mut names);
-    }
-    names.sort();
-    names.dedup();
-    let folder = base.path.parent().unwrap_or(Path::new(""));
-    for name in names {
-        let path = folder.join(name);
-        if let Ok(content) = std::fs::read(&path) {
-            out.push(Input { path, content });
-        }
-    }
-    out
-}
-
-/// Texts that name a data file: the key `file`, and `empirical(file)` in laws.
-fn files(value: &Value, key: &str, out: &mut Vec<String>) {
-    match value {
-        Value::String(text) if key == "file" => out.push(text.clone()),
-        Value::String(text) => {
-            for part in text.split("empirical(").skip(1) {
-                if let Some((inside, _)) = part.split_once(')') {
-                    out.push(inside.trim().trim_matches(['"', '\'']).to_owned());
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|i| files(&i.value, key, out)),
-        Value::Table(table) => table
-            .entries
-            .iter()
-            .for_each(|e| files(&e.item.value, &e.key, out)),
-        _ => {}
-    }
 }

@@ -3,11 +3,13 @@
 
 pub mod calendar;
 pub mod context;
+pub mod log;
 pub mod meter;
 pub mod request;
 pub(crate) mod unchecked;
 
 pub use context::{Context, Effect, Replica, Seats, Site, TimerId, TimerOwner};
+pub use log::{Log, Record, Rows};
 pub use meter::Meter;
 pub use request::{Frame, Line, Request, Requests, State};
 

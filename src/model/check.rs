@@ -98,6 +98,8 @@ struct Parts {
     components: Vec<Entry>,
     layout: Layout,
     compiled: super::compile::Compiled,
+    flow_plans: Vec<FlowPlan>,
+    agent_steps: BTreeMap<ComponentId, Vec<Step>>,
     workloads: Vec<super::workload::WorkloadPlan>,
     timeline: Vec<super::Happening>,
     run: RunPlan,
@@ -115,6 +117,8 @@ impl Parts {
             program: self.compiled.program,
             sites: self.compiled.sites,
             flows: self.compiled.flows,
+            flow_plans: self.flow_plans,
+            agent_steps: self.agent_steps,
             workloads: self.workloads,
             agents: self.compiled.agents,
             timeline: self.timeline,
@@ -146,12 +150,14 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.clients(&drafts, &mut components);
-        let layout = self.layout(&components)?;
+        let mut layout = self.layout(&components)?;
         for (i, e) in components.iter_mut().enumerate() {
             e.instances = layout.instances(ComponentId(i as u32));
         }
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
+        layout.hosts = hosts.clone();
+        layout.capacities = components.iter().map(|e| e.plan.capacity()).collect();
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(
@@ -184,6 +190,8 @@ impl<'a> Checker<'a> {
             components,
             layout,
             compiled,
+            flow_plans: flows,
+            agent_steps,
             workloads,
             timeline,
             run,
@@ -205,7 +213,7 @@ impl<'a> Checker<'a> {
                 if let Some(near) = near {
                     d.label = format!("did you mean `{near}`?");
                 }
-                let mut list: Vec<&str> = all.collect();
+                let mut list: Vec<&str> = all.filter(|k| !matches!(*k, "title" | "about")).collect();
                 list.sort_unstable();
                 d.help.push(format!(
                     "a table header begins with one of `{}`",

@@ -186,7 +186,8 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
-const CLIENT_KEYS: &[Key] = &[
+/// The keys of a workload's `client`.
+pub const CLIENT_KEYS: &[Key] = &[
     key(
         "threads",
         Form::Count,
@@ -196,7 +197,8 @@ const CLIENT_KEYS: &[Key] = &[
     key("time", Form::Law, None, "the client's own work for one request"),
 ];
 
-const STAGE_KEYS: &[Key] = &[
+/// The keys of a stage.
+pub const STAGE_KEYS: &[Key] = &[
     key(
         "target",
         Form::Value,
@@ -246,7 +248,8 @@ pub fn taken(executor: &str) -> &'static [&'static str] {
     }
 }
 
-const ALL_TAKE: &[&str] = &[
+/// The keys that every executor takes.
+pub const ALL_TAKE: &[&str] = &[
     "executor",
     "flow",
     "mix",

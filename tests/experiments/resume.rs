@@ -112,9 +112,5 @@ fn a_damaged_point_is_run_again_and_one_of_other_settings_is_not_taken() {
 fn keys(bench: &Bench) -> Vec<String> {
     let loaded = plimsoll::experiment::load(&bench.path("long.toml"), &Default::default());
     let experiment = loaded.experiment.expect("an experiment");
-    experiment
-        .points
-        .iter()
-        .map(plimsoll::experiment::sweep::key)
-        .collect()
+    experiment.points.iter().map(plimsoll::experiment::key).collect()
 }

@@ -151,7 +151,7 @@ fn limits_are_told() {
             "--warm-up",
             "0s",
             "--max-events",
-            "200000",
+            "100000",
         ],
     );
     assert_eq!(p["verdict"], "undecided");

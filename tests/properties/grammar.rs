@@ -67,14 +67,12 @@ fn step() -> impl Strategy<Value = String> {
         2 => time().prop_map(|t| format!("{{ query = \"store\", time = \"{t}\" }}")),
         1 => (0u32..30).prop_map(|p| format!("{{ fail = \"{p}%\" }}")),
         1 => Just("{ call = \"back\" }".to_owned()),
+        1 => Just("{ use = \"card\" }".to_owned()),
     ];
     leaf.prop_recursive(4, 16, 4, |inner| {
         let list = prop::collection::vec(inner, 0..4).prop_map(|l| format!("[{}]", l.join(", ")));
         prop_oneof![
-            (
-                prop::sample::select(vec!["pool", "local", "threads"]),
-                list.clone()
-            )
+            (prop::sample::select(holders()), list.clone())
                 .prop_map(|(who, s)| format!("{{ use = \"{who}\", steps = {s} }}")),
             (1u32..9, list.clone(), list.clone()).prop_map(|(w, a, b)| format!(
                 "{{ choose = [{{ weight = {w}, steps = {a} }}, {{ weight = 3, steps = {b} }}] }}"
@@ -86,6 +84,54 @@ fn step() -> impl Strategy<Value = String> {
             (0u32..4, list).prop_map(|(n, s)| format!("{{ repeat = {n}, steps = {s} }}")),
         ]
     })
+}
+
+/// Kinds that guard the steps inside: name, kind, keys.
+const GUARDS: &[(&str, &str, &str)] = &[
+    (
+        "again",
+        "retry",
+        "max-attempts = 3\nwait-duration = \"7ms\"\njitter = 0.5",
+    ),
+    ("hasty", "time-limiter", "timeout-duration = \"20ms\""),
+    (
+        "patient",
+        "time-limiter",
+        "timeout-duration = \"30ms\"\ncancel-running = false",
+    ),
+    (
+        "fuse",
+        "circuit-breaker",
+        "sliding-window-size = 10\nminimum-number-of-calls = 5\nwait-duration-in-open-state = \"2s\"",
+    ),
+    (
+        "hull",
+        "bulkhead",
+        "max-concurrent-calls = 2\nmax-wait-duration = \"10ms\"",
+    ),
+    (
+        "near",
+        "cache",
+        "key = \"zipf(50, 1)\"\nmaximum-size = 9\nexpire-after-write = \"3s\"\nsingle-flight = true",
+    ),
+    (
+        "limit",
+        "rate-limiter",
+        "limit-for-period = 3\nlimit-refresh-period = \"100ms\"\ntimeout-duration = \"150ms\"",
+    ),
+    ("row", "lock", "key = \"zipf(5, 1)\"\nwait-timeout = \"40ms\""),
+];
+
+/// The guards whose kind exists.
+fn guards() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    GUARDS.iter().filter(|g| plimsoll::component::kind(g.1).is_some())
+}
+
+fn holders() -> Vec<&'static str> {
+    ["pool", "local", "threads", "http"]
+        .into_iter()
+        .chain(guards().map(|g| g.0))
+        .collect()
 }
 
 fn steps() -> impl Strategy<Value = String> {
@@ -209,6 +255,17 @@ connection-timeout = "{timeout}ms"
 [database.store]
 parallelism = 3
 
+[external.card]
+time = "uniform(1ms, 30ms)"
+failure-rate = "5%"
+concurrency = 3
+
+[thread-pool.http]
+in = "app"
+max-threads = {threads}
+max-connections = 6
+accept-count = 2
+
 [flow.main]
 at = "app"
 steps = {main}
@@ -232,6 +289,9 @@ steps = [{{ cpu = "exp(3ms)" }}, {{ delay = "uniform(0s, 9ms)" }}]
                 pool = s.pool,
                 timeout = s.timeout,
             );
+            for (name, kind, keys) in guards() {
+                text.push_str(&format!("[{kind}.{name}]\n{keys}\n\n"));
+            }
             for (i, load) in loads.iter().enumerate() {
                 text.push_str(&format!("[workload.w{i}]\n{load}\n"));
             }

@@ -5,6 +5,10 @@ mod guards;
 mod retry;
 mod time_limiter;
 mod workload;
+mod consumer;
+mod heap;
+mod outbox;
+mod topic;
 
 use plimsoll::engine::observe::Observations;
 use plimsoll::engine::{Options, run};

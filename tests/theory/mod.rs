@@ -7,6 +7,7 @@
 
 mod closed;
 mod dispatch;
+mod failures;
 mod pauses;
 mod stations;
 
