@@ -95,7 +95,7 @@ pub struct Seats {
 impl Seats {
     /// Takes a place, or counts a refusal.
     pub fn take(&mut self, now: SimTime) -> bool {
-        if (self.used.value() as u64) < self.limit {
+        if self.used.value() < self.limit {
             self.used.enter(now);
             true
         } else {

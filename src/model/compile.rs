@@ -63,6 +63,7 @@ pub struct Compiled {
 }
 
 impl<'a> Compiler<'a> {
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         components: &'a [Entry],
         layout: &'a Layout,
