@@ -3,12 +3,19 @@
 mod contract;
 
 mod balancer;
+mod connection_adder;
 mod connection_pool;
+mod connector;
 mod database;
+mod external;
+mod first_come;
 mod hand_off;
 mod host;
+mod load_average;
+mod lock;
 mod permits;
 mod processor_sharing;
+mod round_robin;
 mod service;
 mod station;
 mod thread_pool;
@@ -18,6 +25,7 @@ pub use contract::{
     UseStep, describe, read_law, single,
 };
 
+pub use database::lower_query;
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
@@ -156,6 +164,8 @@ components! {
     thread_pool::ThreadPool,
     connection_pool::ConnectionPool,
     database::Database,
+    lock::Lock,
+    external::External,
 }
 
 /// The kind of this name.

@@ -20,6 +20,8 @@ pub struct Contention {
     pub kappa: f64,
     /// Cost of a context switch, as a share of a time slice.
     pub switch: f64,
+    /// What a core's second thread adds to its speed; zero without hyper-threads.
+    pub second_thread: f64,
 }
 
 impl Contention {
@@ -28,6 +30,7 @@ impl Contention {
         sigma: 0.0,
         kappa: 0.0,
         switch: 0.0,
+        second_thread: 0.0,
     };
 
     /// Share of the cores' speed that is left with `n` runnable threads.
@@ -93,7 +96,10 @@ impl ProcessorSharing {
 
     fn set_rate(&mut self) {
         let n = (self.running + self.others).max(1) as f64;
-        let share = (self.cores / n).min(1.0) * self.speed * self.contention.efficiency(n, self.cores);
+        // Beyond the cores, second threads run beside the first ones.
+        let extra = (n - self.cores).clamp(0.0, self.cores) * self.contention.second_thread;
+        let threads = n.min(self.cores) + extra;
+        let share = threads / n * self.speed * self.contention.efficiency(n, self.cores);
         self.rate = libm::round(share * ONE).max(1.0) as u64;
     }
 

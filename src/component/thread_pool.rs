@@ -1,32 +1,117 @@
-//! A thread pool.
+//! A thread pool: Tomcat's connector and threads, or a plain Java executor.
 //!
 //! ```toml
 //! [thread-pool.http]
 //! in = "order-api"
 //! max-threads = 200
+//! max-connections = 8192
+//! accept-count = 100
+//!
+//! [thread-pool.async]
+//! in = "order-api"
+//! executor = "java"
+//! core-threads = 8
+//! queue-capacity = 100
+//! max-threads = 16
+//! policy = "caller-runs"
 //! ```
+//!
+//! **Tomcat** (`executor = "tomcat"`). A request comes through the kernel's accept queue to a connection, then to a
+//! thread: the pool grows to `max-threads` first, then the executor's queue fills. At each limit the caller sees something else:
+//!
+//! | limit | what happens |
+//! | --- | --- |
+//! | all threads busy | waits in the executor's queue, without a time limit |
+//! | `max-queue-capacity` | the connection is closed at once: `rejected` |
+//! | `max-connections` | waits in silence in the accept queue, `accept-count` + 1 places |
+//! | accept queue full | the SYN is dropped and sent again after 1, 3, 7, 15, 31, 63 s; given up after 127 s: `connect_timeout` |
+//!
+//! A request whose client has left is run all the same, unless its handshake was never completed. While its process
+//! is paused the server accepts nothing, so a long pause fills the accept queue.
+//!
+//! **Java** (`executor = "java"`). `core-threads` first, then the queue, then up to `max-threads`, each running the task
+//! that just came, which so overtakes the queue; then `policy`. Threads beyond the core die after `thread-keep-alive`.
+//!
+//! Beside what every component reports (`busy_mean` is Micrometer's `tomcat_threads_busy_threads`):
+//! `threads_current` (threads started, at the end; `tomcat_threads_current_threads`), `connections_open_mean` and `_max`
+//! (`tomcat_connections_current_connections`), `connections_idle_mean` (kept alive, unused), `executor_queue_mean` and `_max`,
+//! `backlog_mean` and `_max` (accept queue), `syns_dropped` and `connect_timeouts` and `resets` a second,
+//! `caller_runs` a second (Java).
 
+use std::collections::VecDeque;
+
+use super::connector::{Connector, Dialled, Limits, NO_THREAD, QUEUED, stage};
 use super::contract::*;
-use super::permits::Permits;
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
+use crate::kernel::{Admission, Context, Fault, Line, Outcome, Visit};
+use crate::metric::Gauge;
+use crate::quantity::SimTime;
 
 /// As running.
 pub struct ThreadPool {
-    threads: Permits,
-    queue: u64,
+    threads: Threads,
+    /// Absent for a plain executor, which has no connections.
+    front: Option<Connector>,
+    started: u64,
+    busy: u64,
+    queue: Line,
+    queued: Gauge,
+    /// Java: since when each idle thread is, longest first.
+    resting: VecDeque<u64>,
+    caller_runs: u64,
+    instance: u32,
+    home: Option<u32>,
 }
 
 /// As checked.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    max_threads: u64,
-    queue: u64,
+    threads: Threads,
+    limits: Option<Limits>,
 }
+
+#[derive(Clone, Debug)]
+struct Threads {
+    /// Tomcat: started at once. Java: the core.
+    core: u64,
+    max: u64,
+    queue: u64,
+    caller_runs: bool,
+    /// Nanoseconds.
+    keep_alive: u64,
+    java: bool,
+}
+
+/// Java's `Integer.MAX_VALUE`, which stands for "no limit".
+const UNBOUNDED: u64 = 2_147_483_647;
+
+const EXECUTORS: &[&str] = &["tomcat", "java"];
+const POLICIES: &[&str] = &["abort", "caller-runs"];
+const CONNECTIONS: &[&str] = &["keep-alive", "per-request"];
+const TOMCAT_ONLY: &[&str] = &[
+    "min-spare-threads",
+    "max-queue-capacity",
+    "virtual-threads",
+    "max-connections",
+    "accept-count",
+    "connections",
+    "max-keep-alive-requests",
+    "keep-alive-timeout",
+    "abort-on-overflow",
+    "syn-retries",
+    "syn-linear-timeouts",
+];
+const JAVA_ONLY: &[&str] = &["core-threads", "queue-capacity", "policy", "thread-keep-alive"];
 
 impl Component for ThreadPool {
     const KIND: &'static str = "thread-pool";
     const ABOUT: &'static str = "threads that are held while a request runs";
+    const FREEZES: bool = true;
+    const PROBES: &'static [(&'static str, Unit, Combine)] = &[
+        ("connections_open", Unit::Count, Combine::Sum),
+        ("backlog", Unit::Count, Combine::Sum),
+        ("executor_queue", Unit::Count, Combine::Sum),
+    ];
     const KEYS: &'static [Key] = &[
         key(
             "in",
@@ -35,10 +120,22 @@ impl Component for ThreadPool {
             "the service it is part of: one in every replica",
         ),
         key(
+            "executor",
+            Form::Choice(EXECUTORS),
+            Some("\"tomcat\""),
+            "`tomcat`: threads to the maximum, then the queue; `java`: core, queue, maximum, then the policy (ThreadPoolExecutor)",
+        ),
+        key(
             "max-threads",
             Form::Count,
             Some("200"),
-            "most threads (Tomcat `maxThreads`, 200)",
+            "most threads (Tomcat `maxThreads`, 200; with `executor = \"java\"` unbounded unless written)",
+        ),
+        key(
+            "min-spare-threads",
+            Form::Count,
+            Some("10"),
+            "threads that stand ready from the start (Tomcat `minSpareThreads`, 10)",
         ),
         key(
             "max-queue-capacity",
@@ -46,49 +143,499 @@ impl Component for ThreadPool {
             Some("2147483647"),
             "places in the executor's queue (Tomcat `maxQueueSize`, unbounded)",
         ),
+        key(
+            "virtual-threads",
+            Form::Boolean,
+            Some("false"),
+            "a new virtual thread for each request, limited by `max-connections` alone (Spring `spring.threads.virtual.enabled`, false)",
+        ),
+        key(
+            "max-connections",
+            Form::Number,
+            Some("8192"),
+            "most open connections, idle ones included; -1 for no limit (Tomcat `maxConnections`, 8192)",
+        ),
+        key(
+            "accept-count",
+            Form::Count,
+            Some("100"),
+            "length of the kernel's accept queue, which holds one more (Tomcat `acceptCount`, 100)",
+        ),
+        key(
+            "connections",
+            Form::Choice(CONNECTIONS),
+            Some("\"keep-alive\""),
+            "`keep-alive`: a user of a closed workload keeps its connection while it thinks, requests without a user bring their own; `per-request`: each request brings its own (HTTP/1.1 keeps alive)",
+        ),
+        key(
+            "max-keep-alive-requests",
+            Form::Number,
+            Some("100"),
+            "requests after which a kept connection is closed; -1 for no limit, 1 for none kept (Tomcat `maxKeepAliveRequests`, 100)",
+        ),
+        key(
+            "keep-alive-timeout",
+            Form::Duration,
+            Some("\"60s\""),
+            "an idle connection is closed after this (Tomcat `keepAliveTimeout` = `connectionTimeout`, 60 s under Spring Boot, 20 s in the shipped server.xml)",
+        ),
+        key(
+            "abort-on-overflow",
+            Form::Boolean,
+            Some("false"),
+            "a full accept queue resets the connection instead of dropping the SYN (Linux `tcp_abort_on_overflow`, 0)",
+        ),
+        key(
+            "syn-retries",
+            Form::Count,
+            Some("6"),
+            "how often the client's kernel sends a SYN again, at doubling distances from 1 s (Linux `tcp_syn_retries`, 6)",
+        ),
+        key(
+            "syn-linear-timeouts",
+            Form::Count,
+            Some("0"),
+            "how often it does so 1 s apart before that (Linux `tcp_syn_linear_timeouts`: none before 6.5, then 4)",
+        ),
+        key(
+            "core-threads",
+            Form::Count,
+            Some("8"),
+            "Java: threads that are started before the queue fills (Spring Boot `spring.task.execution.pool.core-size`, 8)",
+        ),
+        key(
+            "queue-capacity",
+            Form::Count,
+            Some("2147483647"),
+            "Java: places in the queue; 0 hands over directly (Spring Boot `queue-capacity`, unbounded)",
+        ),
+        key(
+            "policy",
+            Form::Choice(POLICIES),
+            Some("\"abort\""),
+            "Java: when the queue is full and all threads run: `abort` rejects, `caller-runs` lets the caller do it (AbortPolicy)",
+        ),
+        key(
+            "thread-keep-alive",
+            Form::Duration,
+            Some("\"60s\""),
+            "Java: an idle thread beyond the core dies after this (Spring Boot `keep-alive`, 60 s)",
+        ),
     ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
-        let max_threads = reader.count_in("max-threads", 1..=u32::MAX as u64);
-        let queue = reader.count("max-queue-capacity");
-        Some(Plan {
-            max_threads: max_threads?,
-            queue: queue?,
-        })
+        let java = reader.choice("executor")? == "java";
+        let (others, mode) = if java {
+            (TOMCAT_ONLY, "\"java\"")
+        } else {
+            (JAVA_ONLY, "\"tomcat\"")
+        };
+        let mut fits = true;
+        for name in others {
+            if !reader.has(name) {
+                continue;
+            }
+            let (span, what) = (reader.key_span(name), reader.what().to_owned());
+            reader
+                .sink()
+                .error(
+                    span,
+                    "does-not-apply",
+                    format!("{what} has no `{name}` with executor = {mode}"),
+                )
+                .help(format!(
+                    "leave it out, or write executor = {}",
+                    if java { "\"tomcat\"" } else { "\"java\"" }
+                ));
+            fits = false;
+        }
+        let plan = if java {
+            check_java(reader)
+        } else {
+            check_tomcat(reader)
+        };
+        plan.filter(|_| fits)
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
-        Some(plan.max_threads as f64)
+        let t = &plan.threads;
+        let most = match &plan.limits {
+            // An unbounded queue never lets the pool grow beyond its core.
+            None if t.queue >= UNBOUNDED => t.core.max(1),
+            None => t.max,
+            Some(limits) => t.max.min(limits.max_connections),
+        };
+        (most < UNBOUNDED).then_some(most as f64)
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
-        let timer = build.timer(0);
+        let instance = build.instance;
+        let front = plan.limits.as_ref().map(|limits| {
+            let timers = (0..Connector::timers(limits))
+                .map(|tag| build.timer(tag))
+                .collect();
+            Connector::new(limits.clone(), instance, timers)
+        });
         ThreadPool {
-            threads: Permits::new(plan.max_threads, u64::MAX, Fault::Rejected, build.instance, timer),
-            queue: plan.queue,
+            threads: plan.threads.clone(),
+            front,
+            started: if plan.threads.java { 0 } else { plan.threads.core },
+            busy: 0,
+            queue: Line::default(),
+            queued: Gauge::default(),
+            resting: VecDeque::new(),
+            caller_runs: 0,
+            instance,
+            home: build.home(),
         }
     }
 
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        if self.threads.taken >= self.threads.limit && self.threads.line.len() as u64 >= self.queue {
-            return Admission::Reject(Fault::Rejected);
+        let Some(front) = &mut self.front else {
+            return self.enter_java(visit, cx);
+        };
+        match front.connect(visit, cx) {
+            Dialled::Connected if self.busy < self.threads.max => {
+                self.busy += 1;
+                self.started = self.started.max(self.busy);
+                Admission::Proceed
+            }
+            Dialled::Connected if (self.queue.len() as u64) < self.threads.queue => self.wait(visit, cx),
+            Dialled::Connected => {
+                front.close(visit, cx);
+                self.accept(cx);
+                Admission::Reject(Fault::Rejected)
+            }
+            Dialled::Waits => Admission::Wait,
+            Dialled::Reset => Admission::Reject(Fault::Rejected),
         }
-        self.threads.acquire(visit, cx)
     }
 
     #[inline(always)]
-    fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
-        self.threads.release(cx);
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+        match &mut self.front {
+            Some(front) => {
+                let place = front.done(visit, cx);
+                self.next_task(cx);
+                if place {
+                    self.accept(cx);
+                }
+            }
+            None => {
+                if *cx.word(visit) & NO_THREAD == 0 && !self.next_task(cx) {
+                    self.resting.push_back(cx.nanos());
+                }
+            }
+        }
+    }
+
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        if let Some(front) = &mut self.front {
+            front.wake(tag, cx);
+            self.accept(cx);
+        }
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
-        self.threads.cancel(visit, cx);
+        if let Some(front) = &mut self.front {
+            if front.cancel(visit, cx) {
+                return;
+            }
+            front.close(visit, cx);
+        }
+        self.queue.remove(&mut cx.requests, visit.slot);
+        self.queued.leave(cx.now());
+        cx.abandon(visit.instance, visit.slot);
+        self.accept(cx);
+    }
+
+    fn freeze(&mut self, replica: u32, _: &mut Context) {
+        if let Some(front) = &mut self.front {
+            front.frozen |= self.home == Some(replica);
+        }
+    }
+
+    fn thaw(&mut self, replica: u32, cx: &mut Context) {
+        if let Some(front) = &mut self.front
+            && self.home == Some(replica)
+        {
+            front.frozen = false;
+            self.accept(cx);
+        }
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
-        self.queue = plan.queue;
-        self.threads.resize(plan.max_threads, cx);
+        if plan.threads.java != self.threads.java {
+            return; // an executor of another make is another component
+        }
+        self.threads = plan.threads.clone();
+        if let (Some(front), Some(limits)) = (&mut self.front, &plan.limits) {
+            front.adopt(limits);
+        }
+        while self.busy < self.threads.max
+            && let Some(slot) = self.queue.pop_front(&mut cx.requests)
+        {
+            self.queued.leave(cx.now());
+            self.busy += 1;
+            self.started = self.started.max(self.busy);
+            cx.admit(self.instance, slot);
+        }
+        self.accept(cx);
     }
+
+    fn reset(&mut self, now: SimTime) {
+        self.queued.reset(now);
+        self.caller_runs = 0;
+        if let Some(front) = &mut self.front {
+            front.reset(now);
+        }
+    }
+
+    fn probe(&self, _: &Context, out: &mut Vec<f64>) {
+        let front = self.front.as_ref();
+        out.push(front.map_or(0.0, |f| f.open() as f64));
+        out.push(front.map_or(0.0, |f| f.in_backlog.value() as f64));
+        out.push(self.queue.len() as f64);
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let now = cx.now();
+        let span = (now - since).nanos().max(1) as f64;
+        let per_second = |n: u64| n as f64 * 1e9 / span;
+        let mean = |g: &Gauge| g.area(now) as f64 / span;
+        out.add("threads_current", Unit::Count, Combine::Sum, self.started as f64);
+        out.add(
+            "executor_queue_mean",
+            Unit::Count,
+            Combine::Sum,
+            mean(&self.queued),
+        );
+        out.add(
+            "executor_queue_max",
+            Unit::Count,
+            Combine::Max,
+            self.queued.max() as f64,
+        );
+        let Some(front) = &self.front else {
+            return out.add(
+                "caller_runs",
+                Unit::PerSecond,
+                Combine::Sum,
+                per_second(self.caller_runs),
+            );
+        };
+        // Whoever is inside has a connection, except those in the kernel's hands.
+        let inside = mean(&cx.meters[self.instance as usize].present);
+        let open = inside - mean(&front.in_backlog) - mean(&front.unconnected) + mean(&front.idle);
+        out.add("connections_open_mean", Unit::Count, Combine::Sum, open);
+        out.add(
+            "connections_open_max",
+            Unit::Count,
+            Combine::Max,
+            front.open_max as f64,
+        );
+        out.add(
+            "connections_idle_mean",
+            Unit::Count,
+            Combine::Sum,
+            mean(&front.idle),
+        );
+        out.add("backlog_mean", Unit::Count, Combine::Sum, mean(&front.in_backlog));
+        out.add(
+            "backlog_max",
+            Unit::Count,
+            Combine::Max,
+            front.in_backlog.max() as f64,
+        );
+        out.add(
+            "syns_dropped",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(front.syns_dropped),
+        );
+        out.add(
+            "connect_timeouts",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(front.connect_timeouts),
+        );
+        out.add("resets", Unit::PerSecond, Combine::Sum, per_second(front.resets));
+    }
+}
+
+impl ThreadPool {
+    fn wait(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        cx.begin_wait(visit);
+        *cx.word(visit) |= QUEUED;
+        self.queue.push_back(&mut cx.requests, visit.slot);
+        self.queued.enter(cx.now());
+        Admission::Wait
+    }
+
+    /// A thread is free: it takes the next task, if there is one, unless there are too many threads now.
+    #[inline(always)]
+    fn next_task(&mut self, cx: &mut Context) -> bool {
+        if self.busy <= self.threads.max
+            && let Some(slot) = self.queue.pop_front(&mut cx.requests)
+        {
+            self.queued.leave(cx.now());
+            cx.admit(self.instance, slot);
+            return true;
+        }
+        self.busy -= 1;
+        false
+    }
+
+    /// Free places are taken from the accept queue, and the accepted go to the executor.
+    fn accept(&mut self, cx: &mut Context) {
+        let Some(front) = &mut self.front else { return };
+        while let Some(slot) = front.accept(cx) {
+            if self.busy < self.threads.max {
+                self.busy += 1;
+                self.started = self.started.max(self.busy);
+                cx.admit(self.instance, slot);
+            } else if (self.queue.len() as u64) < self.threads.queue {
+                stage(slot, QUEUED, cx);
+                self.queue.push_back(&mut cx.requests, slot);
+                self.queued.enter(cx.now());
+            } else {
+                front.close(cx.waiting_visit(self.instance, slot), cx);
+                cx.refuse(self.instance, slot, Fault::Rejected);
+            }
+        }
+    }
+
+    fn enter_java(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        let t = &self.threads;
+        let now = cx.nanos();
+        while self.started > t.core
+            && let Some(since) = self.resting.front()
+            && since.saturating_add(t.keep_alive) <= now
+        {
+            self.resting.pop_front();
+            self.started -= 1;
+        }
+        // Without a core the first task still gets a thread.
+        let new_thread = self.started < t.core.max(1);
+        if !new_thread {
+            if self.queue.is_empty() && self.resting.pop_front().is_some() {
+                self.busy += 1;
+                return Admission::Proceed;
+            }
+            if (self.queue.len() as u64) < t.queue {
+                return self.wait(visit, cx);
+            }
+        }
+        if new_thread || self.started < t.max {
+            self.started += 1;
+            self.busy += 1;
+            return Admission::Proceed;
+        }
+        if t.caller_runs {
+            self.caller_runs += 1;
+            *cx.word(visit) = NO_THREAD;
+            return Admission::Proceed;
+        }
+        Admission::Reject(Fault::Rejected)
+    }
+}
+
+/// A number of which -1 means that there is no limit.
+fn limit(reader: &mut Reader, name: &str) -> Option<u64> {
+    let value = reader.number_in(name, -1.0..=4e9)?;
+    if value == -1.0 {
+        return Some(u64::MAX);
+    }
+    if value < 1.0 || value.fract() != 0.0 {
+        let span = reader.span(name);
+        reader
+            .sink()
+            .error(span, "out-of-range", format!("`{name}` is {value}"))
+            .help("write a whole number from 1 up, or -1 for no limit");
+        return None;
+    }
+    Some(value as u64)
+}
+
+fn check_tomcat(reader: &mut Reader) -> Option<Plan> {
+    let max = reader.count_in("max-threads", 1..=u32::MAX as u64);
+    let core = reader.count("min-spare-threads");
+    let queue = reader.count("max-queue-capacity");
+    let virtual_threads = reader.boolean("virtual-threads");
+    let max_connections = limit(reader, "max-connections");
+    let accept_count = reader.count_in("accept-count", 0..=u32::MAX as u64);
+    let keep_alive = reader.choice("connections").map(|c| c == "keep-alive");
+    let max_keep_alive_requests = limit(reader, "max-keep-alive-requests");
+    let keep_alive_timeout = reader.duration("keep-alive-timeout");
+    let reset_on_overflow = reader.boolean("abort-on-overflow");
+    let syn_retries = reader.count_in("syn-retries", 0..=100);
+    let syn_linear = reader.count_in("syn-linear-timeouts", 0..=100);
+    let virtual_threads = virtual_threads?;
+    if virtual_threads && reader.has("max-threads") {
+        let span = reader.key_span("max-threads");
+        reader
+            .sink()
+            .error(span, "does-not-apply", "virtual threads have no `max-threads`")
+            .help("leave it out: `max-connections` is the limit");
+        return None;
+    }
+    let max = if virtual_threads { u64::MAX } else { max? };
+    Some(Plan {
+        threads: Threads {
+            core: if virtual_threads { 0 } else { core?.min(max) },
+            max,
+            queue: queue?,
+            caller_runs: false,
+            keep_alive: u64::MAX,
+            java: false,
+        },
+        limits: Some(Limits {
+            max_connections: max_connections?,
+            backlog: accept_count? + 1,
+            keep_alive: keep_alive?,
+            keep_alive_timeout: keep_alive_timeout?.nanos(),
+            max_keep_alive_requests: max_keep_alive_requests?,
+            reset_on_overflow: reset_on_overflow?,
+            syn_retries: syn_retries? as u32,
+            syn_linear: syn_linear? as u32,
+        }),
+    })
+}
+
+fn check_java(reader: &mut Reader) -> Option<Plan> {
+    let core = reader.count_in("core-threads", 0..=u32::MAX as u64);
+    let max = if reader.has("max-threads") {
+        reader.count_in("max-threads", 1..=u32::MAX as u64)
+    } else {
+        Some(UNBOUNDED)
+    };
+    let queue = reader.count("queue-capacity");
+    let policy = reader.choice("policy");
+    let keep_alive = reader.duration("thread-keep-alive");
+    let (core, max) = (core?, max?);
+    if core > max {
+        let span = reader.span("max-threads");
+        reader
+            .sink()
+            .error(
+                span,
+                "out-of-range",
+                format!("{max} threads at most, but a core of {core}"),
+            )
+            .help("`max-threads` counts the core threads too (ThreadPoolExecutor refuses this as well)");
+        return None;
+    }
+    Some(Plan {
+        threads: Threads {
+            core,
+            max,
+            queue: queue?,
+            caller_runs: policy? == "caller-runs",
+            keep_alive: keep_alive?.nanos(),
+            java: true,
+        },
+        limits: None,
+    })
 }

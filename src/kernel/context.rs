@@ -118,6 +118,8 @@ pub struct Context {
     number: u64,
     coin: Option<Draws>,
     pub requests: Requests,
+    /// Keyed locks in use.
+    pub rows: super::Rows,
     pub meters: Vec<Meter>,
     pub times: Vec<Times>,
     pub(crate) effects: Vec<Effect>,
@@ -142,6 +144,7 @@ impl Context {
             number: 0,
             coin,
             requests: Requests::new(stride),
+            rows: super::Rows::default(),
             meters: Vec::new(),
             times: Vec::new(),
             effects: Vec::new(),

@@ -209,7 +209,11 @@ fn set_values(
             parts.next().unwrap_or("").trim_matches('"'),
         );
         match names.get(kind, name) {
-            Some(id) if !matches!(kind, "service" | "balancer") => touched.push(id),
+            // A database's own cores are a host of their own.
+            Some(id) if !matches!(kind, "service" | "balancer") && !e.key.ends_with(".cores") => {
+                touched.push(id);
+            }
+            Some(id) if kind == "host" => touched.push(id),
             _ => {
                 sink.error(
                     e.key_span.clone(),

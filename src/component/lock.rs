@@ -1,0 +1,511 @@
+//! A lock: one mutex, or a row for each of many keys.
+//!
+//! ```toml
+//! [lock.inventory-row]
+//! key = "zipf(1000, 1.1)"      # one request always meets the same row
+//! wait-timeout = "50s"         # InnoDB
+//!
+//! [lock.cache-refresh]         # a mutex in each JVM
+//! in = "order-api"
+//! order = "barging"
+//! deadlock-detection = false
+//! ```
+//!
+//! Steps inside `{ use = "inventory-row", steps = [..] }` run while it is held; held again by the same request, or by a
+//! branch of it, it is simply held (re-entrant). A row has at most the rate 1 / mean hold time, and whoever waits
+//! holds a connection and a thread meanwhile.
+//!
+//! Order: `fifo` hands a freed row to the first in line (InnoDB's CATS falls back to this for waiters that hold nothing
+//! else, MySQL 8.0.20). With `barging` it is free until the first in line has woken up, `wake-up-time` later; a newcomer
+//! may take it, and the loser stays first (PostgreSQL's tuple lock, Java's unfair locks).
+//!
+//! A wait that closes a circle of waits is a deadlock: the one that closes it fails with `deadlock`, at once (InnoDB) or
+//! after `deadlock-timeout` (PostgreSQL, 1 s). Only waits for locks are looked at. A row is named by the draw of the
+//! request's key, so a round of a loop and another attempt of a retry meet a row of their own.
+//!
+//! Readings: `contention_share` (acquisitions that had to wait), `queue_of_a_key_max` (longest line before one key),
+//! `hottest_key_share` (acquisitions of the most popular key), `hottest_key_utilisation`, `deadlocks` and `lock_timeouts`
+//! a second, `barged_share` (acquisitions that overtook a waiter).
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use super::connection_pool::law;
+use super::contract::*;
+use crate::distribution::{Law, Popularity, PopularitySampler, Sampler};
+use crate::document::{Form, Key, Reader, key};
+use crate::kernel::rows::within;
+use crate::kernel::{Admission, Context, Fault, NONE, Outcome, TimerId, Visit};
+use crate::metric::Gauge;
+use crate::quantity::SimTime;
+use crate::random::child_key;
+
+/// As running.
+pub struct Lock {
+    key: Option<PopularitySampler>,
+    hottest: u64,
+    purpose: u32,
+    /// The time to wake up, for a lock that may be barged.
+    wake_up: Option<Sampler>,
+    wakes: BinaryHeap<Reverse<(u64, u64, u64)>>,
+    wakes_begun: u64,
+    wake_timer: TimerId,
+    time_limit: Deadlines,
+    deadlock: Deadlines,
+    detects: bool,
+    instance: u32,
+    waiting: u64,
+    held: Gauge,
+    hot: Gauge,
+    acquired: u64,
+    waited: u64,
+    hot_acquired: u64,
+    barged: u64,
+    deadlocks: u64,
+    timeouts: u64,
+    longest: u64,
+}
+
+/// As checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    key: Popularity,
+    barging: Option<Law>,
+    /// Nanoseconds; `u64::MAX` for ever.
+    wait_timeout: u64,
+    deadlock_timeout: u64,
+    detects: bool,
+}
+
+/// Marks a visit that found the lock held by its own request.
+const HELD_ALREADY: u64 = u64::MAX;
+
+const TIME_LIMIT: u32 = 0;
+const DEADLOCK: u32 = 1;
+const WAKE_UP: u32 = 2;
+
+const ORDERS: &[&str] = &["fifo", "barging"];
+
+impl Component for Lock {
+    const KIND: &'static str = "lock";
+    const ABOUT: &'static str = "a mutex, or a row lock for each of many keys";
+    const KEYS: &'static [Key] = &[
+        key(
+            "in",
+            Form::Name,
+            None,
+            "the service it is part of: one in every replica",
+        ),
+        key(
+            "key",
+            Form::Text,
+            Some("\"uniform(1)\""),
+            "how popular each key is: `uniform(n)`, `zipf(n, s)` or `list(weights)`; without it there is one, a mutex",
+        ),
+        key(
+            "order",
+            Form::Choice(ORDERS),
+            Some("\"fifo\""),
+            "`fifo`, or `barging`: until the first in line has woken up a newcomer may take it",
+        ),
+        key(
+            "wake-up-time",
+            Form::Law,
+            Some("\"50us\""),
+            "how long the first in line takes to wake up, with `barging` (Linux 5 to 50 us on an idle CPU)",
+        ),
+        key(
+            "wait-timeout",
+            Form::Duration,
+            None,
+            "longest wait, 0 for none (NOWAIT); without it there is no limit (PostgreSQL `lock_timeout` 0, mutexes; InnoDB `innodb_lock_wait_timeout` is 50 s)",
+        ),
+        key(
+            "deadlock-detection",
+            Form::Boolean,
+            Some("true"),
+            "whether circles of waits are looked for (InnoDB `innodb_deadlock_detect` ON; mutexes of a JVM are not looked at)",
+        ),
+        key(
+            "deadlock-timeout",
+            Form::Duration,
+            Some("\"0s\""),
+            "a waiter looks for a circle after this (InnoDB at once; PostgreSQL `deadlock_timeout`, 1 s)",
+        ),
+    ];
+    type Plan = Plan;
+
+    fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
+        let span = reader.span("key");
+        let popularity = reader.text("key").map(|text| Popularity::parse(&text));
+        let popularity = match popularity? {
+            Ok(p) => Some(p),
+            Err(problem) => {
+                let what = format!("`key` of {}", reader.what());
+                reader.sink().error(span, "bad-law", format!("{what}: {problem}"));
+                None
+            }
+        };
+        let barging = reader.choice("order").map(|o| o == "barging");
+        let wake_up = law(reader, "wake-up-time", names);
+        let wait_timeout = match reader.has("wait-timeout") {
+            true => reader.duration("wait-timeout").map(|d| d.nanos()),
+            false => Some(u64::MAX),
+        };
+        let detects = reader.boolean("deadlock-detection");
+        let deadlock_timeout = reader.duration("deadlock-timeout").map(|d| d.nanos());
+        let (barging, wake_up) = (barging?, wake_up?);
+        if !barging && reader.has("wake-up-time") {
+            let (span, what) = (reader.key_span("wake-up-time"), reader.what().to_owned());
+            reader
+                .sink()
+                .error(
+                    span,
+                    "does-not-apply",
+                    format!("{what} has no `wake-up-time` with order = \"fifo\""),
+                )
+                .help("leave it out, or write order = \"barging\"");
+            return None;
+        }
+        Some(Plan {
+            key: popularity?,
+            barging: wake_up.filter(|_| barging),
+            wait_timeout: wait_timeout?,
+            deadlock_timeout: deadlock_timeout?,
+            detects: detects?,
+        })
+    }
+
+    fn capacity(plan: &Plan) -> Option<f64> {
+        (plan.key.len() == 1).then_some(1.0)
+    }
+
+    fn build(plan: &Plan, build: &mut Build) -> Self {
+        Lock {
+            key: (plan.key.len() > 1).then(|| plan.key.sampler()),
+            hottest: hottest(&plan.key),
+            purpose: build.purpose("key"),
+            wake_up: plan.barging.as_ref().map(Sampler::new),
+            wakes: BinaryHeap::new(),
+            wakes_begun: 0,
+            wake_timer: build.timer(WAKE_UP),
+            time_limit: Deadlines::new(plan.wait_timeout, build.timer(TIME_LIMIT)),
+            deadlock: Deadlines::new(plan.check_after(), build.timer(DEADLOCK)),
+            detects: plan.detects,
+            instance: build.instance,
+            waiting: 0,
+            held: Gauge::default(),
+            hot: Gauge::default(),
+            acquired: 0,
+            waited: 0,
+            hot_acquired: 0,
+            barged: 0,
+            deadlocks: 0,
+            timeouts: 0,
+            longest: 0,
+        }
+    }
+
+    fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        let key = match &self.key {
+            Some(sampler) => sampler.sample(&mut cx.draws(self.purpose, visit.slot)),
+            None => 0,
+        };
+        let slot = visit.slot;
+        let Some(row) = cx.rows.find(self.instance, key) else {
+            let row = cx.rows.insert(self.instance, key, slot);
+            *cx.word(visit) = row as u64;
+            self.acquire(key, cx.now());
+            return Admission::Proceed;
+        };
+        let owner = cx.rows[row].owner;
+        if owner == NONE {
+            // Whoever it was given up for has not woken up yet.
+            cx.rows[row].owner = slot;
+            *cx.word(visit) = row as u64;
+            self.barged += 1;
+            self.acquire(key, cx.now());
+            return Admission::Proceed;
+        }
+        if within(slot, owner, &cx.requests) {
+            *cx.word(visit) = HELD_ALREADY;
+            return Admission::Proceed;
+        }
+        if self.time_limit.after == 0 {
+            self.timeouts += 1;
+            return Admission::Reject(Fault::LockTimeout);
+        }
+        if self.detects && self.deadlock.after == u64::MAX && cx.rows.closes_a_circle(slot, row, &cx.requests)
+        {
+            self.deadlocks += 1;
+            return Admission::Reject(Fault::Deadlock);
+        }
+        cx.begin_wait(visit);
+        *cx.word(visit) = row as u64;
+        cx.rows[row].line.push_back(&mut cx.requests, slot);
+        cx.rows.set_waits(slot, Some(row));
+        self.waited += 1;
+        self.waiting += 1;
+        self.longest = self.longest.max(cx.rows[row].line.len() as u64);
+        let instance = self.instance;
+        self.time_limit.begin(slot, row, self.waiting, instance, cx);
+        self.deadlock.begin(slot, row, self.waiting, instance, cx);
+        Admission::Wait
+    }
+
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+        let word = *cx.word(visit);
+        if word != HELD_ALREADY {
+            self.release(word as u32, cx);
+        }
+    }
+
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        match tag {
+            TIME_LIMIT => {
+                while let Some((slot, row)) = self.time_limit.next(self.instance, cx) {
+                    self.timeouts += 1;
+                    self.turn_away(slot, row, Fault::LockTimeout, cx);
+                }
+            }
+            DEADLOCK => {
+                while let Some((slot, row)) = self.deadlock.next(self.instance, cx) {
+                    if cx.rows.closes_a_circle(slot, row, &cx.requests) {
+                        self.deadlocks += 1;
+                        self.turn_away(slot, row, Fault::Deadlock, cx);
+                    }
+                }
+            }
+            _ => self.woken(cx),
+        }
+    }
+
+    fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+        let row = *cx.word(visit) as u32;
+        cx.abandon(visit.instance, visit.slot);
+        self.unqueue(visit.slot, row, cx);
+    }
+
+    fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
+        self.key = (plan.key.len() > 1).then(|| plan.key.sampler());
+        let hottest = hottest(&plan.key);
+        if hottest != self.hottest {
+            self.hottest = hottest;
+            self.hot.add(cx.now(), -(self.hot.value() as i64));
+        }
+        self.detects = plan.detects;
+        // Waits under way keep their limits in order: the longer of two comes later.
+        self.time_limit.after = plan.wait_timeout;
+        self.deadlock.after = plan.check_after();
+        self.time_limit.rearm(cx);
+        self.deadlock.rearm(cx);
+    }
+
+    fn busy(&self, now: SimTime) -> Option<f64> {
+        Some(self.held.area(now) as f64)
+    }
+
+    fn reset(&mut self, now: SimTime) {
+        self.held.reset(now);
+        self.hot.reset(now);
+        (self.acquired, self.waited, self.hot_acquired, self.barged) = (0, 0, 0, 0);
+        (self.deadlocks, self.timeouts, self.longest) = (0, 0, 0);
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let span = (cx.now() - since).nanos().max(1) as f64;
+        let came = self.acquired + self.waiting + self.timeouts + self.deadlocks;
+        let share = |n: u64, of: u64| if of > 0 { n as f64 / of as f64 } else { f64::NAN };
+        out.add(
+            "contention_share",
+            Unit::Share,
+            Combine::Mean,
+            share(self.waited, came),
+        );
+        out.add(
+            "queue_of_a_key_max",
+            Unit::Count,
+            Combine::Max,
+            self.longest as f64,
+        );
+        let hot = share(self.hot_acquired, self.acquired);
+        out.add("hottest_key_share", Unit::Share, Combine::Mean, hot);
+        let hot = self.hot.area(cx.now()) as f64 / span;
+        out.add("hottest_key_utilisation", Unit::Share, Combine::Max, hot);
+        let per_second = |n: u64| n as f64 * 1e9 / span;
+        out.add(
+            "deadlocks",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(self.deadlocks),
+        );
+        out.add(
+            "lock_timeouts",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(self.timeouts),
+        );
+        if self.wake_up.is_some() {
+            let barged = share(self.barged, self.acquired);
+            out.add("barged_share", Unit::Share, Combine::Mean, barged);
+        }
+    }
+}
+
+impl Plan {
+    /// When a waiter looks for a circle; `u64::MAX` for not later than at once.
+    fn check_after(&self) -> u64 {
+        match self.deadlock_timeout {
+            0 => u64::MAX,
+            _ if !self.detects => u64::MAX,
+            after => after,
+        }
+    }
+}
+
+impl Lock {
+    fn acquire(&mut self, key: u64, now: SimTime) {
+        self.acquired += 1;
+        self.held.enter(now);
+        if key == self.hottest {
+            self.hot_acquired += 1;
+            self.hot.enter(now);
+        }
+    }
+
+    fn release(&mut self, row: u32, cx: &mut Context) {
+        let (now, key) = (cx.now(), cx.rows[row].key);
+        self.held.leave(now);
+        // The hottest key may have become another one meanwhile.
+        if key == self.hottest && self.hot.value() > 0 {
+            self.hot.leave(now);
+        }
+        if cx.rows[row].line.is_empty() {
+            return cx.rows.remove(row);
+        }
+        let Some(wake_up) = &self.wake_up else {
+            return self.grant(row, cx);
+        };
+        cx.rows[row].owner = NONE;
+        self.wakes_begun += 1;
+        let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.wakes_begun));
+        let due = cx.nanos().saturating_add(cx.sample(wake_up, &mut draws));
+        self.wakes.push(Reverse((due, self.wakes_begun, key)));
+        cx.arm(self.wake_timer, due);
+    }
+
+    /// The first in line has the row.
+    fn grant(&mut self, row: u32, cx: &mut Context) {
+        let Some(next) = cx.rows[row].line.pop_front(&mut cx.requests) else {
+            return;
+        };
+        cx.rows[row].owner = next;
+        cx.rows.set_waits(next, None);
+        self.waiting -= 1;
+        self.acquire(cx.rows[row].key, cx.now());
+        cx.admit(self.instance, next);
+    }
+
+    fn woken(&mut self, cx: &mut Context) {
+        while let Some(Reverse((due, _, key))) = self.wakes.peek().copied() {
+            if due > cx.nanos() {
+                return;
+            }
+            self.wakes.pop();
+            if let Some(row) = cx.rows.find(self.instance, key)
+                && cx.rows[row].owner == NONE
+            {
+                self.grant(row, cx);
+            }
+        }
+    }
+
+    fn turn_away(&mut self, slot: u32, row: u32, fault: Fault, cx: &mut Context) {
+        cx.refuse(self.instance, slot, fault);
+        self.unqueue(slot, row, cx);
+    }
+
+    fn unqueue(&mut self, slot: u32, row: u32, cx: &mut Context) {
+        cx.rows[row].line.remove(&mut cx.requests, slot);
+        cx.rows.set_waits(slot, None);
+        self.waiting -= 1;
+        if cx.rows[row].owner == NONE && cx.rows[row].line.is_empty() {
+            cx.rows.remove(row);
+        }
+    }
+}
+
+/// The most popular key. Of `uniform` and `zipf` it is the first.
+fn hottest(key: &Popularity) -> u64 {
+    let mut best = 0;
+    for i in 1..key.len().min(100_000) {
+        if key.probability(i) > key.probability(best) {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Instants equally long after the begin of each wait, in the order of the waits; who waits no longer is passed over.
+struct Deadlines {
+    after: u64,
+    waits: VecDeque<(u64, u32, u32)>,
+    timer: TimerId,
+    armed: bool,
+}
+
+impl Deadlines {
+    fn new(after: u64, timer: TimerId) -> Self {
+        Deadlines {
+            after,
+            waits: VecDeque::new(),
+            timer,
+            armed: false,
+        }
+    }
+
+    fn begin(&mut self, slot: u32, row: u32, waiting: u64, instance: u32, cx: &mut Context) {
+        if self.after == u64::MAX {
+            return;
+        }
+        // Waits that are over are dropped before they outnumber those that are not.
+        if self.waits.len() as u64 > 4 * waiting + 64 {
+            self.waits.retain(|w| still_waits(*w, instance, cx));
+        }
+        self.waits.push_back((cx.nanos(), slot, row));
+        self.rearm(cx);
+    }
+
+    fn rearm(&mut self, cx: &mut Context) {
+        if !self.armed
+            && self.after != u64::MAX
+            && let Some(first) = self.waits.front()
+        {
+            self.armed = true;
+            cx.arm(self.timer, first.0.saturating_add(self.after));
+        }
+    }
+
+    /// The next one who has waited so long, and for which row.
+    fn next(&mut self, instance: u32, cx: &mut Context) -> Option<(u32, u32)> {
+        self.armed = false;
+        while let Some(first) = self.waits.front().copied() {
+            let waits = still_waits(first, instance, cx);
+            if waits && first.0.saturating_add(self.after) > cx.nanos() {
+                break;
+            }
+            self.waits.pop_front();
+            if waits {
+                return Some((first.1, first.2));
+            }
+        }
+        self.rearm(cx);
+        None
+    }
+}
+
+fn still_waits((since, slot, row): (u64, u32, u32), instance: u32, cx: &Context) -> bool {
+    cx.rows.waits_for(slot) == Some(row)
+        && cx.requests[slot].since == since
+        && cx.rows[row].instance == instance
+}

@@ -1,0 +1,70 @@
+//! How each kind behaves: one test a rule, named after it.
+
+mod connection_pool;
+mod database;
+mod external;
+mod host;
+mod lock;
+mod thread_pool;
+
+use plimsoll::engine::observe::Observations;
+use plimsoll::engine::{Options, run};
+
+/// Runs a model for so many seconds; nothing is left out as warm-up.
+pub fn observe(source: &str, seconds: f64) -> Observations {
+    observe_seeded(source, seconds, 1)
+}
+
+pub fn observe_seeded(source: &str, seconds: f64, seed: u64) -> Observations {
+    let mut sink = plimsoll::diagnostic::Sink::default();
+    let model = plimsoll::model::load(
+        "test",
+        source,
+        Some(std::path::Path::new("tests/semantics")),
+        &mut sink,
+    );
+    let said = plimsoll::diagnostic::render(sink.diagnostics(), "test", source, false);
+    let model = model.unwrap_or_else(|| panic!("{said}"));
+    let options = Options {
+        seed,
+        replication: 0,
+        duration: (seconds * 1e9) as u64,
+        warm_up: 0,
+        windows: 100,
+        coin: false,
+        budget: Default::default(),
+    };
+    run(&model, &options).unwrap_or_else(|broken| panic!("{}\n{}", broken.0, model.program.listing()))
+}
+
+/// What a model is refused with.
+pub fn refusal(source: &str) -> String {
+    let mut sink = plimsoll::diagnostic::Sink::default();
+    assert!(
+        plimsoll::model::load("test", source, None, &mut sink).is_none(),
+        "the model was accepted"
+    );
+    plimsoll::diagnostic::render(sink.diagnostics(), "test", source, false)
+}
+
+/// A figure that must be there.
+#[track_caller]
+pub fn figure(o: &Observations, subject: &str, name: &str) -> f64 {
+    o.figure(subject, name).unwrap_or_else(|| {
+        let list: Vec<_> = o
+            .figures
+            .iter()
+            .filter(|f| f.subject == subject)
+            .map(|f| (&f.name, f.value))
+            .collect();
+        panic!("{subject} has no {name}; it has {list:?}")
+    })
+}
+
+#[track_caller]
+pub fn near(value: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (value - expected).abs() <= tolerance,
+        "{value} is not within {tolerance} of {expected}"
+    );
+}
