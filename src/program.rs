@@ -97,9 +97,9 @@ pub enum ScopeKind {
         catches: bool,
     },
     /// A loop.
-    Loop { frame: u16, body: u32 },
-    /// A fork: children may be running.
-    Fork { frame: u16 },
+    Loop { frame: u16 },
+    /// A fork: children may be running. Without `cancels` they go on when their parent leaves.
+    Fork { frame: u16, cancels: bool },
     /// The outermost scope of a forked child.
     Child { frame: u16 },
 }
@@ -136,6 +136,14 @@ pub struct Assembler {
 /// A place in the program whose jump is filled in later.
 #[derive(Copy, Clone, Debug)]
 pub struct Patch(u32);
+
+/// Work apart from its request that is being written.
+#[derive(Copy, Clone, Debug)]
+pub struct Branch {
+    outer: u32,
+    over: Patch,
+    child: u16,
+}
 
 impl Assembler {
     /// An empty program whose requests keep `reserved` frames for themselves.
@@ -283,7 +291,7 @@ impl Assembler {
             remark,
         ));
         let start = self.here();
-        self.open(ScopeKind::Loop { frame, body: start });
+        self.open(ScopeKind::Loop { frame });
         body(self);
         self.emit(Instr::Again { frame, body: start }, "next round");
         self.close(1);
@@ -336,7 +344,7 @@ impl Assembler {
             Instr::Fork { frame, table },
             format!("{} branches at once", bodies.len()),
         );
-        self.open(ScopeKind::Fork { frame });
+        self.open(ScopeKind::Fork { frame, cancels: true });
         let outer = self.scope;
         let over = self.jump("all branches are done");
         for body in bodies {
@@ -352,6 +360,39 @@ impl Assembler {
         }
         self.close(2);
         self.land(over);
+    }
+
+    /// Begins work that runs apart from its request, which waits for it. If the request leaves before the end, the
+    /// work goes on by itself. [`Assembler::come_back`] ends it.
+    pub fn branch_off(&mut self, remark: impl Into<String>) -> Branch {
+        let table = self.program.tables.len() as u32;
+        let frame = self.frame();
+        self.frame();
+        self.emit(Instr::Fork { frame, table }, remark);
+        self.open(ScopeKind::Fork {
+            frame,
+            cancels: false,
+        });
+        let outer = self.scope;
+        let over = self.jump("the work is done");
+        let targets = vec![self.here()];
+        self.program.tables.push(Table {
+            cumulative: Vec::new(),
+            targets,
+        });
+        let child = self.frame();
+        self.scope = NONE;
+        self.open(ScopeKind::Child { frame: child });
+        Branch { outer, over, child }
+    }
+
+    /// Ends what [`Assembler::branch_off`] began.
+    pub fn come_back(&mut self, branch: Branch) {
+        self.emit(Instr::Join { frame: branch.child }, "end of the work");
+        self.close(1);
+        self.scope = branch.outer;
+        self.close(2);
+        self.land(branch.over);
     }
 
     /// Frames in use at this point.

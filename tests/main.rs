@@ -1,3 +1,12 @@
-//! One binary for everything that is tested from outside.
+//! One binary for everything that is tested from outside: theory, laws, determinism, refusals, properties, semantics, arrows.
 
+mod arrows;
+mod determinism;
+mod docs;
+mod experiments;
+mod laws;
+mod properties;
+mod refusal;
 mod semantics;
+mod support;
+mod theory;

@@ -1,1 +1,281 @@
-//!
+//! The table of commands and flags. Results go to standard output, everything else to standard error.
+
+mod bench;
+mod check;
+pub mod exit;
+mod partial;
+mod profile;
+mod progress;
+mod run;
+mod validate;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::diagnostic::{Severity, render};
+use crate::document::Value;
+use crate::engine::Budget;
+use crate::experiment::{Overrides, Sheet};
+use crate::quantity::{Bytes, SimDuration};
+use exit::Exit;
+
+/// How much load a back end carries, what breaks first, and which change moves the line.
+///
+/// plimsoll simulates a back end that is described in a TOML file: its thread pools, connection pools,
+/// locks, queues and hosts, under the load that a load-test tool would make.
+#[derive(Parser)]
+#[command(name = "plimsoll", version, after_help = exit::HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Simulate one model and say how it bears its load
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Simulate every point of an experiment and compare them
+    #[command(after_help = SWEEP_EXAMPLES)]
+    Sweep(RunArgs),
+    /// Check a model or an experiment without simulating anything
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Measure how fast this machine simulates five small models
+    Bench(BenchArgs),
+    /// Hold models of real systems against what was reported of them
+    #[command(after_help = VALIDATE_EXAMPLES)]
+    Validate(ValidateArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  plimsoll run models/shop.toml
+  plimsoll run models/shop.toml --set connection-pool.orders-db.maximum-pool-size=40
+  plimsoll run models/shop.toml --duration 1h --replications 20 --profile";
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  plimsoll sweep experiments/scale-out.toml
+  plimsoll sweep experiments/scale-out.toml --replications 3 --out /tmp/quick
+
+Ctrl-C keeps the finished points; the same command goes on from there.";
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  plimsoll check models/shop.toml
+  plimsoll check models/shop.toml --listing";
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  plimsoll validate
+  plimsoll validate docs/cases.toml --replications 3 --out /tmp/validation.md";
+
+#[derive(Args)]
+struct RunArgs {
+    /// The file: a model for `run`, an experiment for `sweep`
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Simulated time of each replication, warm-up included, such as 10m
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    duration: Option<SimDuration>,
+    /// Simulated time that is not measured, such as 30s; else the end of the transient is looked for
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    warm_up: Option<SimDuration>,
+    /// Independent replications of each point
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    replications: Option<u32>,
+    /// Seed of all draws; the same seed gives the same bytes
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Change the model: a dotted path and a TOML value; may be repeated
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    set: Vec<(String, Value)>,
+    /// The folder to write into, instead of output/NAME
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Threads to use; they do not change the results [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Let a seeded coin decide the order of events at the same instant
+    #[arg(long)]
+    coin: bool,
+    /// Say how fast it ran and which components took the work
+    #[arg(long)]
+    profile: bool,
+    /// End a replication after about this many events (looked at every 65,536)
+    #[arg(long, value_name = "N")]
+    max_events: Option<u64>,
+    /// End a replication when requests in flight take more memory than this [default: 4GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_memory: Option<Bytes>,
+    /// Begin nothing new after this much real time, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    max_wall: Option<SimDuration>,
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// The model or experiment
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print the compiled program of every flow
+    #[arg(long)]
+    listing: bool,
+    /// Change the model: a dotted path and a TOML value; may be repeated
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    set: Vec<(String, Value)>,
+}
+
+#[derive(Args)]
+struct BenchArgs {
+    /// Customers of each model
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    customers: u64,
+    /// Rounds; the median is printed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Only these models, such as m3
+    #[arg(value_name = "MODEL")]
+    models: Vec<String>,
+    /// Print JSON lines instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ValidateArgs {
+    /// The reported rows
+    #[arg(value_name = "FILE", default_value = "docs/cases.toml")]
+    file: PathBuf,
+    /// The page whose section is written anew
+    #[arg(long, value_name = "FILE", default_value = "docs/validation.md")]
+    out: PathBuf,
+    /// Independent replications of each point
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    replications: Option<u32>,
+}
+
+fn length(text: &str) -> Result<SimDuration, String> {
+    match SimDuration::parse(text)? {
+        length if length.nanos() == 0 => Ok(length),
+        length if length.nanos() < 1 << 60 => Ok(length),
+        _ => Err("longer than 36 years, more than the clock can count".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<Bytes, String> {
+    Bytes::parse(text)
+}
+
+/// `path=value`, the value as TOML, or as a text if it is none: `40`, `"exp(2ms)"` and `exp(2ms)` all do.
+fn setting(text: &str) -> Result<(String, Value), String> {
+    let Some((path, value)) = text.split_once('=') else {
+        return Err("write PATH=VALUE, as in service.api.replicas=3".to_owned());
+    };
+    let value = value.trim();
+    let value = Value::parse(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((path.trim().to_owned(), value))
+}
+
+impl RunArgs {
+    fn overrides(&self) -> Overrides {
+        let mut budget = Budget::default();
+        if let Some(events) = self.max_events {
+            budget.events = events;
+        }
+        if let Some(memory) = self.max_memory {
+            budget.memory = usize::try_from(memory.0).unwrap_or(usize::MAX);
+        }
+        Overrides {
+            duration: self.duration.map(SimDuration::nanos),
+            warm_up: self.warm_up.map(SimDuration::nanos),
+            replications: self.replications,
+            seed: self.seed,
+            set: self.set.clone(),
+            coin: self.coin,
+            budget,
+        }
+    }
+
+    fn wall(&self) -> Option<Duration> {
+        self.max_wall.map(|w| Duration::from_nanos(w.nanos()))
+    }
+}
+
+/// Reads the arguments and carries out the command.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(why) => {
+            // Help and version go to standard output, complaints to standard error.
+            let _ = why.print();
+            let exit = if why.use_stderr() {
+                Exit::Impossible
+            } else {
+                Exit::Done
+            };
+            return exit.into();
+        }
+    };
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => run::sweep(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Validate(args) => validate::validate(&args),
+    }
+    .into()
+}
+
+/// Whether colours are wanted on a stream.
+fn colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// Columns of the terminal, or 80.
+fn width() -> usize {
+    comfy_table::Table::new().width().map_or(80, usize::from)
+}
+
+/// Prints a result; a reader who has gone away is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints what is to be said about the files.
+fn complain(sheets: &[Sheet]) {
+    let mut text = String::new();
+    let colour = colour(&std::io::stderr());
+    let mut errors = 0;
+    for sheet in sheets {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&render(&sheet.diagnostics, &sheet.path, &sheet.source, colour));
+        let is_error = |d: &&crate::diagnostic::Diagnostic| d.severity == Severity::Error;
+        errors += sheet.diagnostics.iter().filter(is_error).count();
+    }
+    if errors > 1 {
+        text.push_str(&format!("\n{errors} errors; nothing was run\n"));
+    }
+    say(&text);
+}
+
+/// Prints to standard error.
+fn say(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Prints one error without a place in a file.
+fn fail(text: &str) {
+    let error = if colour(&std::io::stderr()) {
+        "\x1b[1;31merror\x1b[0m"
+    } else {
+        "error"
+    };
+    say(&format!("{error}: {text}\n"));
+}

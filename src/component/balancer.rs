@@ -18,7 +18,6 @@ pub struct Balancer {
     first: u32,
     replicas: u32,
     turn: u32,
-    purpose: u32,
     no_replica: u64,
 }
 
@@ -84,7 +83,6 @@ impl Component for Balancer {
             first: build.layout.first_replica.get(&plan.to).copied().unwrap_or(0),
             replicas: build.layout.service_replicas(plan.to),
             turn: 0,
-            purpose: build.purpose("choice"),
             no_replica: 0,
         }
     }
@@ -148,7 +146,7 @@ impl Balancer {
                         (0..n).filter(|r| up(*r)).nth(k as usize)
                     }
                 };
-                let mut draws = cx.draws(self.purpose, visit.slot);
+                let mut draws = cx.site_draws(visit);
                 let pick = |u: f64, m: u32| ((u * m as f64) as u32).min(m - 1);
                 let a = pick(draws.unit(), alive);
                 if self.policy == Policy::Random || alive == 1 {
@@ -160,5 +158,113 @@ impl Balancer {
                 Some(if load(b) < load(a) { b } else { a })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Line, Replica, Site};
+    use crate::quantity::SimTime;
+    use crate::random::{purpose_key, request_key};
+
+    fn context(replicas: usize) -> Context {
+        let site = Site {
+            purpose: purpose_key(1, 0, "route"),
+            sampler: None,
+        };
+        let mut cx = Context::new(SimTime::from_nanos(u64::MAX >> 1), 1, Box::new([site]), None);
+        cx.requests.take();
+        cx.replicas = vec![
+            Replica {
+                up: true,
+                frozen: 0,
+                in_flight: 0,
+                stalled: Line::default(),
+                pause: Default::default(),
+            };
+            replicas
+        ];
+        cx
+    }
+
+    fn balancer(policy: Policy, replicas: u32) -> Balancer {
+        Balancer {
+            policy,
+            first: 0,
+            replicas,
+            turn: 0,
+            no_replica: 0,
+        }
+    }
+
+    /// The replicas of `n` requests that never end.
+    fn choices(b: &mut Balancer, cx: &mut Context, n: u64) -> Vec<u32> {
+        (0..n)
+            .map(|i| {
+                cx.requests[0].key = request_key(5, i);
+                let visit = Visit {
+                    instance: 0,
+                    slot: 0,
+                    frame: 0,
+                    site: 0,
+                    demand: 0,
+                };
+                let r = b.choose(visit, cx).expect("a replica is up");
+                cx.replicas[r as usize].in_flight += 1;
+                r
+            })
+            .collect()
+    }
+
+    #[test]
+    fn round_robin_takes_turns_and_skips_who_is_down() {
+        let (mut cx, mut b) = (context(3), balancer(Policy::RoundRobin, 3));
+        assert_eq!(choices(&mut b, &mut cx, 5), [0, 1, 2, 0, 1]);
+        cx.replicas[2].up = false;
+        assert_eq!(choices(&mut b, &mut cx, 4), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn the_fewest_connections_win_and_equals_take_turns() {
+        let (mut cx, mut b) = (context(3), balancer(Policy::LeastConnections, 3));
+        assert_eq!(choices(&mut b, &mut cx, 6), [0, 1, 2, 0, 1, 2]);
+        cx.replicas[1].in_flight = 0;
+        assert_eq!(choices(&mut b, &mut cx, 3), [1, 1, 2]);
+    }
+
+    #[test]
+    fn of_two_different_replicas_the_one_with_less_to_do_wins() {
+        // Two replicas: both are always looked at.
+        let (mut cx, mut b) = (context(2), balancer(Policy::PowerOfTwo, 2));
+        cx.replicas[0].in_flight = 1000;
+        assert!(choices(&mut b, &mut cx, 999).iter().all(|r| *r == 1));
+        // Of five, the busiest is never chosen, and the others evenly.
+        let (mut cx, mut b) = (context(5), balancer(Policy::PowerOfTwo, 5));
+        cx.replicas[3].in_flight = 1_000_000;
+        let list = choices(&mut b, &mut cx, 1000);
+        let count = |r| list.iter().filter(|c| **c == r).count();
+        assert_eq!(count(3), 0);
+        assert!([0, 1, 2, 4].iter().all(|r| (240..=260).contains(&count(*r))));
+    }
+
+    #[test]
+    fn random_choices_are_even_and_nobody_is_chosen_when_all_are_down() {
+        let (mut cx, mut b) = (context(4), balancer(Policy::Random, 4));
+        let list = choices(&mut b, &mut cx, 4000);
+        for r in 0..4 {
+            // Four standard deviations.
+            let n = list.iter().filter(|c| **c == r).count() as f64;
+            assert!((n - 1000.0).abs() < 110.0, "{n}");
+        }
+        cx.replicas.iter_mut().for_each(|r| r.up = false);
+        let visit = Visit {
+            instance: 0,
+            slot: 0,
+            frame: 0,
+            site: 0,
+            demand: 0,
+        };
+        assert_eq!(b.choose(visit, &cx), None);
     }
 }

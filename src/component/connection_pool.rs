@@ -232,6 +232,15 @@ impl Component for ConnectionPool {
         Some(plan.maximum_pool_size as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "connections",
+            patience: (plan.connection_timeout.nanos() > 0)
+                .then_some((plan.connection_timeout, "connection-timeout")),
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let (patience_timer, wake_timer) = (build.timer(PATIENCE), build.timer(WAKE_UP));
         let patience = or_never(plan.connection_timeout);

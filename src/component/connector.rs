@@ -386,6 +386,16 @@ impl Connector {
         }
     }
 
+    /// The process has ended: connections that nobody uses are closed.
+    pub fn close_all_idle(&mut self, cx: &mut Context) {
+        let now = cx.now();
+        for kept in self.kept.iter_mut().flatten().filter(|k| k.holder == IDLE) {
+            kept.holder = CLOSED;
+            self.open -= 1;
+            self.idle.leave(now);
+        }
+    }
+
     /// Other limits. The schedule of SYNs stays as it was.
     pub fn adopt(&mut self, limits: &Limits) {
         self.limits = limits.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub use super::facts::Facts;
 use crate::distribution::{Law, LawUnit};
 use crate::document::{Item, Key, Reader, Spanned};
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
@@ -44,6 +45,11 @@ pub trait Component: Sized {
     /// Capacity in permits or servers of one instance, where it has one.
     fn capacity(_plan: &Self::Plan) -> Option<f64> {
         None
+    }
+
+    /// What arithmetic alone can say about it.
+    fn facts(_plan: &Self::Plan) -> Facts {
+        Facts::default()
     }
 
     /// Compiles a step that uses it.

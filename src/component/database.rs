@@ -128,6 +128,13 @@ impl Component for Database {
         (plan.parallelism != u64::MAX).then_some(plan.parallelism as f64)
     }
 
+    fn facts(_: &Plan) -> Facts {
+        Facts {
+            unit: "statements",
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let timer = build.timer(0);
         Database {

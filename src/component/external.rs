@@ -20,7 +20,7 @@ use super::contract::*;
 use crate::distribution::{Law, Sampler};
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Line, Outcome, TimerId, Visit};
-use crate::quantity::SimTime;
+use crate::quantity::{SimDuration, SimTime};
 use crate::random::Draws;
 
 /// As running.
@@ -120,6 +120,22 @@ impl Component for External {
 
     fn capacity(plan: &Plan) -> Option<f64> {
         (plan.concurrency != u64::MAX).then_some(plan.concurrency as f64)
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        let mean = |law: &Law| law.mean().unwrap_or(f64::INFINITY);
+        let answer = mean(&plan.time);
+        let failure = plan.failure_time.as_ref().map_or(answer, mean);
+        Facts {
+            unit: "calls",
+            time: match plan.failure_rate {
+                0.0 => answer,
+                share => (1.0 - share) * answer + share * failure,
+            },
+            failure: plan.failure_rate,
+            patience: (plan.timeout != u64::MAX).then(|| (SimDuration::from_nanos(plan.timeout), "timeout")),
+            ..Facts::default()
+        }
     }
 
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {

@@ -29,6 +29,8 @@ pub struct FirstCome {
     free: Vec<u32>,
     /// Cores in use; those numbered higher are being given up.
     limit: u32,
+    /// Cores that threads of no request take.
+    others: usize,
     line: Line,
     paused: Vec<Paused>,
     instance: u32,
@@ -46,6 +48,7 @@ impl FirstCome {
             cores: vec![RESTING; cores as usize],
             free: (0..cores).rev().collect(),
             limit: cores,
+            others: 0,
             line: Line::default(),
             paused: Vec::new(),
             instance,
@@ -59,7 +62,7 @@ impl FirstCome {
 
     #[inline(always)]
     pub fn enter(&mut self, visit: Visit, demand: u64, cx: &mut Context) -> Admission {
-        let Some(core) = self.free.pop() else {
+        let Some(core) = self.free_core() else {
             *cx.word(visit) = demand;
             cx.begin_wait(visit);
             self.line.push_back(&mut cx.requests, visit.slot);
@@ -83,13 +86,37 @@ impl FirstCome {
     /// A core is free.
     #[inline(always)]
     fn next(&mut self, core: u32, cx: &mut Context) {
-        if core < self.limit {
-            match self.line.pop_front(&mut cx.requests) {
-                Some(slot) => return self.run(core, slot, cx),
-                None => self.free.push(core),
-            }
-        }
         self.cores[core as usize].slot = NONE;
+        if core < self.limit {
+            self.free.push(core);
+        }
+        self.fill(cx);
+    }
+
+    #[inline(always)]
+    fn free_core(&mut self) -> Option<u32> {
+        if self.free.len() > self.others {
+            self.free.pop()
+        } else {
+            None
+        }
+    }
+
+    /// Free cores take up what waits.
+    #[inline(always)]
+    fn fill(&mut self, cx: &mut Context) {
+        while let Some(slot) = self.line.head()
+            && let Some(core) = self.free_core()
+        {
+            self.line.pop_front(&mut cx.requests);
+            self.run(core, slot, cx);
+        }
+    }
+
+    /// Threads of no request take so many cores, as soon as they are free.
+    pub fn set_others(&mut self, others: usize, cx: &mut Context) {
+        self.others = others;
+        self.fill(cx);
     }
 
     #[inline(always)]
@@ -156,7 +183,7 @@ impl FirstCome {
         let first = self.line.head();
         let back: Vec<Paused> = back;
         for p in back {
-            if let Some(core) = self.free.pop() {
+            if let Some(core) = self.free_core() {
                 self.run(core, p.slot, cx);
             } else {
                 let before = first.filter(|_| *cx.waiting_word(p.slot) & BEGUN != 0);

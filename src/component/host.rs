@@ -39,6 +39,8 @@ use crate::quantity::SimTime;
 pub struct Host {
     speed: f64,
     cores: Cores,
+    /// Threads that belong to no request.
+    others: u64,
     load: LoadAverage,
     tick: TimerId,
     instance: u32,
@@ -125,7 +127,7 @@ impl Component for Host {
             "contention",
             Form::Table,
             None,
-            "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core)",
+            "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core), `process-switch = \"1ms\"` each `slice` that goes to another process",
         ),
     ];
     type Plan = Plan;
@@ -208,6 +210,14 @@ impl Component for Host {
         Some(plan.cores)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "cores",
+            speed: plan.speed,
+            ..Facts::default()
+        }
+    }
+
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         lowering.serve(step, body);
     }
@@ -233,6 +243,7 @@ impl Component for Host {
         Host {
             speed: plan.speed,
             cores,
+            others: 0,
             load: LoadAverage::default(),
             tick: build.timer(LOAD_TIMER),
             instance,
@@ -267,12 +278,22 @@ impl Component for Host {
         }
     }
 
+    fn load(&mut self, threads: i32, cx: &mut Context) {
+        self.others = self.others.saturating_add_signed(threads as i64);
+        match &mut self.cores {
+            Cores::Sharing(cores) => cores.jobs.set_others(self.others, cx),
+            // Who is on a core stays; fewer are taken up behind them.
+            Cores::FirstCome(cores) => cores.set_others(self.others as usize, cx),
+            Cores::RoundRobin(cores) => cores.set_others(self.others as usize, cx),
+        }
+    }
+
     fn wake(&mut self, tag: u32, cx: &mut Context) {
         if tag == LOAD_TIMER {
             let runnable = match &self.cores {
                 Cores::Sharing(cores) => cores.jobs.runnable_now(),
-                Cores::FirstCome(cores) => cores.runnable(),
-                Cores::RoundRobin(cores) => cores.runnable(),
+                Cores::FirstCome(cores) => cores.runnable() + self.others,
+                Cores::RoundRobin(cores) => cores.runnable() + self.others,
             };
             self.load.sample(runnable);
             return cx.arm(self.tick, cx.nanos() + load_average::PERIOD);
@@ -415,6 +436,18 @@ fn check_contention(reader: &mut Reader) -> Option<Contention> {
             Some("0.0"),
             "share of a slice lost to a context switch",
         ),
+        key(
+            "process-switch",
+            Form::Duration,
+            Some("\"0s\""),
+            "time to refill a core's caches after a thread of another replica has run (some us to over 1 ms: Li, Ding and Shen 2007)",
+        ),
+        key(
+            "slice",
+            Form::Duration,
+            Some("\"3ms\""),
+            "how long a thread runs while others wait (Linux: 0.75 ms, times 1 + log2 of up to 8 cores, rounded down)",
+        ),
     ];
     let Some(table) = reader.table("contention") else {
         return (!reader.has("contention")).then_some(Contention::NONE);
@@ -424,10 +457,13 @@ fn check_contention(reader: &mut Reader) -> Option<Contention> {
     let sigma = inner.number_in("sigma", 0.0..=1e3);
     let kappa = inner.number_in("kappa", 0.0..=1e3);
     let switch = inner.number_in("switch", 0.0..=0.99);
+    let process_switch = inner.duration("process-switch");
+    let slice = inner.positive_duration("slice");
     Some(Contention {
         sigma: sigma?,
         kappa: kappa?,
         switch: switch?,
+        process_switch: process_switch?.as_secs_f64() / slice?.as_secs_f64(),
         second_thread: 0.0,
     })
 }

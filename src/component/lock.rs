@@ -7,7 +7,7 @@
 //!
 //! [lock.cache-refresh]         # a mutex in each JVM
 //! in = "order-api"
-//! order = "barging"
+//! order = "unfair"
 //! deadlock-detection = false
 //! ```
 //!
@@ -15,8 +15,8 @@
 //! branch of it, it is simply held (re-entrant). A row has at most the rate 1 / mean hold time, and whoever waits
 //! holds a connection and a thread meanwhile.
 //!
-//! Order: `fifo` hands a freed row to the first in line (InnoDB's CATS falls back to this for waiters that hold nothing
-//! else, MySQL 8.0.20). With `barging` it is free until the first in line has woken up, `wake-up-time` later; a newcomer
+//! Order: `fair` hands a freed row to the first in line (InnoDB's CATS falls back to this for waiters that hold nothing
+//! else, MySQL 8.0.20). With `unfair` it is free until the first in line has woken up, `wake-up-time` later; a newcomer
 //! may take it, and the loser stays first (PostgreSQL's tuple lock, Java's unfair locks).
 //!
 //! A wait that closes a circle of waits is a deadlock: the one that closes it fails with `deadlock`, at once (InnoDB) or
@@ -37,7 +37,7 @@ use crate::document::{Form, Key, Reader, key};
 use crate::kernel::rows::within;
 use crate::kernel::{Admission, Context, Fault, NONE, Outcome, TimerId, Visit};
 use crate::metric::Gauge;
-use crate::quantity::SimTime;
+use crate::quantity::{SimDuration, SimTime};
 use crate::random::child_key;
 
 /// As running.
@@ -84,7 +84,7 @@ const TIME_LIMIT: u32 = 0;
 const DEADLOCK: u32 = 1;
 const WAKE_UP: u32 = 2;
 
-const ORDERS: &[&str] = &["fifo", "barging"];
+const ORDERS: &[&str] = &["fair", "unfair"];
 
 impl Component for Lock {
     const KIND: &'static str = "lock";
@@ -105,14 +105,14 @@ impl Component for Lock {
         key(
             "order",
             Form::Choice(ORDERS),
-            Some("\"fifo\""),
-            "`fifo`, or `barging`: until the first in line has woken up a newcomer may take it",
+            Some("\"fair\""),
+            "`fair`: the first in line has it at once; `unfair`: until the first in line has woken up a newcomer may take it (PostgreSQL, Java's unfair locks)",
         ),
         key(
             "wake-up-time",
             Form::Law,
             Some("\"50us\""),
-            "how long the first in line takes to wake up, with `barging` (Linux 5 to 50 us on an idle CPU)",
+            "how long the first in line takes to wake up, with `unfair` (Linux 5 to 50 us on an idle CPU)",
         ),
         key(
             "wait-timeout",
@@ -146,7 +146,7 @@ impl Component for Lock {
                 None
             }
         };
-        let barging = reader.choice("order").map(|o| o == "barging");
+        let barging = reader.choice("order").map(|o| o == "unfair");
         let wake_up = law(reader, "wake-up-time", names);
         let wait_timeout = match reader.has("wait-timeout") {
             true => reader.duration("wait-timeout").map(|d| d.nanos()),
@@ -162,9 +162,9 @@ impl Component for Lock {
                 .error(
                     span,
                     "does-not-apply",
-                    format!("{what} has no `wake-up-time` with order = \"fifo\""),
+                    format!("{what} has no `wake-up-time` with order = \"fair\""),
                 )
-                .help("leave it out, or write order = \"barging\"");
+                .help("leave it out, or write order = \"unfair\"");
             return None;
         }
         Some(Plan {
@@ -178,6 +178,16 @@ impl Component for Lock {
 
     fn capacity(plan: &Plan) -> Option<f64> {
         (plan.key.len() == 1).then_some(1.0)
+    }
+
+    fn facts(plan: &Plan) -> Facts {
+        let finite = plan.wait_timeout != u64::MAX;
+        Facts {
+            unit: "holders",
+            hottest: (plan.key.len() > 1).then(|| plan.key.hottest()),
+            patience: finite.then(|| (SimDuration::from_nanos(plan.wait_timeout), "wait-timeout")),
+            ..Facts::default()
+        }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {

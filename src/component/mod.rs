@@ -2,23 +2,33 @@
 
 mod contract;
 
+mod alarm;
 mod balancer;
+mod bulkhead;
+mod cache;
+mod cache_store;
+mod circuit_breaker;
 mod connection_adder;
 mod connection_pool;
 mod connector;
 mod database;
-mod external;
+mod facts;
+mod faults;
 mod first_come;
 mod hand_off;
+mod external;
 mod host;
 mod load_average;
 mod lock;
 mod permits;
 mod processor_sharing;
+mod rate_limiter;
+mod retry;
 mod round_robin;
 mod service;
 mod station;
 mod thread_pool;
+mod time_limiter;
 
 pub use contract::{
     Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage,
@@ -26,6 +36,7 @@ pub use contract::{
 };
 
 pub use database::lower_query;
+pub use facts::{Facts, Feed, counted};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
@@ -87,6 +98,10 @@ macro_rules! components {
 
             pub fn capacity(&self) -> Option<f64> {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
+            }
+
+            pub fn facts(&self) -> Facts {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::facts(p)),* }
             }
 
             pub fn lower(&self, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
@@ -166,6 +181,12 @@ components! {
     database::Database,
     lock::Lock,
     external::External,
+    time_limiter::TimeLimiter,
+    retry::Retry,
+    circuit_breaker::CircuitBreaker,
+    rate_limiter::RateLimiter,
+    bulkhead::Bulkhead,
+    cache::Cache,
 }
 
 /// The kind of this name.

@@ -20,6 +20,8 @@ pub struct Contention {
     pub kappa: f64,
     /// Cost of a context switch, as a share of a time slice.
     pub switch: f64,
+    /// Cost of a switch to a thread of another process, which finds the core's caches cold, over a time slice.
+    pub process_switch: f64,
     /// What a core's second thread adds to its speed; zero without hyper-threads.
     pub second_thread: f64,
 }
@@ -30,17 +32,26 @@ impl Contention {
         sigma: 0.0,
         kappa: 0.0,
         switch: 0.0,
+        process_switch: 0.0,
         second_thread: 0.0,
     };
 
-    /// Share of the cores' speed that is left with `n` runnable threads.
+    /// Share of the cores' speed that is left with `n` runnable threads, of which any two in turn belong to
+    /// different processes with probability `mixed`.
     ///
     /// The excess e = n / c - 1 takes the place of N - 1 in the law (Gunther 2007, eq. 4.31).
-    pub fn efficiency(&self, n: f64, cores: f64) -> f64 {
+    /// A slice s in which a process switch costs r of refilling the caches takes s + r; the next thread in line
+    /// belongs to another process with probability 1 - sum of the squared shares.
+    pub fn efficiency(&self, n: f64, cores: f64, mixed: f64) -> f64 {
         let excess = (n / cores - 1.0).max(0.0);
         let law = 1.0 + self.sigma * excess + self.kappa * excess * (excess + 1.0);
         let switching = if excess > 0.0 { 1.0 - self.switch } else { 1.0 };
-        switching / law
+        let refill = if excess > 0.0 {
+            1.0 + self.process_switch * mixed
+        } else {
+            1.0
+        };
+        switching / (law * refill)
     }
 }
 
@@ -56,6 +67,9 @@ pub struct ProcessorSharing {
     /// Jobs by virtual finish time, then order of coming; entries whose request has another ticket are stale.
     jobs: BinaryHeap<Reverse<(u128, u32, u32)>>,
     running: u64,
+    /// Jobs of each replica, and of requests at no service; the sum of their squares.
+    of_process: Vec<u64>,
+    squares: u64,
     /// Cores taken by others than jobs, as collector threads.
     others: u64,
     number: u32,
@@ -82,6 +96,8 @@ impl ProcessorSharing {
             last: 0,
             jobs: BinaryHeap::new(),
             running: 0,
+            of_process: Vec::new(),
+            squares: 0,
             others: 0,
             number: 0,
             timer,
@@ -96,10 +112,15 @@ impl ProcessorSharing {
 
     fn set_rate(&mut self) {
         let n = (self.running + self.others).max(1) as f64;
+        let mixed = match self.contention.process_switch > 0.0 {
+            // Threads of no request, as collectors', count as one process more.
+            true => 1.0 - ((self.squares + self.others * self.others) as f64 / (n * n)).min(1.0),
+            false => 0.0,
+        };
         // Beyond the cores, second threads run beside the first ones.
         let extra = (n - self.cores).clamp(0.0, self.cores) * self.contention.second_thread;
         let threads = n.min(self.cores) + extra;
-        let share = threads / n * self.speed * self.contention.efficiency(n, self.cores);
+        let share = threads / n * self.speed * self.contention.efficiency(n, self.cores, mixed);
         self.rate = libm::round(share * ONE).max(1.0) as u64;
     }
 
@@ -109,6 +130,27 @@ impl ProcessorSharing {
             self.clock += (now - self.last) as u128 * self.rate as u128;
         }
         self.last = now;
+    }
+
+    /// One more runnable thread of the process that a request is in.
+    #[inline]
+    fn join(&mut self, home: u32) {
+        let at = home.wrapping_add(1) as usize;
+        if at >= self.of_process.len() {
+            self.of_process.resize(at + 1, 0);
+        }
+        self.squares += 2 * self.of_process[at] + 1;
+        self.of_process[at] += 1;
+        self.running += 1;
+    }
+
+    /// One less.
+    #[inline]
+    fn part(&mut self, home: u32) {
+        let mine = &mut self.of_process[home.wrapping_add(1) as usize];
+        self.squares -= 2 * *mine - 1;
+        *mine -= 1;
+        self.running -= 1;
     }
 
     fn changed(&mut self, cx: &mut Context) {
@@ -143,7 +185,7 @@ impl ProcessorSharing {
     /// A job of `demand` nanoseconds comes; its request is in the host's hands until [`Context::proceed`].
     pub fn enter(&mut self, slot: u32, demand: u64, cx: &mut Context) {
         self.advance(cx.nanos());
-        self.running += 1;
+        self.join(cx.requests[slot].home);
         self.number = self.number.wrapping_add(1).max(1);
         if self.number == NONE {
             self.number = 1;
@@ -175,7 +217,7 @@ impl ProcessorSharing {
             }
             self.jobs.pop();
             if !stale {
-                self.running -= 1;
+                self.part(cx.requests[slot].home);
                 self.runnable.leave(now);
                 cx.requests[slot].ticket = 0;
                 done(slot, cx);
@@ -188,14 +230,17 @@ impl ProcessorSharing {
     pub fn remove(&mut self, slot: u32, cx: &mut Context) -> u64 {
         self.advance(cx.nanos());
         let ticket = std::mem::replace(&mut cx.requests[slot].ticket, 0);
-        let left = self
-            .jobs
-            .iter()
-            .find(|Reverse((_, t, s))| *s == slot && *t == ticket)
-            .map_or(0, |Reverse((finish, _, _))| {
-                (finish.saturating_sub(self.clock) >> 32) as u64
-            });
-        self.running -= 1;
+        // Taken out at once: a ticket left behind could fit another wait of the same request's slot.
+        let mut left = 0;
+        let clock = self.clock;
+        self.jobs.retain(|Reverse((finish, t, s))| {
+            let mine = *s == slot && *t == ticket;
+            if mine {
+                left = (finish.saturating_sub(clock) >> 32) as u64;
+            }
+            !mine
+        });
+        self.part(cx.requests[slot].home);
         let now = cx.now();
         self.runnable.leave(now);
         self.changed(cx);
@@ -220,9 +265,9 @@ impl ProcessorSharing {
         let now = cx.now();
         for (_, slot, _) in &taken {
             cx.requests[*slot].ticket = 0;
+            self.part(replica);
             self.runnable.leave(now);
         }
-        self.running -= taken.len() as u64;
         self.changed(cx);
         taken.into_iter().map(|(_, slot, left)| (slot, left)).collect()
     }
@@ -252,5 +297,39 @@ impl ProcessorSharing {
         (self.cores, self.speed, self.contention) = (cores, speed, contention);
         self.due = u64::MAX;
         self.changed(cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_in_turn_find_cold_caches() {
+        let c = Contention {
+            process_switch: 0.5,
+            ..Contention::NONE
+        };
+        // Nobody waits for a core: nothing is switched.
+        assert_eq!(c.efficiency(6.0, 6.0, 0.5), 1.0);
+        // One process: its threads find the caches as they left them.
+        assert_eq!(c.efficiency(60.0, 6.0, 0.0), 1.0);
+        // Three equal ones: two switches of three are between processes.
+        let three = c.efficiency(60.0, 6.0, 2.0 / 3.0);
+        assert!((three - 1.0 / (1.0 + 1.0 / 3.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn shares_of_processes_are_counted_as_they_come_and_go() {
+        let mut contention = Contention::NONE;
+        contention.process_switch = 1.0;
+        let mut ps = ProcessorSharing::new(1.0, 1.0, contention, TimerId(0));
+        for home in [NONE, 0, 0, 2] {
+            ps.join(home);
+        }
+        assert_eq!((ps.running, ps.squares), (4, 1 + 4 + 1));
+        ps.part(0);
+        ps.part(NONE);
+        assert_eq!((ps.running, ps.squares), (2, 2));
     }
 }

@@ -25,7 +25,10 @@ struct Core {
 /// As running.
 pub struct RoundRobin {
     cores: Vec<Core>,
+    /// Cores of the machine, and how many of them requests may have.
+    machine: usize,
     limit: usize,
+    others: usize,
     quantum: u64,
     switch: u64,
     line: Line,
@@ -44,7 +47,9 @@ impl RoundRobin {
     pub fn new(quantum: u64, switch: u64, timers: Vec<TimerId>, instance: u32) -> Self {
         let mut me = RoundRobin {
             cores: Vec::new(),
+            machine: timers.len(),
             limit: timers.len(),
+            others: 0,
             quantum,
             switch,
             line: Line::default(),
@@ -245,9 +250,16 @@ impl RoundRobin {
     }
 
     /// Other cores; fewer take effect as slices end.
-    pub fn adopt(&mut self, quantum: u64, switch: u64, timers: Vec<TimerId>, limit: usize, cx: &mut Context) {
-        (self.quantum, self.switch, self.limit) = (quantum, switch, limit);
+    pub fn adopt(&mut self, quantum: u64, switch: u64, timers: Vec<TimerId>, cores: usize, cx: &mut Context) {
+        (self.quantum, self.switch, self.machine) = (quantum, switch, cores);
         timers.into_iter().for_each(|t| self.add_core(t));
+        self.set_others(self.others, cx);
+    }
+
+    /// Threads of no request take so many cores, as soon as slices end.
+    pub fn set_others(&mut self, others: usize, cx: &mut Context) {
+        self.others = others;
+        self.limit = self.machine.saturating_sub(others);
         self.end_long_slices(cx);
         self.fill(cx);
     }

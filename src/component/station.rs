@@ -120,6 +120,15 @@ impl Component for Station {
         Some(plan.servers as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "servers",
+            bounded: plan.places < u64::MAX,
+            patience: plan.patience.map(|p| (p, "patience")),
+            ..Facts::default()
+        }
+    }
+
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         if step.time.is_some() {
             lowering.serve(step, body);

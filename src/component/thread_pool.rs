@@ -269,6 +269,15 @@ impl Component for ThreadPool {
         (most < UNBOUNDED).then_some(most as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "threads",
+            // Tomcat's default is as good as none.
+            bounded: plan.threads.queue < UNBOUNDED,
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let instance = build.instance;
         let front = plan.limits.as_ref().map(|limits| {
@@ -362,6 +371,13 @@ impl Component for ThreadPool {
             && self.home == Some(replica)
         {
             front.frozen = false;
+            self.accept(cx);
+        }
+    }
+
+    fn stopped(&mut self, cx: &mut Context) {
+        if let Some(front) = &mut self.front {
+            front.close_all_idle(cx);
             self.accept(cx);
         }
     }

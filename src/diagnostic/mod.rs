@@ -158,6 +158,11 @@ impl Sink {
         &self.found
     }
 
+    /// The one found last, so that a caller can add the place that only it knows.
+    pub fn last_mut(&mut self) -> Option<&mut Diagnostic> {
+        self.found.last_mut()
+    }
+
     pub fn into_vec(self) -> Vec<Diagnostic> {
         self.found
     }

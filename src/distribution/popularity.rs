@@ -139,6 +139,30 @@ impl Popularity {
         weight / self.total
     }
 
+    /// How often the most popular key is asked for, as a share.
+    pub fn hottest(&self) -> f64 {
+        match &self.law {
+            PopularityLaw::List { weights } => weights.iter().fold(0.0, |m: f64, w| m.max(*w)) / self.total,
+            _ => self.probability(0),
+        }
+    }
+
+    /// The share of requests for others than the `n` most popular keys; zero where there are too many to add up.
+    pub fn share_beyond(&self, n: u64) -> f64 {
+        if n >= self.len() || n > TABLE_MAX {
+            return 0.0;
+        }
+        let top: f64 = match &self.law {
+            PopularityLaw::List { weights } => {
+                let mut sorted = weights.to_vec();
+                sorted.sort_by(|a, b| b.total_cmp(a));
+                sorted.iter().take(n as usize).sum::<f64>() / self.total
+            }
+            _ => (0..n).map(|i| self.probability(i)).sum(),
+        };
+        (1.0 - top).clamp(0.0, 1.0)
+    }
+
     /// The same popularity compiled for drawing.
     pub fn sampler(&self) -> PopularitySampler {
         PopularitySampler(match &self.law {

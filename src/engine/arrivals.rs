@@ -4,9 +4,13 @@ use super::{Engine, Options};
 use crate::kernel::request::{AGENT, CHILD, DEADLINE, DETACHED, State};
 use crate::kernel::{Context, Effect, Fault, Line, NONE, TimerId, TimerOwner, rank};
 use crate::metric::{Gauge, Histogram};
-use crate::model::workload::{Arrivals, Iterations, Pacing, Profile, WorkloadPlan};
+use crate::model::workload::{Arrivals, Iterations, Pacing, Profile, Tool, WorkloadPlan};
 use crate::quantity::{SimDuration, SimTime};
 use crate::random::{Draws, request_key, salt};
+
+/// What a closed user's round takes at least where the answer comes in no time at all: 0.1 ms, nanoseconds. No load
+/// generator starts more than about ten thousand iterations a second from one user.
+const SHORTEST_ROUND: u64 = 100_000;
 
 const ARRIVE: u32 = 0;
 const DEADLINES: u32 = 1;
@@ -32,6 +36,10 @@ pub struct Workload {
     wanted: u32,
     /// Users that were removed and may still finish: the instant by which, and the user.
     leaving: std::collections::VecDeque<(u64, u32)>,
+    /// The latest such instant of each user.
+    leave_by: Vec<u64>,
+    /// k6: users whose iteration has its answer and lasts until the script's pause is over.
+    pausing: Vec<bool>,
     /// Arrival-rate executors: users that are free, and how many exist.
     idle: u32,
     exist: u32,
@@ -45,6 +53,8 @@ pub struct Workload {
     pub iterations: u64,
     pub iteration_time: Histogram,
     pub slow: u64,
+    /// wrk: what it records, before it fills in.
+    pub latency: Histogram,
     pub busy_users: Gauge,
     pub users: Gauge,
 }
@@ -68,6 +78,8 @@ impl Workload {
             slots: Vec::new(),
             wanted: 0,
             leaving: Default::default(),
+            leave_by: Vec::new(),
+            pausing: Vec::new(),
             idle: exist,
             exist,
             initialising: false,
@@ -82,6 +94,7 @@ impl Workload {
             iterations: 0,
             iteration_time: Histogram::new(),
             slow: 0,
+            latency: Histogram::new(),
             busy_users: Gauge::default(),
             users: Gauge::default(),
         }
@@ -93,6 +106,7 @@ impl Workload {
         self.iterations = 0;
         self.slow = 0;
         self.iteration_time.clear();
+        self.latency.clear();
         self.busy_users.reset(now);
         self.users.reset(now);
     }
@@ -247,8 +261,13 @@ impl Engine<'_> {
     pub(super) fn begin(&mut self, slot: u32) -> bool {
         let w = self.cx.requests[slot].workload as usize;
         let plan = &self.model.workloads[w];
-        if plan.is_closed() && !self.next_round(w, slot) {
-            return false;
+        if plan.is_closed() {
+            if !self.next_round(w, slot) {
+                return false;
+            }
+        } else if plan.has_client() {
+            // Sent only now; the schedule wanted it earlier.
+            self.cx.requests[slot].start = self.cx.nanos();
         }
         let flow = if plan.mix.len() == 1 {
             plan.mix[0].0
@@ -302,13 +321,18 @@ impl Engine<'_> {
         match fault {
             None if plan
                 .record_limit
-                .is_some_and(|limit| now.nanos() - r.start > limit) =>
+                .is_some_and(|limit| now.nanos() - r.start >= limit) =>
             {
-                // wrk: counted as a request, not recorded as a latency.
+                // wrk: counted as a request, not recorded as a latency (`stats_record` takes n < limit).
                 meter.complete_unrecorded(now);
                 self.workloads[w].slow += 1;
             }
-            None => meter.complete(now, r.start, r.intended),
+            None => {
+                meter.complete(now, r.start, r.intended);
+                if plan.record_limit.is_some() {
+                    self.workloads[w].latency.record(now.nanos() - r.start);
+                }
+            }
             Some(fault) => meter.fail(now, r.start, fault),
         }
         if plan.is_closed() {
@@ -327,7 +351,7 @@ impl Engine<'_> {
         let r = &mut self.cx.requests[slot];
         r.flags = DETACHED;
         r.home = NONE;
-        r.pc = plan.entry + 1;
+        r.pc = plan.rest;
         if plan.think.is_some() {
             let think = self.cx.sample_site(plan.think_site, slot);
             self.cx.hold(slot, think);
@@ -354,6 +378,7 @@ impl Engine<'_> {
     fn next_round(&mut self, w: usize, slot: u32) -> bool {
         let plan = &self.model.workloads[w];
         let user = self.cx.requests[slot].parent;
+        self.end_pause(w, slot);
         let me = &mut self.workloads[w];
         let stop = me.stopping
             || user >= me.wanted
@@ -378,10 +403,22 @@ impl Engine<'_> {
         let r = &mut self.cx.requests[slot];
         r.key = key;
         r.start = now.nanos();
-        r.intended = now.nanos();
+        if !plan.has_client() {
+            r.intended = now.nanos();
+        }
         r.home = NONE;
         r.flags = 0;
         true
+    }
+
+    /// The script's pause is over, and with it the iteration.
+    fn end_pause(&mut self, w: usize, slot: u32) {
+        let r = self.cx.requests[slot];
+        let (me, now) = (&mut self.workloads[w], self.cx.nanos());
+        if std::mem::take(&mut me.pausing[r.parent as usize]) {
+            me.iterations += 1;
+            me.iteration_time.record(now - r.start);
+        }
     }
 
     /// A user has its answer: think, then the next round.
@@ -390,23 +427,37 @@ impl Engine<'_> {
         let plan = &self.model.workloads[w];
         let now = self.cx.nanos();
         let start = self.cx.requests[slot].start;
-        let me = &mut self.workloads[w];
-        me.iterations += 1;
-        me.iteration_time.record(now - start);
         let r = &mut self.cx.requests[slot];
         r.pc = plan.entry;
         r.home = NONE;
-        if plan.think.is_none() {
-            return true;
+        r.intended = now;
+        let me = &mut self.workloads[w];
+        if plan.think.is_none() || plan.tool != Tool::K6 {
+            me.iterations += 1;
+            me.iteration_time.record(now - start);
+        } else {
+            // A k6 script sleeps inside its iteration.
+            me.pausing[r.parent as usize] = true;
         }
-        let think = self.cx.sample_site(plan.think_site, slot);
-        let wait = match plan.pacing {
-            Pacing::After => think,
-            Pacing::Between => think.saturating_sub(now - start),
+        let wait = if plan.think.is_none() {
+            0
+        } else {
+            let think = self.cx.sample_site(plan.think_site, slot);
+            match plan.pacing {
+                Pacing::After => think,
+                Pacing::Between => think.saturating_sub(now - start),
+            }
+        };
+        // A round must take time, or a user whose calls are refused at once would never let the clock go on.
+        let wait = if wait == 0 && now == start {
+            SHORTEST_ROUND
+        } else {
+            wait
         };
         if wait == 0 {
             return true;
         }
+        self.cx.requests[slot].intended = now.saturating_add(wait);
         self.cx.hold(slot, wait);
         false
     }
@@ -453,6 +504,7 @@ impl Engine<'_> {
             let me = &mut self.workloads[w];
             for user in (wanted..before).rev() {
                 me.leaving.push_back((by, user));
+                me.leave_by[user as usize] = by;
             }
             let timer = me.timers[RAMP_DOWN as usize];
             self.cx.arm(timer, by);
@@ -462,6 +514,8 @@ impl Engine<'_> {
             if me.slots.len() <= user as usize {
                 me.slots.resize(user as usize + 1, NONE);
                 me.rounds.resize(user as usize + 1, 0);
+                me.leave_by.resize(user as usize + 1, 0);
+                me.pausing.resize(user as usize + 1, false);
             }
             if me.slots[user as usize] != NONE {
                 continue; // still finishing its last round: it simply goes on
@@ -477,6 +531,7 @@ impl Engine<'_> {
             r.pc = plan.entry;
             r.key = key;
             r.state = State::Ready;
+            r.intended = now.nanos();
             if plan.spawn.think_first && plan.think.is_some() {
                 let think = self.cx.sample_site(plan.think_site, slot);
                 self.cx.hold(slot, think);
@@ -495,7 +550,8 @@ impl Engine<'_> {
             self.workloads[w].leaving.pop_front();
             let me = &self.workloads[w];
             let slot = me.slots[user as usize];
-            if user >= me.wanted && slot != NONE {
+            // Who was wanted again and removed again has more time.
+            if user >= me.wanted && slot != NONE && me.leave_by[user as usize] == by {
                 self.interrupt_request(slot);
             }
         }
@@ -515,10 +571,16 @@ impl Engine<'_> {
     }
 
     fn interrupt(&mut self, w: usize) {
+        let plan = &self.model.workloads[w];
         for slot in 0..self.cx.requests.slots() as u32 {
             let r = &self.cx.requests[slot];
-            if r.state != State::Free && r.workload == w as u16 && self.is_attended(slot) {
+            if r.state == State::Free || r.workload != w as u16 {
+                continue;
+            }
+            if self.is_attended(slot) {
                 self.interrupt_request(slot);
+            } else if plan.users.is_some() && r.flags == DETACHED && r.pc == plan.rest {
+                self.end_early(slot);
             }
         }
     }
@@ -528,13 +590,8 @@ impl Engine<'_> {
         let r = self.cx.requests[slot];
         let (w, now) = (r.workload as usize, self.cx.now());
         let plan = &self.model.workloads[w];
-        if plan.is_closed() && r.pc == plan.entry {
-            // Thinking: nothing is under way.
-            self.detach_from_wait(slot, r.pc);
-            let me = &mut self.workloads[w];
-            me.slots[r.parent as usize] = NONE;
-            me.users.leave(now);
-            return self.give_slot(slot);
+        if plan.is_before_begin(r.pc) {
+            return self.end_early(slot);
         }
         if r.flags & DEADLINE != 0 {
             self.clear_deadline(w, slot);
@@ -550,6 +607,27 @@ impl Engine<'_> {
             me.busy_users.leave(now);
         }
         self.cx.requests[slot].flags |= DETACHED;
+    }
+
+    /// Interrupts a user that thinks or that works on its next request: nothing is under way.
+    fn end_early(&mut self, slot: u32) {
+        let r = self.cx.requests[slot];
+        let (w, now) = (r.workload as usize, self.cx.now());
+        let plan = &self.model.workloads[w];
+        self.unwind(slot, NONE);
+        let me = &mut self.workloads[w];
+        if plan.is_closed() {
+            me.interrupted += std::mem::take(&mut me.pausing[r.parent as usize]) as u64;
+            me.slots[r.parent as usize] = NONE;
+            me.users.leave(now);
+        } else {
+            me.interrupted += 1;
+            if plan.users.is_some() {
+                me.idle += 1;
+                me.busy_users.leave(now);
+            }
+        }
+        self.give_slot(slot);
     }
 
     // ---------------------------------------------------------------- client deadlines
@@ -635,6 +713,14 @@ impl Engine<'_> {
             if self.think(w, next) {
                 self.cx.leave_effect(Effect::Resume(next));
             }
+        } else if plan.users.is_some() && plan.think.is_some() {
+            // The script goes on to its pause.
+            let Some(next) = self.take_slot() else { return };
+            let n = &mut self.cx.requests[next];
+            n.key = r.key;
+            n.start = r.start;
+            n.workload = r.workload;
+            self.think_open(w, next);
         } else if plan.users.is_some() {
             let (now, me) = (self.cx.now(), &mut self.workloads[w]);
             me.idle += 1;
@@ -667,9 +753,9 @@ fn reach(rate: &Profile, area: f64) -> Option<f64> {
         .then_some(t)
 }
 
-/// k6 and Locust count whole users: a fraction is not a user yet.
+/// k6 and Locust count whole users: a fraction is not a user yet. Asked at instants that were rounded to nanoseconds.
 fn whole(users: f64) -> u32 {
-    (users + 1e-9).floor().clamp(0.0, u32::MAX as f64) as u32
+    (users + 1e-3).floor().clamp(0.0, u32::MAX as f64) as u32
 }
 
 /// When the whole number of users changes next after `t`.
@@ -681,9 +767,9 @@ fn next_change(profile: &Profile, t: f64) -> Option<f64> {
             let slope = (to - from) / length;
             let now = from + slope * (t.max(begin) - begin);
             let target = if slope > 0.0 {
-                (now + 1e-6).floor() + 1.0
+                (now + 1e-3).floor() + 1.0
             } else {
-                (now - 1e-6).ceil() - 1.0
+                (now - 1e-3).ceil() - 1.0
             };
             let at = begin + (target - from) / slope;
             if at <= end + 1e-9 {

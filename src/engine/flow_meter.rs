@@ -62,6 +62,9 @@ impl FlowMeter {
     pub fn fail(&mut self, now: SimTime, start: u64, fault: Fault) {
         self.leave(now);
         self.failed[fault as usize] += 1;
+        if fault == Fault::Interrupted {
+            return;
+        }
         self.failure_time.record(now.nanos() - start);
     }
 
@@ -82,9 +85,11 @@ impl FlowMeter {
         &self.inside
     }
 
-    /// All failures, client time-outs included.
+    /// All failures, client time-outs included. What the load generator interrupted at its end is none: no tool
+    /// counts it.
     pub fn failures(&self) -> u64 {
-        self.failed.iter().sum::<u64>() + self.client_timeouts
+        let interrupted = self.failed[Fault::Interrupted as usize];
+        self.failed.iter().sum::<u64>() - interrupted + self.client_timeouts
     }
 
     pub fn reset(&mut self, now: SimTime) {

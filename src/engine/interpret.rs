@@ -1,6 +1,6 @@
 //! The instruction `match`: how a request runs until it waits, and how its scopes are closed when it fails.
 
-use super::Engine;
+use super::{Engine, MOST_SPINS, Stopped};
 use crate::kernel::request::{CHILD, FAILING, State, round_key};
 use crate::kernel::unchecked::{at, at_mut};
 use crate::kernel::{Admission, Caught, Fault, Frame, NONE, Outcome, Visit};
@@ -18,7 +18,7 @@ impl Engine<'_> {
     }
 
     #[inline(always)]
-    fn visit(&mut self, slot: u32, comp: u32, sel: u16, frame: u16, site: u32) -> Visit {
+    pub(super) fn visit(&mut self, slot: u32, comp: u32, sel: u16, frame: u16, site: u32) -> Visit {
         let instance = self.instance(slot, comp, sel);
         Visit {
             instance,
@@ -128,7 +128,12 @@ impl Engine<'_> {
                         .unwrap_or(t.targets.len() - 1);
                     pc = t.targets[i];
                 }
-                Instr::Jump { pc: to } => pc = to,
+                Instr::Jump { pc: to } => {
+                    if to <= pc && self.spins() {
+                        return self.cx.hold_at(slot, pc, 0);
+                    }
+                    pc = to;
+                }
                 Instr::Repeat { frame, site, exit } => {
                     let rounds = self.draw_rounds(site, slot);
                     if rounds == 0 {
@@ -148,10 +153,15 @@ impl Engine<'_> {
                         start: rounds,
                         word: done,
                     } = *self.cx.requests.frame(f);
+                    let level = self.loops_around(self.scope_at[pc as usize]);
+                    let more = done + 1 < rounds;
+                    if more && self.spins() {
+                        return self.cx.hold_at(slot, pc, 0);
+                    }
                     let r = &mut self.cx.requests[slot];
-                    r.key ^= round_key(body, done);
-                    if done + 1 < rounds {
-                        r.key ^= round_key(body, done + 1);
+                    r.key ^= round_key(level, done);
+                    if more {
+                        r.key ^= round_key(level, done + 1);
                         pc = body;
                         self.cx.requests.frame(f).word = done + 1;
                     } else {
@@ -328,8 +338,8 @@ impl Engine<'_> {
                     }
                     self.close_visit(visit, Outcome::Failed(fault));
                 }
-                ScopeKind::Loop { frame, body } => self.leave_loop(slot, frame, body),
-                ScopeKind::Fork { frame } => self.cancel_children(slot, frame),
+                ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
+                ScopeKind::Fork { frame, cancels } => self.leave_children(slot, frame, cancels),
                 ScopeKind::Child { frame } => {
                     self.join(slot, frame, Some(fault));
                     return false;
@@ -339,10 +349,37 @@ impl Engine<'_> {
         }
     }
 
-    fn leave_loop(&mut self, slot: u32, frame: u16, body: u32) {
+    fn leave_loop(&mut self, slot: u32, frame: u16, scope: u32) {
         let f = self.cx.requests.frame_index(slot, frame);
         let done = self.cx.requests.frame(f).word;
-        self.cx.requests[slot].key ^= round_key(body, done);
+        let level = self.loops_around(scope);
+        self.cx.requests[slot].key ^= round_key(level, done);
+    }
+
+    /// How many loops are open around and in this scope; it keeps the rounds of nested loops apart.
+    fn loops_around(&self, mut scope: u32) -> u32 {
+        let mut n = 0;
+        while scope != NONE {
+            let s = self.scopes[scope as usize];
+            n += matches!(s.kind, ScopeKind::Loop { .. }) as u32;
+            scope = s.parent;
+        }
+        n
+    }
+
+    /// A jump backwards: says whether there were so many at one instant that the model makes no headway, and stops
+    /// the run in that case.
+    pub(super) fn spins(&mut self) -> bool {
+        let now = self.cx.nanos();
+        if self.spun.0 != now {
+            self.spun = (now, 0);
+        }
+        self.spun.1 += 1;
+        if self.spun.1 < MOST_SPINS {
+            return false;
+        }
+        self.stop(Stopped::Events);
+        true
     }
 
     /// Closes a request's scopes from where it is up to and including the one with `until`, without asking anybody;
@@ -367,13 +404,23 @@ impl Engine<'_> {
                     }
                     self.close_visit(visit, Outcome::Cancelled);
                 }
-                ScopeKind::Loop { frame, body } => self.leave_loop(slot, frame, body),
-                ScopeKind::Fork { frame } => self.cancel_children(slot, frame),
+                ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
+                ScopeKind::Fork { frame, cancels } => self.leave_children(slot, frame, cancels),
                 ScopeKind::Child { .. } => {}
             }
             scope = s.parent;
         }
         NONE
+    }
+
+    /// A visit ends before its scope was opened: its time counts, its bucket is for the caller to choose.
+    pub(super) fn leave_waiting(&mut self, visit: Visit) -> &mut crate::kernel::Meter {
+        let now = self.cx.now();
+        let start = self.cx.requests.frame(visit.frame).start;
+        let m = &mut self.cx.meters[visit.instance as usize];
+        m.present.leave(now);
+        self.cx.times[m.times as usize].visit.record(now.nanos() - start);
+        m
     }
 
     /// Takes a request out of whatever it waits in; its scopes stay open.
@@ -388,11 +435,11 @@ impl Engine<'_> {
                 } = self.code[pc as usize]
                 {
                     let visit = self.visit(slot, comp, sel, frame, site);
-                    self.components[visit.instance as usize].cancel(visit, &mut self.cx);
-                    let now = self.cx.now();
-                    let m = &mut self.cx.meters[visit.instance as usize];
-                    m.present.leave(now);
-                    m.cancelled += 1;
+                    // One that was refused at this instant stands in no line any more.
+                    if self.cx.requests[slot].flags & FAILING == 0 {
+                        self.components[visit.instance as usize].cancel(visit, &mut self.cx);
+                    }
+                    self.leave_waiting(visit).cancelled += 1;
                 } else if let Instr::Op { frame, sel, comp, .. } = self.code[pc as usize] {
                     let visit = self.visit(slot, comp, sel, frame, NONE);
                     self.components[visit.instance as usize].cancel(visit, &mut self.cx);
@@ -430,13 +477,22 @@ impl Engine<'_> {
         };
         self.cx.requests[slot].pc = pc + 1;
         self.cx.requests[slot].state = State::Joining;
+        let scope = self.scope_at[pc as usize + 1];
+        let apart = matches!(
+            self.scopes[scope as usize].kind,
+            ScopeKind::Fork { cancels: false, .. }
+        );
         for i in 0..targets {
             let target = self.tables[table as usize].targets[i];
             let Some(child) = self.take_slot() else { break };
             self.cx.requests.copy_frames(slot, child);
             let parent = self.cx.requests[slot];
             let r = &mut self.cx.requests[child];
-            r.key = crate::random::child_key(parent.key, (pc as u64) << 16 | i as u64);
+            // Work that merely runs apart is the request's own and draws as the request would.
+            r.key = match apart {
+                true => parent.key,
+                false => crate::random::child_key(parent.key, i as u64),
+            };
             r.start = parent.start;
             r.intended = parent.intended;
             r.pc = target;
@@ -489,10 +545,7 @@ impl Engine<'_> {
                 self.cx.requests[parent].state = State::Ready;
                 self.cx.leave_effect(crate::kernel::Effect::Resume(parent));
             } else {
-                self.cx.leave_effect(crate::kernel::Effect::Fail(
-                    parent,
-                    Fault::from_index(failed as u8),
-                ));
+                self.cx.fail(parent, Fault::from_index(failed as u8));
             }
         }
     }
@@ -514,16 +567,24 @@ impl Engine<'_> {
         }
     }
 
-    fn cancel_children(&mut self, slot: u32, frame: u16) {
+    /// The parent leaves its fork: its children end with it, or go on by themselves.
+    fn leave_children(&mut self, slot: u32, frame: u16, cancels: bool) {
         let first = self.cx.requests.frame_index(slot, frame + 1);
         let mut at = std::mem::replace(&mut self.cx.requests.frame(first).word, NONE as u64);
         while at != NONE as u64 {
             let child = at as u32;
             let f = self.cx.requests.frame_index(child, frame + 2);
             at = self.cx.requests.frame(f).word;
-            self.unwind(child, NONE);
             self.cx.requests[child].parent = NONE;
-            self.give_slot(child);
+            if cancels {
+                self.end_child(child);
+            }
         }
+    }
+
+    /// Ends a child that nobody waits for, wherever it is.
+    pub(super) fn end_child(&mut self, child: u32) {
+        self.unwind(child, NONE);
+        self.give_slot(child);
     }
 }

@@ -59,6 +59,7 @@ impl Default for Budget {
 /// Why a run ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
+    /// Too many events in all, or too many rounds of a loop at one instant.
     Events,
     Memory,
     Wall,
@@ -86,7 +87,43 @@ pub struct Engine<'m> {
     started: u64,
     ended: u64,
     agents: u64,
+    capacities: Vec<Capacity>,
+    /// Jumps backwards at an instant: the instant, and how many.
+    spun: (u64, u64),
+    /// The number of events at which the budget is looked at next.
+    next_check: u64,
 }
+
+/// What one instance of a component can do, over time: the timeline may change it.
+#[derive(Clone, Copy)]
+struct Capacity {
+    now: Option<f64>,
+    /// Capacity times nanoseconds from the begin of measurement to `since`.
+    area: f64,
+    since: u64,
+}
+
+impl Capacity {
+    fn change(&mut self, at: u64, to: Option<f64>) {
+        self.area += self.now.unwrap_or(0.0) * (at - self.since) as f64;
+        (self.now, self.since) = (to, at);
+    }
+
+    /// The mean from `from`, the begin of measurement, to `to`.
+    fn mean(mut self, from: u64, to: u64) -> Option<f64> {
+        let now = self.now?;
+        if self.area == 0.0 && self.since <= from {
+            return Some(now);
+        }
+        self.change(to, Some(now));
+        Some(self.area / (to - from).max(1) as f64)
+    }
+}
+
+/// So many rounds of loops at one instant are no headway any more.
+const MOST_SPINS: u64 = 20_000_000;
+/// Events between two looks at the budget.
+const CHECK_EVERY: u64 = 1 << 16;
 
 impl<'m> Engine<'m> {
     /// Builds every instance at time zero.
@@ -170,6 +207,17 @@ impl<'m> Engine<'m> {
             started: 0,
             ended: 0,
             agents: 0,
+            capacities: model
+                .components
+                .iter()
+                .map(|e| Capacity {
+                    now: e.plan.capacity(),
+                    area: 0.0,
+                    since: 0,
+                })
+                .collect(),
+            spun: (0, 0),
+            next_check: CHECK_EVERY,
         }
     }
 
@@ -234,7 +282,6 @@ impl<'m> Engine<'m> {
 
     fn work(&mut self) {
         let begun = std::time::Instant::now();
-        let mut next_check = 1 << 16;
         while let Some(event) = self.cx.calendar.pop() {
             self.cx.advance(event.time().nanos());
             self.cx.events += 1;
@@ -255,8 +302,8 @@ impl<'m> Engine<'m> {
                 self.timer(payload & !TIMER_BIT);
                 self.carry_out();
             }
-            if self.cx.events >= next_check {
-                next_check = self.cx.events + (1 << 16);
+            if self.cx.events >= self.next_check {
+                self.next_check = self.cx.events + CHECK_EVERY;
                 if self.over_budget(begun) {
                     return;
                 }
@@ -267,6 +314,9 @@ impl<'m> Engine<'m> {
     #[cold]
     fn over_budget(&mut self, begun: std::time::Instant) -> bool {
         let b = &self.options.budget;
+        if self.stopped.is_some() {
+            return true;
+        }
         if self.cx.events >= b.events {
             self.stopped = Some(Stopped::Events);
         } else if self.cx.requests.bytes() > b.memory {
@@ -286,17 +336,26 @@ impl<'m> Engine<'m> {
             TimerOwner::Workload { index, tag } => self.workload_timer(index as usize, tag),
             TimerOwner::Timeline(i) => self.happen(i as usize),
             TimerOwner::Observer => {
-                let (now, flows) = (self.cx.now(), &mut self.flows);
-                self.recorder
-                    .window(now, &self.cx, &self.components, flows, &self.workloads);
+                self.end_window();
                 self.recorder.arm(&mut self.cx, TimerId(id));
             }
             TimerOwner::WarmUp => self.begin_measurement(),
         }
     }
 
+    /// Notes the window that ends now, unless it was noted already.
+    fn end_window(&mut self) {
+        let now = self.cx.now();
+        if self.recorder.is_open(now) {
+            let flows = &mut self.flows;
+            self.recorder
+                .window(now, &self.cx, &self.components, flows, &self.workloads);
+        }
+    }
+
     fn begin_measurement(&mut self) {
         let now = self.cx.now();
+        self.recorder.rebase(now, &self.cx, &self.components, &self.flows);
         for m in &mut self.cx.meters {
             *m = Meter {
                 times: m.times,
@@ -310,6 +369,9 @@ impl<'m> Engine<'m> {
         for t in &mut self.cx.times {
             t.wait.clear();
             t.visit.clear();
+        }
+        for c in &mut self.capacities {
+            (c.area, c.since) = (0.0, now.nanos());
         }
         for s in &mut self.cx.seats {
             s.used.reset(now);
@@ -327,7 +389,6 @@ impl<'m> Engine<'m> {
         for w in &mut self.workloads {
             w.reset(now);
         }
-        self.recorder.reset();
     }
 
     /// Carries out what components left to be done, in the order in which they left it.
@@ -358,9 +419,11 @@ impl<'m> Engine<'m> {
         match effect {
             Effect::Resume(_) => {}
             Effect::Fail(slot, fault) => {
-                if self.cx.requests[slot].state == State::Free {
+                let r = &mut self.cx.requests[slot];
+                if r.state == State::Free || r.flags & FAILING == 0 {
                     return;
                 }
+                r.flags &= !FAILING;
                 self.fail_where_it_waits(slot, fault);
             }
             Effect::Expire { slot, frame, fault } => self.expire(slot, frame, fault),
@@ -391,9 +454,8 @@ impl<'m> Engine<'m> {
             let r = &mut self.cx.requests[slot];
             r.state = State::Ready;
             if r.flags & FAILING != 0 {
-                r.flags &= !FAILING;
                 let fault = Fault::from_index(r.fault);
-                self.cx.leave_effect(Effect::Fail(slot, fault));
+                self.cx.fail(slot, fault);
             } else {
                 self.cx.leave_effect(Effect::Resume(slot));
             }
@@ -404,17 +466,15 @@ impl<'m> Engine<'m> {
     fn fail_where_it_waits(&mut self, slot: u32, fault: Fault) {
         let pc = self.cx.requests[slot].pc;
         if self.cx.requests[slot].state == State::Waiting
-            && let Instr::Enter { sel, comp, .. } = self.code[pc as usize]
+            && let Instr::Enter {
+                frame,
+                sel,
+                comp,
+                site,
+            } = self.code[pc as usize]
         {
-            let instance = if sel == crate::program::NO_FRAME {
-                comp
-            } else {
-                let f = self.cx.requests.frame_index(slot, sel);
-                comp + self.cx.requests.frame(f).word as u32
-            };
-            let now = self.cx.now();
-            let m = &mut self.cx.meters[instance as usize];
-            m.present.leave(now);
+            let visit = self.visit(slot, comp, sel, frame, site);
+            let m = self.leave_waiting(visit);
             match fault {
                 Fault::Rejected | Fault::NotPermitted | Fault::TooManyConnections => m.rejected += 1,
                 Fault::AcquireTimeout | Fault::TimedOut | Fault::LockTimeout | Fault::ConnectTimeout => {
@@ -451,20 +511,30 @@ impl<'m> Engine<'m> {
     /// Fails everything that runs in a replica and takes it out of service.
     fn stop_replica(&mut self, replica: u32) {
         self.cx.replicas[replica as usize].up = false;
-        for slot in 0..self.cx.requests.slots() as u32 {
-            let r = &self.cx.requests[slot];
-            if r.state == State::Free || r.home != replica || r.flags & (AGENT | CHILD) != 0 {
-                continue;
+        // Children after their parents: most of them end with those.
+        for children in [false, true] {
+            for slot in 0..self.cx.requests.slots() as u32 {
+                let r = self.cx.requests[slot];
+                let child = r.flags & CHILD != 0;
+                if r.state == State::Free || child != children || r.flags & (AGENT | CHILD) == AGENT {
+                    continue;
+                }
+                if let Some(call) = self.call_into(slot, replica) {
+                    self.expire(slot, call, Fault::Killed);
+                } else if child && r.parent == NONE && r.home == replica {
+                    // It outlived its caller, but not its process.
+                    self.end_child(slot);
+                }
             }
-            self.kill_in_replica(slot, replica);
         }
     }
 
-    /// Unwinds a request to the scope of the call that sent it to the replica and raises the fault there.
-    fn kill_in_replica(&mut self, slot: u32, replica: u32) {
+    /// The frame of the outermost call that brought a request into a replica, wherever it is now: what it does
+    /// elsewhere it does for that call.
+    fn call_into(&mut self, slot: u32, replica: u32) -> Option<u32> {
         let pc = self.cx.requests[slot].pc;
         let mut scope = self.scope_at[pc as usize];
-        let mut call = NONE;
+        let mut call = None;
         while scope != NONE {
             let s = self.scopes[scope as usize];
             if let crate::program::ScopeKind::Visit { comp, frame, .. } = s.kind
@@ -472,18 +542,13 @@ impl<'m> Engine<'m> {
             {
                 let f = self.cx.requests.frame_index(slot, frame);
                 let word = self.cx.requests.frame(f).word as u32;
-                let first = self.first_replica_of(comp);
-                if first + word == replica {
-                    call = f;
-                    break;
+                if self.first_replica_of(comp) + word == replica {
+                    call = Some(f);
                 }
             }
             scope = s.parent;
         }
-        if call == NONE {
-            return;
-        }
-        self.expire(slot, call, Fault::Killed);
+        call
     }
 
     fn first_replica_of(&self, balancer: u32) -> u32 {
@@ -504,6 +569,9 @@ impl<'m> Engine<'m> {
                 if let Some(seat) = self.model.layout.seats.get(component) {
                     self.cx.seats[*seat as usize].limit = plan.seats().unwrap_or(u64::MAX);
                 }
+                let now = self.cx.nanos();
+                self.capacities[component.0 as usize].change(now, plan.capacity());
+                self.recorder.set_capacity(*component, plan.capacity());
                 let base = self.model.layout.bases[component.0 as usize];
                 for i in base..base + self.model.layout.instances(*component) {
                     self.components[i as usize].adopt(plan, &mut self.cx);
@@ -534,11 +602,17 @@ impl<'m> Engine<'m> {
         }
     }
 
+    /// The run ends after this event.
+    fn stop(&mut self, why: Stopped) {
+        self.stopped = Some(why);
+        self.next_check = 0;
+    }
+
     fn take_slot(&mut self) -> Option<u32> {
         let slot = self.cx.requests.take();
         match slot {
             Some(_) => self.started += 1,
-            None => self.stopped = Some(Stopped::Memory),
+            None => self.stop(Stopped::Memory),
         }
         slot
     }

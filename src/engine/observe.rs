@@ -6,6 +6,7 @@ use crate::component::{Combine, Instance, KINDS, Readings, Unit};
 use crate::kernel::{Context, Fault, TimerId, TimerOwner, rank};
 use crate::metric::Histogram;
 use crate::model::Model;
+use crate::model::workload::Arrivals;
 use crate::quantity::SimTime;
 
 /// One figure of one replication. NaN stands for "not observed".
@@ -164,10 +165,37 @@ impl Recorder {
         cx.arm_ranked(timer, cx.nanos() + self.width, rank::OBSERVE);
     }
 
-    /// The measurement begins: all that is counted starts from zero again.
-    pub fn reset(&mut self) {
-        self.flows.fill(FlowWas::default());
-        self.components.fill(ComponentWas::default());
+    /// Whether time has passed since the last window ended.
+    pub fn is_open(&self, now: SimTime) -> bool {
+        now.nanos() > self.last
+    }
+
+    /// Another capacity; the window in which it changes is judged by the new one.
+    pub fn set_capacity(&mut self, component: crate::component::ComponentId, capacity: Option<f64>) {
+        self.layout[component.0 as usize].2 = capacity.unwrap_or(f64::NAN);
+    }
+
+    /// The measurement begins in the middle of a window: counters are about to go back to zero, so what the window has
+    /// seen already is carried as a debt. Differences are taken modulo 2^64 and 2^128.
+    pub fn rebase(&mut self, now: SimTime, cx: &Context, components: &[Instance], flows: &[FlowMeter]) {
+        for (flow, was) in flows.iter().zip(&mut self.flows) {
+            *was = FlowWas {
+                started: was.started.wrapping_sub(flow.started),
+                completed: was.completed.wrapping_sub(flow.completed),
+                failed: was.failed.wrapping_sub(flow.failures()),
+                area: was.area.wrapping_sub(flow.inside().area(now)),
+                response: Histogram::default(),
+            };
+        }
+        for (was, &(base, count, _)) in self.components.iter_mut().zip(&self.layout) {
+            for i in base..base + count {
+                let m = &cx.meters[i as usize];
+                let (p, q) = (m.present.area(now), m.waiting.area(now));
+                was.present = was.present.wrapping_sub(p);
+                was.waiting = was.waiting.wrapping_sub(q);
+                was.busy -= components[i as usize].busy(now).unwrap_or((p - q) as f64);
+            }
+        }
     }
 
     /// Notes what happened in the window that ends now.
@@ -284,7 +312,13 @@ pub fn check_presence(engine: &Engine) -> Result<(), Broken> {
 
 /// Figures of the measured time.
 pub fn collect(engine: &mut Engine) -> Observations {
-    let (now, warm_up) = (engine.cx.now(), engine.options.warm_up.min(engine.cx.nanos()));
+    let now = engine.cx.now();
+    // A run that was stopped before its measurement began has only its warm-up to show.
+    let warm_up = if now.nanos() > engine.options.warm_up {
+        engine.options.warm_up
+    } else {
+        0
+    };
     let since = SimTime::from_nanos(warm_up);
     let span = (now.nanos() - warm_up).max(1) as f64 * 1e-9;
     let mut out = Figures {
@@ -310,7 +344,7 @@ pub fn collect(engine: &mut Engine) -> Observations {
             &entry.subject(),
             i,
             instances,
-            entry.plan.capacity(),
+            engine.capacities[i].mean(warm_up, now.nanos()),
             since,
         );
     }
@@ -362,6 +396,14 @@ pub fn collect(engine: &mut Engine) -> Observations {
         }
         if plan.record_limit.is_some() {
             out.put(&subject, "timeouts", Unit::Count, w.slow as f64);
+            // As wrk prints it: connections that would have sent meanwhile are filled in.
+            let connections = match &plan.arrivals {
+                Arrivals::Users(users) => users.peak(),
+                _ => 1.0,
+            };
+            let rounds = libm::floor((w.latency.count() + w.slow) as f64 / connections).max(1.0);
+            let interval = libm::round(span * 1e9 / rounds) as u64;
+            out.times(&subject, "latency", &w.latency.back_filled(interval));
         }
     }
     let visits = engine

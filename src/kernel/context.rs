@@ -5,7 +5,7 @@
 
 use super::calendar::{Calendar, Event};
 use super::meter::Meter;
-use super::request::{AGENT, Requests, State};
+use super::request::{AGENT, FAILING, Requests, State};
 use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Visit, rank};
 use crate::distribution::{Sampler, Tables};
@@ -21,7 +21,8 @@ pub const TIMER_BIT: u32 = 1 << 27;
 pub enum Effect {
     /// Let the request run on.
     Resume(u32),
-    /// Raise a fault in the request where it waits.
+    /// Raise a fault in the request where it waits. Left by [`Context::fail`], which marks the request too: an effect
+    /// whose request was cancelled meanwhile has no mark any more.
     Fail(u32, Fault),
     /// Unwind the request to the scope with this frame and raise a fault there.
     Expire { slot: u32, frame: u32, fault: Fault },
@@ -129,6 +130,8 @@ pub struct Context {
     pub(crate) sites: Box<[Site]>,
     purposes: Vec<PurposeKey>,
     tables: &'static Tables,
+    /// The request that keeps each waiting one, by slot; filled only by locks.
+    blockers: Vec<u32>,
     /// Events taken from the calendar so far.
     pub events: u64,
     /// Service completions that were put off because their process was paused.
@@ -154,6 +157,7 @@ impl Context {
             sites,
             purposes: Vec::new(),
             tables: Tables::get(),
+            blockers: Vec::new(),
             events: 0,
             stalls: 0,
         }
@@ -342,11 +346,14 @@ impl Context {
     pub fn refuse(&mut self, instance: u32, slot: u32, fault: Fault) {
         self.end_wait(instance, slot);
         self.requests[slot].state = State::Waiting;
-        self.effects.push(Effect::Fail(slot, fault));
+        self.fail(slot, fault);
     }
 
     /// A visitor in the component's hands that is not waiting fails.
     pub fn fail(&mut self, slot: u32, fault: Fault) {
+        let r = &mut self.requests[slot];
+        r.flags |= FAILING;
+        r.fault = fault as u8;
         self.effects.push(Effect::Fail(slot, fault));
     }
 
@@ -358,6 +365,40 @@ impl Context {
     /// Leaves an effect for the engine.
     pub fn leave_effect(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    // ---------------------------------------------------------------- who waits for whom
+
+    /// A waiting request is kept by `owner`.
+    pub fn set_blocker(&mut self, slot: u32, owner: u32) {
+        let blockers = &mut self.blockers;
+        if blockers.len() <= slot as usize {
+            blockers.resize(slot as usize + 1, NONE);
+        }
+        blockers[slot as usize] = owner;
+    }
+
+    /// Nobody keeps the request any longer.
+    pub fn clear_blocker(&mut self, slot: u32) {
+        if let Some(b) = self.blockers.get_mut(slot as usize) {
+            *b = NONE;
+        }
+    }
+
+    /// Whether `slot` waits, over any number of others, for `owner`.
+    pub fn waits_for(&self, slot: u32, owner: u32) -> bool {
+        let mut at = slot;
+        // A chain cannot be longer than there are requests.
+        for _ in 0..self.requests.slots() {
+            if at == owner {
+                return true;
+            }
+            match self.blockers.get(at as usize) {
+                Some(next) if *next != NONE => at = *next,
+                _ => return false,
+            }
+        }
+        false
     }
 
     // ---------------------------------------------------------------- frames

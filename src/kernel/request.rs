@@ -186,6 +186,12 @@ impl Requests {
         (slot as usize * self.stride + offset as usize) as u32
     }
 
+    /// The slot to which a frame belongs.
+    #[inline(always)]
+    pub fn owner_of(&self, index: u32) -> u32 {
+        index / self.stride as u32
+    }
+
     #[inline(always)]
     pub fn frame(&mut self, index: u32) -> &mut Frame {
         at_mut(&mut self.frames, index)
@@ -342,6 +348,24 @@ impl Line {
         self.len -= 1;
     }
 
+    /// Whether a request stands in this line.
+    pub fn contains(&self, requests: &Requests, slot: u32) -> bool {
+        let mut at = self.head;
+        while at != NONE {
+            if at == slot {
+                return true;
+            }
+            at = requests[at].next;
+        }
+        false
+    }
+
+    /// The request in front of `slot`.
+    pub fn before(&self, requests: &Requests, slot: u32) -> Option<u32> {
+        let prev = requests[slot].prev;
+        (prev != NONE).then_some(prev)
+    }
+
     /// The request behind `slot`.
     pub fn after(&self, requests: &Requests, slot: u32) -> Option<u32> {
         let next = requests[slot].next;
@@ -349,12 +373,12 @@ impl Line {
     }
 }
 
-/// What round `round` of the loop whose body begins at `body` adds (by exclusive or) to its request's key;
-/// nothing in the first round, so that putting steps into a loop moves no draw.
-pub fn round_key(body: u32, round: u64) -> u64 {
+/// What round `round` of a loop adds (by exclusive or) to its request's key; `which` keeps nested loops apart.
+/// Nothing in the first round, so that putting steps into a loop moves no draw.
+pub fn round_key(which: u32, round: u64) -> u64 {
     if round == 0 {
         0
     } else {
-        crate::random::child_key((body as u64) << 32 | 0x6c6f_6f70, round)
+        crate::random::child_key((which as u64) << 32 | 0x6c6f_6f70, round)
     }
 }

@@ -98,6 +98,8 @@ struct Parts {
     components: Vec<Entry>,
     layout: Layout,
     compiled: super::compile::Compiled,
+    flow_plans: Vec<FlowPlan>,
+    agent_steps: BTreeMap<ComponentId, Vec<Step>>,
     workloads: Vec<super::workload::WorkloadPlan>,
     timeline: Vec<super::Happening>,
     run: RunPlan,
@@ -115,6 +117,8 @@ impl Parts {
             program: self.compiled.program,
             sites: self.compiled.sites,
             flows: self.compiled.flows,
+            flow_plans: self.flow_plans,
+            agent_steps: self.agent_steps,
             workloads: self.workloads,
             agents: self.compiled.agents,
             timeline: self.timeline,
@@ -147,6 +151,9 @@ impl<'a> Checker<'a> {
         }
         self.clients(&drafts, &mut components);
         let layout = self.layout(&components)?;
+        for (i, e) in components.iter_mut().enumerate() {
+            e.instances = layout.instances(ComponentId(i as u32));
+        }
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
@@ -181,6 +188,8 @@ impl<'a> Checker<'a> {
             components,
             layout,
             compiled,
+            flow_plans: flows,
+            agent_steps,
             workloads,
             timeline,
             run,
@@ -202,7 +211,7 @@ impl<'a> Checker<'a> {
                 if let Some(near) = near {
                     d.label = format!("did you mean `{near}`?");
                 }
-                let mut list: Vec<&str> = all.collect();
+                let mut list: Vec<&str> = all.filter(|k| !matches!(*k, "title" | "about")).collect();
                 list.sort_unstable();
                 d.help.push(format!(
                     "a table header begins with one of `{}`",
@@ -213,7 +222,7 @@ impl<'a> Checker<'a> {
             match (&e.item.value, e.key.as_str()) {
                 (Value::String(_), "title" | "about") | (Value::Table(_), "run" | "objective") => {}
                 (Value::Array(_), "timeline") => {}
-                (Value::Table(t), _) if e.key != "title" && e.key != "about" => {
+                (Value::Table(t), key) if !matches!(key, "title" | "about" | "timeline") => {
                     for inner in &t.entries {
                         if !matches!(inner.item.value, Value::Table(_)) {
                             self.sink

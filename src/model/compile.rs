@@ -48,6 +48,8 @@ pub struct Compiler<'a> {
     pub sink: &'a mut Sink,
     asm: Assembler,
     sites: Vec<SitePlan>,
+    /// How often each purpose was named so far.
+    named: BTreeMap<String, u32>,
 }
 
 /// What compiling gives.
@@ -79,7 +81,30 @@ impl<'a> Compiler<'a> {
             sink,
             asm: Assembler::new(reserved),
             sites: Vec::new(),
+            named: BTreeMap::new(),
         }
+    }
+
+    /// The name that keys a step's draws: what it does, and the how-manieth of its sort it is in its flow.
+    /// Scopes around it do not count, so that another step before it or a pool around it moves none of its draws.
+    fn purpose(&mut self, here: &Here, step: &Step) -> String {
+        let name = |id: &ComponentId| self.components[id.0 as usize].subject();
+        let what = match &step.what {
+            What::Use { component, .. } => name(component),
+            What::Cpu { .. } => "cpu".into(),
+            What::Query { database, .. } => name(database),
+            What::Delay(_) => "delay".into(),
+            What::Call { flow } => format!("call {}", flow.value),
+            What::Publish { to, .. } => name(to),
+            What::Choose(_) => "choose".into(),
+            What::Parallel(_) => "parallel".into(),
+            What::Repeat { .. } => "repeat".into(),
+            What::Fail { .. } => "fail".into(),
+        };
+        let path = format!("{}/{what}", here.path);
+        let n = self.named.entry(path.clone()).or_insert(0);
+        *n += 1;
+        if *n == 1 { path } else { format!("{path} {n}") }
     }
 
     pub fn site(&mut self, purpose: impl Into<String>, law: Option<Law>) -> u32 {
@@ -261,10 +286,10 @@ impl<'a> Compiler<'a> {
         if self.asm.here() as usize > LONGEST {
             return;
         }
-        for (i, step) in steps.iter().enumerate() {
+        for step in steps {
             let mut inner = here.clone();
-            inner.path = format!("{}/{}", here.path, i + 1);
-            self.step(step, &inner);
+            inner.path = self.purpose(here, step);
+            self.step(step, here, &inner);
         }
     }
 
@@ -320,7 +345,8 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn step(&mut self, step: &Step, here: &Here) {
+    /// `outer` names the steps inside a scope, `here` the step itself.
+    fn step(&mut self, step: &Step, outer: &Here, here: &Here) {
         match &step.what {
             What::Use {
                 component,
@@ -351,7 +377,7 @@ impl<'a> Compiler<'a> {
                 ) else {
                     return;
                 };
-                let mut inside = here.clone();
+                let mut inside = outer.clone();
                 if let Plan::ConnectionPool(pool) = &plan {
                     inside.pools.push(pool.to);
                 }
@@ -446,8 +472,13 @@ impl<'a> Compiler<'a> {
                         "unknown-name",
                         format!("there is no flow called `{}`", flow.value),
                     );
-                    if let Some(near) = near {
-                        d.label = format!("did you mean `{near}`?");
+                    match near {
+                        Some(near) => d.label = format!("did you mean `{near}`?"),
+                        None => {
+                            let known: Vec<&str> = self.flows.iter().map(|f| f.name.as_str()).collect();
+                            d.help
+                                .push(format!("the model has the flows `{}`", known.join("`, `")));
+                        }
                     }
                     return;
                 };
@@ -495,7 +526,15 @@ impl<'a> Compiler<'a> {
             What::Repeat { times, steps } => {
                 let site = self.site(here.path.clone(), Some(times.clone()));
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
-                asm.repeat(site, |asm| self.branch(asm, 0, steps, here), "repeat");
+                asm.repeat(
+                    site,
+                    |asm| {
+                        std::mem::swap(&mut self.asm, asm);
+                        self.steps(steps, outer);
+                        std::mem::swap(&mut self.asm, asm);
+                    },
+                    "repeat",
+                );
                 self.asm = asm;
             }
             What::Fail { share } => {
@@ -533,7 +572,8 @@ impl<'a> Compiler<'a> {
     fn allocate(&mut self, law: &Law, here: &Here, span: &Span) {
         let Some((service, _)) = here.services.last() else {
             self.sink
-                .error(span.clone(), "no-heap", "`allocates` outside any service");
+                .error(span.clone(), "no-heap", "`allocates` outside any service")
+                .help("memory belongs to a process: give the flow a service, as in `at = \"NAME\"`");
             return;
         };
         let Some(heap) = self.heaps.get(service).copied() else {

@@ -1,5 +1,6 @@
 //! The checked model: every unit explicit, every name resolved, the flows compiled.
 
+pub mod arithmetic;
 pub mod check;
 pub mod compile;
 pub mod objective;
@@ -10,6 +11,8 @@ pub mod workload;
 pub mod workload_check;
 
 pub use check::{from_document, load};
+
+use std::collections::BTreeMap;
 
 use crate::component::{ComponentId, Layout, Plan, SitePlan};
 use crate::document::Document;
@@ -114,6 +117,10 @@ pub struct Model {
     pub program: Program,
     pub sites: Vec<SitePlan>,
     pub flows: Vec<Flow>,
+    /// The flows before they were compiled, by the same numbers.
+    pub flow_plans: Vec<compile::FlowPlan>,
+    /// The steps of components' own threads, before they were compiled.
+    pub agent_steps: BTreeMap<ComponentId, Vec<step::Step>>,
     pub workloads: Vec<workload::WorkloadPlan>,
     pub agents: Vec<Agent>,
     pub timeline: Vec<Happening>,

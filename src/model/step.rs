@@ -87,7 +87,7 @@ pub struct StepReader<'a> {
 }
 
 /// Scopes deeper than this are refused: nobody means them, and each costs memory in every request.
-const DEEPEST: u32 = 64;
+const DEEPEST: u32 = 32;
 
 impl<'a> StepReader<'a> {
     pub fn new(what: impl Into<String>, names: &'a Names, sink: &'a mut Sink) -> Self {
@@ -139,7 +139,7 @@ impl<'a> StepReader<'a> {
                         second.key_span.clone(),
                         "two-verbs",
                         format!(
-                            "a step of {} both `{}` and `{}`",
+                            "a step of {} has both `{}` and `{}`",
                             self.what, verbs[0].key, second.key
                         ),
                     )
@@ -249,7 +249,17 @@ impl<'a> StepReader<'a> {
             "repeat" => {
                 self.only(table, "repeat", allowed, &[]);
                 let times = match &verb.item.value {
-                    Value::Integer(n) if *n >= 0 => Some(Law::Constant { value: *n as f64 }),
+                    Value::Integer(n) if *n < 0 => {
+                        self.sink
+                            .error(
+                                verb.item.span.clone(),
+                                "out-of-range",
+                                format!("a loop of {} cannot run {n} times", self.what),
+                            )
+                            .help("write how often, as in `repeat = 3`, or a law of numbers, as in `repeat = \"uniform(1, 5)\"`");
+                        return None;
+                    }
+                    Value::Integer(n) => Some(Law::Constant { value: *n as f64 }),
                     _ => self.law(&verb.item, LawUnit::Number),
                 };
                 let steps = self.inner(table, span)?;
@@ -274,12 +284,7 @@ impl<'a> StepReader<'a> {
             .enumerate()
             .filter(|(_, (_, n))| *n == name)
             .map(|(i, (k, _))| (*k, ComponentId(i as u32)))
-            .filter(|(k, _)| {
-                !matches!(
-                    *k,
-                    "service" | "balancer" | "host" | "database" | "topic" | "consumer" | "heap"
-                )
-            })
+            .filter(|(k, _)| usable(k))
             .collect();
         let component = match holders.as_slice() {
             [(_, id)] => *id,
@@ -338,9 +343,22 @@ impl<'a> StepReader<'a> {
                 .help
                 .push(format!("`{name}` is a {kind}, which a step cannot use")),
             (None, Some(near)) => d.label = format!("did you mean `{near}`?"),
-            (None, None) => d.help.push(format!(
-                "define it, as in [thread-pool.{name}] or [connection-pool.{name}]"
-            )),
+            (None, None) => {
+                let usable: Vec<&str> = self
+                    .names
+                    .list
+                    .iter()
+                    .filter(|(k, _)| usable(k))
+                    .map(|(_, n)| n.as_str())
+                    .collect();
+                if !usable.is_empty() && usable.len() <= 12 {
+                    d.help
+                        .push(format!("what can be used here is `{}`", usable.join("`, `")));
+                }
+                d.help.push(format!(
+                    "define it, as in [thread-pool.{name}] or [connection-pool.{name}]"
+                ));
+            }
         }
     }
 
@@ -358,11 +376,14 @@ impl<'a> StepReader<'a> {
                 None => 1.0,
             };
             if !(weight.is_finite() && weight >= 0.0) {
-                self.sink.error(
-                    i.span.clone(),
-                    "out-of-range",
-                    format!("a weight of {weight}; it must be zero or more"),
-                );
+                let span = t.get("weight").map_or(&i.span, |w| &w.span).clone();
+                self.sink
+                    .error(
+                        span,
+                        "out-of-range",
+                        format!("a weight of {weight}; it must be zero or more"),
+                    )
+                    .help("weights count against one another: 1 and 3 are a quarter and three quarters");
                 return None;
             }
             let steps = match t.get("steps") {
@@ -458,19 +479,24 @@ impl<'a> StepReader<'a> {
             if !known {
                 let names = allowed.iter().copied().chain(more.iter().map(|k| k.name));
                 let near = nearest(&e.key, names.clone());
-                let mut d = self.sink.error(
-                    e.key_span.clone(),
-                    "unknown-key",
+                // A branch is named by its step; a step by the word it begins with.
+                let branch = verb.starts_with("a branch");
+                let message = if branch {
+                    format!("{verb} in {} has no key `{}`", self.what, e.key)
+                } else {
                     format!(
                         "a step of {} that begins with `{verb}` has no key `{}`",
                         self.what, e.key
-                    ),
-                );
+                    )
+                };
+                let mut d = self.sink.error(e.key_span.clone(), "unknown-key", message);
                 if let Some(near) = near {
                     d.label = format!("did you mean `{near}`?");
                 }
                 let list: Vec<&str> = names.collect();
-                d.help.push(if list.is_empty() {
+                d.help.push(if branch {
+                    format!("its keys are `{}`", list.join("`, `"))
+                } else if list.is_empty() {
                     format!("`{verb}` stands alone")
                 } else {
                     format!("beside `{verb}` there may be `{}`", list.join("`, `"))
@@ -496,6 +522,14 @@ impl<'a> StepReader<'a> {
             .map(|e| (e.key.clone(), e.item.clone()))
             .collect()
     }
+}
+
+/// Whether a step `use` may name a component of this kind.
+fn usable(kind: &str) -> bool {
+    !matches!(
+        kind,
+        "service" | "balancer" | "host" | "database" | "topic" | "consumer" | "heap"
+    )
 }
 
 /// `cpu` beside `query` is an option, not a verb.

@@ -3,7 +3,7 @@
 use super::check::words;
 use super::{Change, Entry, Happening};
 use crate::component::{self, ComponentId, Names, Plan};
-use crate::diagnostic::Sink;
+use crate::diagnostic::{Severity, Sink, Span};
 use crate::document::{Document, Form, Item, Key, Reader, Value, key};
 
 /// The keys of `[[timeline]]`.
@@ -162,6 +162,10 @@ fn service(
         if let Some(near) = crate::diagnostic::nearest(&name, known.iter().copied()) {
             d.label = format!("did you mean `{near}`?");
         }
+        d.help.push(match known.is_empty() {
+            true => "the model has no service; only a process can stop, start or pause".to_owned(),
+            false => format!("the model has `{}`", known.join("`, `")),
+        });
         return None;
     };
     if let (Some(r), Plan::Service(plan)) = (replica, &components[id.0 as usize].plan)
@@ -174,7 +178,8 @@ fn service(
                 "`{name}` has {} replicas, counted from 0; there is no replica {r}",
                 plan.replicas
             ),
-        );
+        )
+        .help("without `replica` all of them are meant");
         return None;
     }
     Some(id)
@@ -192,7 +197,7 @@ fn set_values(
     let Some(table) = set.table("`set`", sink) else {
         return false;
     };
-    let mut touched: Vec<ComponentId> = Vec::new();
+    let mut touched: Vec<(ComponentId, Span)> = Vec::new();
     let mut text = Vec::new();
     for e in &table.entries {
         if let Err(why) = changed.set(&e.key, e.item.value.clone()) {
@@ -210,10 +215,12 @@ fn set_values(
         );
         match names.get(kind, name) {
             // A database's own cores are a host of their own.
-            Some(id) if !matches!(kind, "service" | "balancer") && !e.key.ends_with(".cores") => {
-                touched.push(id);
+            Some(id)
+                if !(matches!(kind, "service" | "balancer")
+                    || kind == "database" && e.key.ends_with(".cores")) =>
+            {
+                touched.push((id, e.item.span.clone()));
             }
-            Some(id) if kind == "host" => touched.push(id),
             _ => {
                 sink.error(
                     e.key_span.clone(),
@@ -226,22 +233,29 @@ fn set_values(
         }
         text.push(e.key.clone());
     }
-    touched.sort();
-    touched.dedup();
-    for id in touched {
+    touched.sort_by_key(|t| t.0);
+    touched.dedup_by_key(|t| t.0);
+    for (id, span) in touched {
         let entry = &components[id.0 as usize];
         let path = format!("{}.{}", entry.kind, super::check::quoted(&entry.name));
         let Some(table) = changed.get(&path).and_then(|i| i.as_table()) else {
             continue;
         };
         let keys = component::kind(entry.kind).map_or(&[][..], |k| k.keys);
-        let mut reader = Reader::new(
-            format!("{} `{}`", words(entry.kind), entry.name),
-            table,
-            keys,
-            sink,
-        );
-        let Some(plan) = Plan::check(entry.kind, &mut reader, names) else {
+        // The changed table has no text of its own: what is wrong with it is shown where it was changed.
+        let mut found = Sink::default();
+        let what = format!("{} `{}`", words(entry.kind), entry.name);
+        let mut reader = Reader::new(what, table, keys, &mut found);
+        let plan = Plan::check(entry.kind, &mut reader, names);
+        let wrong = found.has_errors();
+        for d in found
+            .into_vec()
+            .into_iter()
+            .filter(|d| d.severity == Severity::Error)
+        {
+            sink.push(d.at(span.clone()));
+        }
+        let Some(plan) = plan.filter(|_| !wrong) else {
             return false;
         };
         out.push(Happening {

@@ -173,6 +173,8 @@ pub struct WorkloadPlan {
     pub limit: Option<u64>,
     /// Entry of its program: the choice of the flow.
     pub entry: u32,
+    /// Where a user of an arrival-rate executor rests; `Begin` stands just before, the client's own work before that.
+    pub rest: u32,
     /// Site of the mix's draw, of the gap between arrivals, and of the think time.
     pub mix_site: u32,
     pub gap_site: u32,
@@ -180,6 +182,16 @@ pub struct WorkloadPlan {
 }
 
 impl WorkloadPlan {
+    /// Whether the client's own work precedes each request.
+    pub fn has_client(&self) -> bool {
+        self.rest > self.entry + 1
+    }
+
+    /// Whether a request at this instruction has not been sent yet.
+    pub fn is_before_begin(&self, pc: u32) -> bool {
+        (self.entry..self.rest).contains(&pc)
+    }
+
     /// Whether the next request waits for an answer.
     pub fn is_closed(&self) -> bool {
         matches!(self.arrivals, Arrivals::Users(_))

@@ -18,7 +18,6 @@ const EXECUTORS: &[&str] = &[
     "ramping-vus",
     "shared-iterations",
     "per-vu-iterations",
-    "externally-controlled",
     "wrk",
     "locust",
     "users",
@@ -187,7 +186,8 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
-const CLIENT_KEYS: &[Key] = &[
+/// The keys of a workload's `client`.
+pub const CLIENT_KEYS: &[Key] = &[
     key(
         "threads",
         Form::Count,
@@ -197,7 +197,8 @@ const CLIENT_KEYS: &[Key] = &[
     key("time", Form::Law, None, "the client's own work for one request"),
 ];
 
-const STAGE_KEYS: &[Key] = &[
+/// The keys of a stage.
+pub const STAGE_KEYS: &[Key] = &[
     key(
         "target",
         Form::Value,
@@ -247,7 +248,8 @@ pub fn taken(executor: &str) -> &'static [&'static str] {
     }
 }
 
-const ALL_TAKE: &[&str] = &[
+/// The keys that every executor takes.
+pub const ALL_TAKE: &[&str] = &[
     "executor",
     "flow",
     "mix",
@@ -289,7 +291,7 @@ impl WorkloadDraft {
                 .map(|station| (station, law))
         });
         plan.entry = compiler.workload(&name, client);
-        compiler.rest();
+        plan.rest = compiler.rest();
         plan
     }
 }
@@ -330,10 +332,7 @@ fn draft(
     flows: &[FlowPlan],
     names: &Names,
 ) -> Option<WorkloadDraft> {
-    let executor = reader.required_choice("executor");
-    let mix = mix(reader, flows);
-    let executor = executor?;
-    if executor == "externally-controlled" {
+    if table.get("executor").and_then(|i| i.as_str()) == Some("externally-controlled") {
         let span = reader.span("executor");
         reader
             .sink()
@@ -345,6 +344,9 @@ fn draft(
             .help("use `ramping-vus` with the stages that you would have typed");
         return None;
     }
+    let executor = reader.required_choice("executor");
+    let mix = mix(reader, flows);
+    let executor = executor?;
     for e in &table.entries {
         let k = e.key.as_str();
         if KEYS.iter().any(|d| d.name == k) && !ALL_TAKE.contains(&k) && !taken(executor).contains(&k) {
@@ -366,7 +368,8 @@ fn draft(
             let span = reader.key_span("pacing");
             reader
                 .sink()
-                .error(span, "two-verbs", "a user either thinks or is paced, not both");
+                .error(span, "two-verbs", "a user either thinks or is paced, not both")
+                .help("`think-time` follows the answer; `pacing` is the least distance of two starts");
             return None;
         }
         (None, Some(p)) => (Some(p), Pacing::Between),
@@ -394,8 +397,10 @@ fn draft(
     let mut duration = reader.duration("duration").map(|d| d.nanos());
     let graceful_stop = match tool {
         Tool::K6 => reader.duration("graceful-stop")?.nanos(),
-        // wrk, Locust and plain streams leave what is under way to itself.
-        _ => 1 << 59,
+        // wrk stops reading at once, Locust kills its users (`--stop-timeout` 0): nothing of that is counted.
+        Tool::Wrk | Tool::Locust => 0,
+        // A plain stream leaves what is under way to itself.
+        Tool::Plain => 1 << 59,
     };
     let graceful_ramp_down = reader.duration("graceful-ramp-down")?.nanos();
     let mut iterations = Iterations::Unlimited;
@@ -408,7 +413,20 @@ fn draft(
         "poisson" => Arrivals::Poisson(rates(reader, false)?),
         "renewal" => {
             reader.required("interarrival");
-            Arrivals::Renewal(law(reader, "interarrival", names)??)
+            let gaps = law(reader, "interarrival", names)??;
+            if gaps.mean() == Some(0.0) {
+                let span = reader.span("interarrival");
+                reader
+                    .sink()
+                    .error(
+                        span,
+                        "out-of-range",
+                        "gaps of no length: all requests would come at once, without end",
+                    )
+                    .help("give the gaps a mean, as in `interarrival = \"uniform(5ms, 15ms)\"`");
+                return None;
+            }
+            Arrivals::Renewal(gaps)
         }
         "recorded" => {
             let file = reader.required_text("file")?;
@@ -520,6 +538,7 @@ fn draft(
             record_limit,
             limit,
             entry: 0,
+            rest: 0,
             mix_site: 0,
             gap_site: 0,
             think_site: 0,
@@ -630,7 +649,6 @@ fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
                 }
                 list.push((flow?, weight));
             }
-            list.sort_by_key(|m| m.0);
             let total: f64 = list.iter().map(|m| m.1).sum();
             if total <= 0.0 {
                 let span = reader.span("mix");
@@ -639,7 +657,8 @@ fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
                     .error(span, "no-weight", "the mix has no flow with a share above zero");
                 return None;
             }
-            list.retain(|m| m.1 > 0.0);
+            // Flows with no share stand first, where no draw finds them: an experiment may give them one.
+            list.sort_by_key(|m| (m.1 > 0.0, m.0));
             for m in &mut list {
                 m.1 /= total;
             }

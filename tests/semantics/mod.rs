@@ -1,11 +1,16 @@
 //! How each kind behaves: one test a rule, named after it.
 
+mod cache;
 mod connection_pool;
 mod database;
 mod external;
+mod guards;
 mod host;
 mod lock;
+mod retry;
 mod thread_pool;
+mod time_limiter;
+mod workload;
 
 use plimsoll::engine::observe::Observations;
 use plimsoll::engine::{Options, run};
@@ -67,4 +72,16 @@ pub fn near(value: f64, expected: f64, tolerance: f64) {
         (value - expected).abs() <= tolerance,
         "{value} is not within {tolerance} of {expected}"
     );
+}
+
+/// One request of each flow at each of these instants, seconds.
+pub fn requests(list: &[(f64, &str)]) -> String {
+    let mut text = String::new();
+    for (i, (at, flow)) in list.iter().enumerate() {
+        text += &format!(
+            "[workload.w{i:03}]\nexecutor = \"shared-iterations\"\nstart-time = \"{at}s\"\nflow = \"{flow}\"\n\
+             timeout = \"1h\"\nmax-duration = \"1h\"\n"
+        );
+    }
+    text
 }

@@ -1,0 +1,90 @@
+//! `check`: what can be said about a model or an experiment without simulating anything.
+
+use super::exit::Exit;
+use super::{CheckArgs, complain, print};
+use crate::diagnostic::{Diagnostic, Sink};
+use crate::document::{self, Value};
+use crate::experiment::{Experiment, Overrides, Sheet, load, load_model};
+use crate::model::arithmetic::arithmetic;
+use crate::quantity::SimDuration;
+
+pub fn check(args: &CheckArgs) -> Exit {
+    let overrides = Overrides {
+        set: args.set.clone(),
+        ..Overrides::default()
+    };
+    let experiment = is_experiment(&args.file);
+    let loaded = if experiment {
+        load(&args.file, &overrides)
+    } else {
+        load_model(&args.file, &overrides)
+    };
+    complain(&loaded.sheets);
+    let Some(found) = loaded.experiment else {
+        return Exit::Impossible;
+    };
+    let mut text = format!("{}: {}\n", args.file.display(), told(&found, experiment));
+    if !experiment && let Some(point) = found.points.first() {
+        let sums = arithmetic(&point.model);
+        complain(&[sheet(args, &point.model.document.source, &sums.warnings)]);
+        text.push('\n');
+        text.push_str(&sums.table(&point.model));
+    }
+    if args.listing {
+        for point in &found.points {
+            text.push('\n');
+            if !point.label.is_empty() {
+                text.push_str(&format!("at {}\n", point.label));
+            }
+            text.push_str(&point.model.program.listing());
+        }
+    }
+    print(&text);
+    Exit::Done
+}
+
+fn sheet(args: &CheckArgs, source: &str, warnings: &[Diagnostic]) -> Sheet {
+    Sheet {
+        path: args.file.display().to_string(),
+        source: source.to_owned(),
+        diagnostics: warnings.to_vec(),
+    }
+}
+
+/// An experiment names a model; a model does not. A file that cannot be read is complained about as a model.
+fn is_experiment(path: &std::path::Path) -> bool {
+    let Ok(source) = std::fs::read_to_string(path) else {
+        return false;
+    };
+    let Some(document) = document::parse(&source, &mut Sink::default()) else {
+        return false;
+    };
+    let root = document.root();
+    let names_a_model = root
+        .get("model")
+        .is_some_and(|i| matches!(i.value, Value::String(_)));
+    names_a_model || root.get("vary").is_some()
+}
+
+fn told(found: &Experiment, experiment: bool) -> String {
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let Some(point) = found.points.first() else {
+        return "nothing to run".to_owned();
+    };
+    let settings = &point.settings;
+    let length = format!(
+        "{} of {}",
+        count(settings.replications as usize, "replication"),
+        SimDuration::from_nanos(settings.duration)
+    );
+    if experiment {
+        return format!("fine: {}, {length}", count(found.points.len(), "point"));
+    }
+    let m = &point.model;
+    format!(
+        "fine: {}, {}, {}; {length}",
+        count(m.components.len(), "component"),
+        count(m.flows.len(), "flow"),
+        count(m.workloads.len(), "workload")
+    )
+}

@@ -1,0 +1,76 @@
+//! What arithmetic may know about a kind before any run.
+
+use super::contract::ComponentId;
+use crate::quantity::SimDuration;
+
+/// What a component does to the requests that visit it, as far as a sum can use it.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What its capacity is counted in, in the plural.
+    pub unit: &'static str,
+    /// Mean time that a visit takes where the step does not say, in seconds.
+    pub time: f64,
+    /// Work that one server does in a second, in seconds of demand.
+    pub speed: f64,
+    /// Share of the visits whose steps run, as a cache's misses.
+    pub inside: f64,
+    /// Share of the visits that fail by themselves.
+    pub failure: f64,
+    /// Most times that the steps of a visit run when they fail.
+    pub attempts: f64,
+    /// Longest wait to get in, and what the key is called.
+    pub patience: Option<(SimDuration, &'static str)>,
+    /// Longest time that the steps inside may take, and what the key is called.
+    pub deadline: Option<(SimDuration, &'static str)>,
+    /// Whether those who find no place are turned away, so that its queue cannot grow without bound.
+    pub bounded: bool,
+    /// Share of the visits that meet at the most popular of many keys, each of which is held by one at a time.
+    pub hottest: Option<f64>,
+    /// Most visits a second that one instance lets through.
+    pub rate: Option<f64>,
+    /// Places in which at most one of the threads that [`Facts::feed`] from it can work, as a topic's partitions.
+    pub partitions: Option<u64>,
+    /// What the threads that it runs by itself live on.
+    pub feed: Option<Feed>,
+}
+
+/// Threads that handle what others leave for them.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// Where it lies, as a topic; the component itself if it keeps it.
+    pub from: ComponentId,
+    /// Threads in each instance.
+    pub threads: u64,
+    /// How many things the steps handle in one go when there is plenty.
+    pub batch: f64,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Facts {
+            unit: "permits",
+            time: 0.0,
+            speed: 1.0,
+            inside: 1.0,
+            failure: 0.0,
+            attempts: 1.0,
+            patience: None,
+            deadline: None,
+            bounded: false,
+            hottest: None,
+            rate: None,
+            partitions: None,
+            feed: None,
+        }
+    }
+}
+
+/// `{ n } { unit }`, with one in the singular.
+pub fn counted(n: &str, unit: &str) -> String {
+    let unit = if n == "1" {
+        unit.strip_suffix('s').unwrap_or(unit)
+    } else {
+        unit
+    };
+    format!("{n} {unit}")
+}

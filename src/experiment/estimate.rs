@@ -1,0 +1,145 @@
+//! From the values of the replications to figures with intervals.
+
+use super::collect::{Collected, Values};
+use super::results::{Metric, Unit};
+use crate::quantity::SimDuration;
+use crate::statistics::interval::{Estimate, loss_interval, mean_interval};
+
+/// All figures of a point.
+pub fn metrics(seen: &Collected, confidence: f64) -> Vec<Metric> {
+    seen.figures.iter().map(|f| metric(f, seen, confidence)).collect()
+}
+
+fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
+    let observed: Vec<f64> = figure
+        .values
+        .0
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
+    let mut metric = Metric {
+        subject: figure.subject.clone(),
+        name: figure.name.clone(),
+        unit: figure.unit,
+        mean: f64::NAN,
+        low: None,
+        high: None,
+        replications: observed.len() as u32,
+        note: None,
+        theory: None,
+    };
+    if observed.is_empty() {
+        return metric;
+    }
+    let estimate = match losses(figure, seen, confidence) {
+        Some(estimate) => Ok(estimate),
+        None => mean_interval(&observed, confidence),
+    };
+    match estimate {
+        Ok(estimate) => {
+            let ceiling = if figure.unit == Unit::Share {
+                within_one(&observed)
+            } else {
+                f64::INFINITY
+            };
+            let floor = if observed.iter().all(|v| *v >= 0.0) {
+                0.0
+            } else {
+                f64::NEG_INFINITY
+            };
+            metric.mean = estimate.mean;
+            metric.low = estimate.low.filter(|v| v.is_finite()).map(|v| v.max(floor));
+            metric.high = estimate.high.filter(|v| v.is_finite()).map(|v| v.min(ceiling));
+            metric.note = note(&estimate);
+        }
+        Err(why) => metric.note = Some(why.to_string()),
+    }
+    let total = seen.replications as usize;
+    if observed.len() < total {
+        metric.note = Some(format!(
+            "observed in {} of {total} replications, so it may be off",
+            observed.len()
+        ));
+    }
+    metric
+}
+
+fn note(estimate: &Estimate) -> Option<String> {
+    match estimate.n {
+        1 if estimate.half_width.is_none() => Some("one replication has no interval".to_owned()),
+        _ => estimate.note.clone(),
+    }
+}
+
+/// A share that never left 0 to 1 cannot have an interval that does.
+fn within_one(observed: &[f64]) -> f64 {
+    if observed.iter().all(|v| *v <= 1.0) {
+        1.0
+    } else {
+        f64::INFINITY
+    }
+}
+
+/// The interval of a share of losses rests on counts, so that it stands when few or none were seen.
+fn losses(figure: &Values, seen: &Collected, confidence: f64) -> Option<Estimate> {
+    if figure.name != "failure_share" {
+        return None;
+    }
+    let other = |name: &str| {
+        let found = seen
+            .figures
+            .iter()
+            .find(|f| f.subject == figure.subject && f.name == name);
+        found.map(|f| &f.values.0)
+    };
+    let (failures, throughput) = (other("failures")?, other("throughput")?);
+    let span = seen.shortest.0 - seen.warm_up as f64 * 1e-9;
+    if span <= 0.0 || seen.cut > 0 {
+        return None;
+    }
+    let counts: Vec<(u64, u64)> = failures
+        .iter()
+        .zip(throughput)
+        .map(|(f, t)| {
+            let lost = (f * span).round() as u64;
+            (lost, lost + (t * span).round() as u64)
+        })
+        .collect();
+    if counts.iter().all(|(_, ended)| *ended == 0) {
+        return None;
+    }
+    loss_interval(&counts, confidence).ok()
+}
+
+/// A value in words: `123 ms`, `4.2/s`, `98.1 %`.
+pub fn value(unit: Unit, v: f64) -> String {
+    let digits = |v: f64| {
+        let rounded: f64 = format!("{v:.3e}").parse().unwrap_or(v);
+        rounded.to_string()
+    };
+    match unit {
+        _ if !v.is_finite() => "nothing".to_owned(),
+        Unit::Seconds => match v {
+            v if v < 0.0 => format!("{} s", digits(v)),
+            v => format!("{:.4}", SimDuration::from_secs_f64(v)),
+        },
+        Unit::PerSecond => format!("{}/s", digits(v)),
+        Unit::Share => format!("{} %", digits(100.0 * v)),
+        Unit::Bytes => format!("{} B", digits(v)),
+        Unit::Count | Unit::None => digits(v),
+    }
+}
+
+/// A figure in words with its interval: `123 ms (119 ms to 127 ms)`.
+pub fn told(metric: &Metric) -> String {
+    let mean = value(metric.unit, metric.mean);
+    match metric.interval() {
+        Some((low, high)) => format!(
+            "{mean} ({} to {})",
+            value(metric.unit, low),
+            value(metric.unit, high)
+        ),
+        None => mean,
+    }
+}

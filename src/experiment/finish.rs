@@ -1,0 +1,220 @@
+//! From what the replications of a point saw to the point of the results, and from all points to the whole.
+
+use super::collect::Collected;
+use super::expectation::{self, Kept, Outcome};
+use super::results::{Finding, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Weight};
+use super::{Experiment, PointPlan, WarmUp, estimate, theory, verdict};
+
+/// What an experiment gave.
+#[derive(Debug)]
+pub struct Done {
+    pub results: Results,
+    pub outcomes: Vec<Outcome>,
+    /// Points that an earlier run had finished.
+    pub resumed: usize,
+    /// Visits of each component over all replications that were gathered.
+    pub visits: Vec<(String, u64)>,
+    pub events: u64,
+    /// Simulated seconds in all replications.
+    pub simulated: f64,
+    /// Most requests in flight in any replication, and the bytes they took.
+    pub peak: (usize, usize),
+}
+
+impl Done {
+    /// Whether every expectation and every wished precision is met.
+    pub fn met(&self) -> bool {
+        self.outcomes.iter().all(|o| o.met) && self.results.points.iter().all(|p| p.converged)
+    }
+}
+
+/// The key under which a finished point is stored: it covers everything that decides the figures.
+pub fn key(plan: &PointPlan) -> String {
+    let s = &plan.settings;
+    let m = &plan.model;
+    let told = (
+        s.duration,
+        &s.warm_up,
+        s.replications,
+        s.seed,
+        &s.precision,
+        s.windows,
+        s.coin,
+    );
+    let limits = (s.budget.events, s.budget.memory);
+    let mut hasher = blake3::Hasher::new();
+    // The laws are part of it because the data files that they were read from are not in the document.
+    let arrivals: Vec<_> = m.workloads.iter().map(|w| &w.arrivals).collect();
+    for part in [
+        env!("CARGO_PKG_VERSION").to_owned(),
+        m.document.canonical(),
+        format!(
+            "{told:?} {limits:?} {:?} {arrivals:?} {:?}",
+            m.sites, m.components
+        ),
+        m.program.listing(),
+    ] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// A finished point with what the summary needs beside it.
+pub(super) struct Finished {
+    pub point: Point,
+    pub kept: Vec<Kept>,
+    pub visits: Vec<(String, u64)>,
+    pub events: u64,
+    pub simulated: f64,
+    pub peak: (usize, usize),
+}
+
+/// The point with its figures, from what its replications saw.
+pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)]) -> Finished {
+    let settings = &plan.settings;
+    let mut metrics = estimate::metrics(&seen, settings.confidence);
+    let (verdict, reason) = verdict::verdict(plan, &seen, &metrics);
+    let mut notes = Vec::new();
+    if settings.warm_up == WarmUp::Nothing {
+        notes.push(
+            "The load or the system changes by plan, so everything from the start is measured.".to_owned(),
+        );
+    }
+    if seen.transient_lasts {
+        notes.push("No end of the transient was found (MSER-5); a tenth of the run was cut off.".to_owned());
+    }
+    if seen.cut > 0 {
+        notes.push(format!(
+            "A limit ended {} of {} replications early.",
+            seen.cut, seen.replications
+        ));
+    }
+    if let Some(goal) = settings.precision.as_ref().filter(|_| !seen.converged) {
+        notes.push(format!(
+            "Not converged: {} is not within {} after {} replications.",
+            goal.name,
+            estimate::value(Unit::Share, goal.within),
+            seen.replications
+        ));
+    }
+    if let Err(why) = theory::add(&plan.model, &mut metrics) {
+        notes.push(format!("No closed form stands beside the figures: {why}."));
+    }
+    let kept = kept
+        .iter()
+        .filter_map(|figure| {
+            let found = seen
+                .figures
+                .iter()
+                .find(|f| f.subject == figure.0 && f.name == figure.1)?;
+            Some((figure.clone(), found.values.0.clone()))
+        })
+        .collect();
+    let bottleneck = verdict::bottleneck(&plan.model, &metrics);
+    let objective = verdict::objective(&plan.model, &metrics);
+    let warm_up_s = seen.warm_up as f64 * 1e-9;
+    let point = Point {
+        index: plan.index,
+        coordinates: plan.coordinates.clone(),
+        metrics,
+        verdict,
+        verdict_reason: reason,
+        bottleneck,
+        notes,
+        converged: seen.converged,
+        series: Series {
+            times_s: seen.times.0,
+            columns: seen
+                .columns
+                .into_iter()
+                .map(|c| SeriesColumn {
+                    subject: c.subject,
+                    name: c.name,
+                    unit: c.unit,
+                    values: c.values.0,
+                })
+                .collect(),
+        },
+        objective,
+        events: seen.events,
+        warm_up_s,
+        duration_s: seen.shortest.0 - warm_up_s,
+    };
+    Finished {
+        point,
+        kept,
+        visits: seen.visits,
+        events: seen.events,
+        simulated: seen.simulated.0,
+        peak: (seen.peak_requests, seen.peak_bytes),
+    }
+}
+
+pub(super) fn summary(experiment: &Experiment, finished: Vec<Finished>, resumed: usize) -> Done {
+    let points = experiment.points.len();
+    let complete = finished.len() == points;
+    let settings = experiment.points.first().map(|p| &p.settings);
+    let confidence = settings.map_or(super::DEFAULT_CONFIDENCE, |s| s.confidence);
+    let pairs: Vec<(&Point, &[Kept])> = finished.iter().map(|f| (&f.point, f.kept.as_slice())).collect();
+    let outcomes: Vec<Outcome> = experiment
+        .expectations
+        .iter()
+        .map(|e| expectation::judge(e, &pairs, confidence))
+        .collect();
+    let mut findings: Vec<Finding> = outcomes
+        .iter()
+        .map(|o| Finding {
+            weight: if o.met { Weight::Note } else { Weight::Serious },
+            text: o.text.clone(),
+        })
+        .collect();
+    if !complete {
+        findings.push(Finding {
+            weight: Weight::Warning,
+            text: format!(
+                "Stopped after {} of {points} points; the same command goes on from there.",
+                finished.len()
+            ),
+        });
+    }
+    let mut visits: Vec<(String, u64)> = Vec::new();
+    let (mut events, mut simulated, mut peak) = (0, 0.0, (0, 0));
+    let mut list = Vec::with_capacity(finished.len());
+    for f in finished {
+        events += f.events;
+        simulated += f.simulated;
+        peak = (peak.0.max(f.peak.0), peak.1.max(f.peak.1));
+        for (name, n) in f.visits {
+            match visits.iter_mut().find(|v| v.0 == name) {
+                Some(v) => v.1 += n,
+                None => visits.push((name, n)),
+            }
+        }
+        list.push(f.point);
+    }
+    let results = Results {
+        schema: SCHEMA,
+        title: experiment.title.clone(),
+        name: experiment.name.clone(),
+        about: experiment.about.clone(),
+        kind: experiment.kind,
+        seed: settings.map_or(super::DEFAULT_SEED, |s| s.seed),
+        replications: settings.map_or(super::DEFAULT_REPLICATIONS, |s| s.replications),
+        confidence,
+        axes: experiment.axes.clone(),
+        points: list,
+        curve: experiment.curve.clone(),
+        findings,
+        complete,
+    };
+    Done {
+        results,
+        outcomes,
+        resumed,
+        visits,
+        events,
+        simulated,
+        peak,
+    }
+}

@@ -1,0 +1,281 @@
+//! The points of the grid: each with its model, checked, and its settings.
+
+use std::path::Path;
+
+use super::axis::{AxisPlan, Change};
+use super::read::{Base, Input, Overrides, RunKeys, Sheet, stem};
+use super::{
+    DEFAULT_CONFIDENCE, DEFAULT_DURATION, DEFAULT_REPLICATIONS, DEFAULT_SEED, MOST_POINTS, PointPlan,
+    Settings, WINDOWS, WarmUp,
+};
+use crate::diagnostic::{Diagnostic, Sink};
+use crate::document::{Document, Value};
+use crate::model::workload::{Arrivals, Profile};
+use crate::model::{self, Model};
+
+/// What is run, before it is spread over the grid.
+pub(super) struct Draft {
+    pub run: RunKeys,
+    pub fixed: Vec<Change>,
+    pub axes: Vec<AxisPlan>,
+}
+
+pub(super) fn points(
+    draft: &Draft,
+    base: &Base,
+    overrides: &Overrides,
+    sink: &mut Sink,
+    sheets: &mut Vec<Sheet>,
+) -> Option<Vec<PointPlan>> {
+    let sizes: Vec<usize> = draft.axes.iter().map(|a| a.axis.values.len()).collect();
+    let count = sizes.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
+    let Some(count) = count.filter(|n| *n <= MOST_POINTS) else {
+        sink.push(
+            Diagnostic::error(
+                "too-many-points",
+                format!("the axes span more than {MOST_POINTS} points"),
+            )
+            .help("vary fewer things at once, or take wider steps"),
+        );
+        return None;
+    };
+    let mut document = base.document.clone();
+    let mut whole = apply(&mut document, &draft.fixed, sink);
+    for (path, value) in &overrides.set {
+        if let Err(why) = document.set(path, value.clone()) {
+            sink.push(Diagnostic::error("unknown-path", format!("--set {path}: {why}")));
+            whole = false;
+        }
+    }
+    if !whole {
+        return None;
+    }
+    let mut said = Said::default();
+    let mut out = Vec::with_capacity(count);
+    for index in 0..count {
+        let coordinates = coordinates(index, &sizes);
+        let label = label(&draft.axes, &coordinates);
+        let mut document = document.clone();
+        let mut fits = true;
+        for (axis, at) in draft.axes.iter().zip(&coordinates) {
+            fits &= apply(&mut document, &axis.changes[*at], sink);
+        }
+        if !fits {
+            // The same path fails at every point.
+            return None;
+        }
+        let mut own = Sink::default();
+        let model = model::from_document(&stem(&base.path), document, base.path.parent(), &mut own);
+        said.note(own, &label);
+        if let Some(model) = model {
+            let settings = settings(draft, &model, overrides, sink);
+            out.push(PointPlan {
+                index,
+                coordinates,
+                label,
+                model,
+                settings: settings?,
+            });
+        }
+    }
+    let diagnostics = said.finish(count);
+    if !diagnostics.is_empty() {
+        sheets.push(Sheet {
+            path: base.path.display().to_string(),
+            source: base.source.clone(),
+            diagnostics,
+        });
+    }
+    (out.len() == count).then_some(out)
+}
+
+fn apply(document: &mut Document, changes: &[Change], sink: &mut Sink) -> bool {
+    let mut whole = true;
+    for change in changes {
+        if let Err(why) = document.set(&change.path, change.value.clone()) {
+            sink.error(change.span.clone(), "unknown-path", why)
+                .label("no such place in the model");
+            whole = false;
+        }
+    }
+    whole
+}
+
+/// The last axis changes fastest.
+fn coordinates(mut index: usize, sizes: &[usize]) -> Vec<usize> {
+    let mut out = vec![0; sizes.len()];
+    for (c, size) in out.iter_mut().zip(sizes).rev() {
+        *c = index % size;
+        index /= size;
+    }
+    out
+}
+
+fn label(axes: &[AxisPlan], coordinates: &[usize]) -> String {
+    let parts: Vec<String> = axes
+        .iter()
+        .zip(coordinates)
+        .map(|(a, at)| format!("{} {}", a.axis.label, a.axis.values[*at].label))
+        .collect();
+    parts.join(", ")
+}
+
+/// Diagnostics of all points, each once, with the points at which it arose.
+#[derive(Default)]
+struct Said(Vec<(Diagnostic, Vec<String>)>);
+
+impl Said {
+    fn note(&mut self, sink: Sink, label: &str) {
+        for d in sink.into_vec() {
+            match self.0.iter_mut().find(|(known, _)| *known == d) {
+                Some((_, at)) => at.push(label.to_owned()),
+                None => self.0.push((d, vec![label.to_owned()])),
+            }
+        }
+    }
+
+    fn finish(self, points: usize) -> Vec<Diagnostic> {
+        const SHOWN: usize = 4;
+        self.0
+            .into_iter()
+            .map(|(d, at)| {
+                if at.len() == points && points != 1 || at[0].is_empty() {
+                    return d;
+                }
+                let mut text = at[..at.len().min(SHOWN)].join("; ");
+                if at.len() > SHOWN {
+                    text.push_str(&format!("; and {} more", at.len() - SHOWN));
+                }
+                let points = if at.len() == 1 { "point" } else { "points" };
+                d.note(format!("at the {points} {text}"))
+            })
+            .collect()
+    }
+}
+
+fn settings(draft: &Draft, model: &Model, overrides: &Overrides, sink: &mut Sink) -> Option<Settings> {
+    let (told, own) = (&draft.run.plan, &model.run);
+    let duration = overrides
+        .duration
+        .or(told.duration)
+        .or(own.duration)
+        .or_else(|| natural_length(model))
+        .unwrap_or(DEFAULT_DURATION);
+    let warm_up = match overrides.warm_up.or(told.warm_up).or(own.warm_up) {
+        Some(nanos) => WarmUp::Told(nanos),
+        None if changes_by_plan(model) => WarmUp::Nothing,
+        None => WarmUp::Find,
+    };
+    if duration == 0 || matches!(warm_up, WarmUp::Told(w) if w >= duration) {
+        sink.push(
+            Diagnostic::error(
+                "out-of-range",
+                "the run measures nothing: its warm-up is as long as itself",
+            )
+            .help("make the duration longer than the warm-up"),
+        );
+        return None;
+    }
+    let precision = draft.run.precision.as_ref().map(|(goal, _)| goal.clone());
+    let replications = overrides
+        .replications
+        .or(told.replications)
+        .or(own.replications)
+        .unwrap_or(DEFAULT_REPLICATIONS);
+    Some(Settings {
+        duration,
+        warm_up,
+        replications,
+        seed: overrides.seed.or(told.seed).or(own.seed).unwrap_or(DEFAULT_SEED),
+        confidence: draft.run.confidence.unwrap_or(DEFAULT_CONFIDENCE),
+        precision,
+        windows: WINDOWS,
+        coin: overrides.coin,
+        budget: overrides.budget,
+    })
+}
+
+fn stages(arrivals: &Arrivals) -> Option<&Profile> {
+    match arrivals {
+        Arrivals::Poisson(p) | Arrivals::Paced { rate: p, .. } | Arrivals::Users(p) => {
+            (!p.stages.is_empty()).then_some(p)
+        }
+        _ => None,
+    }
+}
+
+/// The time after which nobody sends any more, if every workload ends.
+fn natural_length(model: &Model) -> Option<u64> {
+    let mut longest = 0;
+    for w in &model.workloads {
+        let profile = stages(&w.arrivals).map(|p| (p.length() * 1e9) as u64);
+        let recorded = match &w.arrivals {
+            Arrivals::Recorded(times) => times.last().map(|t| (t * 1e9) as u64 + 1),
+            _ => None,
+        };
+        longest = longest.max(w.start + w.duration.or(profile).or(recorded)?);
+    }
+    (longest > 0).then_some(longest)
+}
+
+/// Whether the load or the system changes in the course of the run, so that there is no steady state to wait for.
+fn changes_by_plan(model: &Model) -> bool {
+    let passing = |w: &model::workload::WorkloadPlan| {
+        stages(&w.arrivals).is_some()
+            || w.start > 0
+            || w.duration.is_some()
+            || w.iterations != model::workload::Iterations::Unlimited
+            || matches!(w.arrivals, Arrivals::Recorded(_))
+    };
+    !model.timeline.is_empty() || model.workloads.iter().any(passing)
+}
+
+/// The files that were read: experiment, model, and the data that the model names.
+pub(super) fn inputs(own: &[(&Path, &str)], base: &Base, points: &[PointPlan]) -> Vec<Input> {
+    let mut out: Vec<Input> = own
+        .iter()
+        .map(|(path, source)| Input {
+            path: path.to_path_buf(),
+            content: source.as_bytes().to_vec(),
+        })
+        .collect();
+    out.push(Input {
+        path: base.path.clone(),
+        content: base.source.as_bytes().to_vec(),
+    });
+    let mut names = Vec::new();
+    for point in points {
+        let root = Value::Table(point.model.document.root().clone());
+        files(&root, "", &mut names);
+    }
+    names.sort();
+    names.dedup();
+    let folder = base.path.parent().unwrap_or(Path::new(""));
+    for name in names {
+        let path = folder.join(name);
+        if let Ok(content) = std::fs::read(&path) {
+            out.push(Input { path, content });
+        }
+    }
+    out
+}
+
+/// Texts that name a data file: the key `file`, and `empirical(file)` in laws.
+fn files(value: &Value, key: &str, out: &mut Vec<String>) {
+    match value {
+        Value::String(text) if key == "file" => out.push(text.clone()),
+        Value::String(text) => {
+            for part in text.split("empirical(").skip(1) {
+                if let Some((inside, _)) = part.split_once(')') {
+                    out.push(inside.trim().trim_matches(['"', '\'']).to_owned());
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|i| files(&i.value, key, out)),
+        Value::Table(table) => table
+            .entries
+            .iter()
+            .for_each(|e| files(&e.item.value, &e.key, out)),
+        _ => {}
+    }
+}

@@ -1,0 +1,548 @@
+//! From files to an experiment: every point's model is checked before anything runs.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::axis::{self, AxisPlan};
+use super::expectation;
+use super::grid::{Draft, inputs, points};
+use super::results::{Axis, CurveSpec, Kind};
+use super::{DEFAULT_CONFIDENCE, Experiment, PointPlan, PrecisionGoal, figure_name};
+use crate::diagnostic::{Diagnostic, Severity, Sink, Span, nearest};
+use crate::document::{self, Document, Form, Item, Key, Reader, Table, Value, key};
+use crate::engine::Budget;
+use crate::model::{self, RunPlan};
+
+/// The keys of an experiment's file.
+pub const KEYS: &[Key] = &[
+    key("title", Form::Text, None, "one line for people"),
+    key("about", Form::Text, None, "what the experiment is for"),
+    key(
+        "model",
+        Form::Text,
+        None,
+        "the model's file, relative to this one",
+    ),
+    key(
+        "set",
+        Form::Table,
+        None,
+        "changes of the model at every point: `{ \"service.api.replicas\" = 3 }`",
+    ),
+    key("vary", Form::List, None, "what is varied: one `[[vary]]` an axis"),
+    key("run", Form::Table, None, "how long, how often, how precise"),
+    key("plot", Form::Table, None, "what the first picture shows"),
+    key(
+        "expect",
+        Form::List,
+        None,
+        "what must hold: one `[[expect]]` each",
+    ),
+];
+
+/// The keys of `[run]` of an experiment.
+pub const RUN_KEYS: &[Key] = &[
+    key(
+        "duration",
+        Form::Duration,
+        None,
+        "simulated time, warm-up included (10 min)",
+    ),
+    key(
+        "warm-up",
+        Form::Duration,
+        None,
+        "simulated time that is not measured; without it MSER-5 finds the end of the transient",
+    ),
+    key(
+        "replications",
+        Form::Count,
+        None,
+        "independent runs of each point (10)",
+    ),
+    key("seed", Form::Count, None, "seed of all draws (1)"),
+    key(
+        "confidence",
+        Form::Share,
+        Some("\"95%\""),
+        "coverage of the intervals",
+    ),
+    key(
+        "precision",
+        Form::Table,
+        None,
+        "replicate until a figure is this precise: `{ metric = \"response_time_p99\", within = \"5%\" }`",
+    ),
+];
+
+/// The keys of `precision` in `[run]`.
+pub const PRECISION_KEYS: &[Key] = &[
+    key(
+        "metric",
+        Form::Text,
+        None,
+        "the figure, as in \"response_time_p99\"",
+    ),
+    key(
+        "within",
+        Form::Share,
+        None,
+        "half-width of its interval as a share of it",
+    ),
+    key(
+        "confidence",
+        Form::Share,
+        None,
+        "coverage of that interval; else that of the run",
+    ),
+    key(
+        "max-replications",
+        Form::Count,
+        Some("100"),
+        "most replications of a point",
+    ),
+];
+
+/// The keys of `[plot]`.
+pub const PLOT_KEYS: &[Key] = &[
+    key(
+        "metrics",
+        Form::List,
+        None,
+        "figures to draw, as in [\"throughput\", \"response_time_p95\", \"host.vps.utilisation\"]",
+    ),
+    key("x", Form::Text, None, "label of the axis from left to right"),
+    key(
+        "group",
+        Form::Text,
+        None,
+        "label of the axis whose values become lines",
+    ),
+];
+
+/// What the command line changes.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Nanoseconds.
+    pub duration: Option<u64>,
+    pub warm_up: Option<u64>,
+    pub replications: Option<u32>,
+    pub seed: Option<u64>,
+    /// Changes of the model, path and value.
+    pub set: Vec<(String, Value)>,
+    pub coin: bool,
+    pub budget: Budget,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub path: PathBuf,
+    pub content: Vec<u8>,
+}
+
+/// What is to be said about one file.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    pub path: String,
+    pub source: String,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What reading gave: an experiment if nothing is wrong, and what there is to say.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub experiment: Option<Experiment>,
+    pub sheets: Vec<Sheet>,
+}
+
+impl Loaded {
+    /// Whether anything is wrong.
+    pub fn has_errors(&self) -> bool {
+        let errors = |s: &Sheet| s.diagnostics.iter().any(|d| d.severity == Severity::Error);
+        self.sheets.iter().any(errors)
+    }
+}
+
+/// A model's file before its points are made.
+pub(super) struct Base {
+    pub path: PathBuf,
+    pub source: String,
+    pub document: Document,
+}
+
+/// Reads a file that should be a model and makes a run of it: one point, nothing varied.
+pub fn load_model(path: &Path, overrides: &Overrides) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut sink = Sink::default();
+    let Some(base) = read_model(path, &mut sink, &mut loaded.sheets) else {
+        push(&mut loaded.sheets, path, "", sink);
+        return loaded;
+    };
+    let name = stem(path);
+    let title = text_of(&base.document, "title").unwrap_or_else(|| name.clone());
+    let about = text_of(&base.document, "about");
+    let draft = Draft {
+        run: RunKeys::default(),
+        fixed: Vec::new(),
+        axes: Vec::new(),
+    };
+    let points = points(&draft, &base, overrides, &mut sink, &mut loaded.sheets);
+    push(&mut loaded.sheets, path, &base.source, sink);
+    if let Some(points) = points
+        && !loaded.has_errors()
+    {
+        let inputs = inputs(&[], &base, &points);
+        loaded.experiment = Some(Experiment {
+            name,
+            title,
+            about,
+            kind: Kind::Run,
+            axes: Vec::new(),
+            points,
+            curve: None,
+            expectations: Vec::new(),
+            inputs,
+        });
+    }
+    loaded
+}
+
+/// Reads an experiment's file and the model that it names.
+pub fn load(path: &Path, overrides: &Overrides) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut sink = Sink::default();
+    let source = match std::fs::read_to_string(path) {
+        Ok(source) => source,
+        Err(why) => {
+            sink.push(Diagnostic::error(
+                "unreadable-file",
+                format!("cannot read the experiment: {why}"),
+            ));
+            push(&mut loaded.sheets, path, "", sink);
+            return loaded;
+        }
+    };
+    loaded.experiment = experiment(path, &source, overrides, &mut sink, &mut loaded.sheets);
+    push(&mut loaded.sheets, path, &source, sink);
+    if loaded.has_errors() {
+        loaded.experiment = None;
+    }
+    loaded
+}
+
+fn experiment(
+    path: &Path,
+    source: &str,
+    overrides: &Overrides,
+    sink: &mut Sink,
+    sheets: &mut Vec<Sheet>,
+) -> Option<Experiment> {
+    let document = document::parse(source, sink)?;
+    let root = document.root().clone();
+    let mut reader = Reader::new("the experiment".into(), &root, KEYS, sink);
+    let (title, about) = (reader.text("title"), reader.text("about"));
+    let model = reader.required_text("model");
+    let model_span = reader.span("model");
+    let fixed = reader.table("set").map(axis::changes_of).unwrap_or_default();
+    let vary = reader.list("vary").unwrap_or_default().to_vec();
+    let run = reader.table("run").cloned();
+    let plot = reader.table("plot").cloned();
+    let expect = reader.list("expect").unwrap_or_default().to_vec();
+    let mut axes = Vec::new();
+    for (i, item) in vary.iter().enumerate() {
+        if let Some(table) = item.table("an entry of `vary`", sink)
+            && let Some(axis) = axis::read(i, table, sink)
+        {
+            axes.push(axis);
+        }
+    }
+    labels_differ(&axes, &vary, sink);
+    let run = run.as_ref().map(|t| read_run(t, sink)).unwrap_or_default();
+    let base = model.and_then(|m| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let base = read_model(&shortest(folder.join(&m)), sink, sheets);
+        if base.is_none()
+            && sheets.is_empty()
+            && let Some(last) = last_without_place(sink)
+        {
+            last.span = Some(model_span);
+        }
+        base
+    });
+    let base = base?;
+    let draft = Draft { run, fixed, axes };
+    let names: Vec<Axis> = draft.axes.iter().map(|a| a.axis.clone()).collect();
+    if sink.has_errors() {
+        // What is wrong with the picture and the expectations is shown in the same go.
+        plot.as_ref().map(|t| read_plot(t, &names, None, sink));
+        expectation::read(&expect, &names, None, sink);
+        return None;
+    }
+    let points = points(&draft, &base, overrides, sink, sheets);
+    let known = points.as_ref().and_then(|p| p.first()).map(known_figures);
+    let curve = plot
+        .as_ref()
+        .and_then(|t| read_plot(t, &names, known.as_deref(), sink));
+    let expectations = expectation::read(&expect, &names, known.as_deref(), sink);
+    let points = points?;
+    if let (Some((goal, span)), Some(known)) = (&draft.run.precision, &known) {
+        check_figure(&goal.subject, &goal.name, known, span.clone(), sink);
+    }
+    let name = stem(path);
+    Some(Experiment {
+        title: title.unwrap_or_else(|| name.clone()),
+        name,
+        about,
+        kind: Kind::Sweep,
+        axes: names,
+        inputs: inputs(&[(path, source)], &base, &points),
+        points,
+        curve,
+        expectations,
+    })
+}
+
+fn last_without_place(sink: &mut Sink) -> Option<&mut Diagnostic> {
+    sink.last_mut().filter(|d| d.span.is_none())
+}
+
+fn push(sheets: &mut Vec<Sheet>, path: &Path, source: &str, sink: Sink) {
+    if !sink.is_empty() {
+        sheets.push(Sheet {
+            path: path.display().to_string(),
+            source: source.to_owned(),
+            diagnostics: sink.into_vec(),
+        });
+    }
+}
+
+pub(super) fn stem(path: &Path) -> String {
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    stem.filter(|s| !s.is_empty()).unwrap_or_else(|| "run".to_owned())
+}
+
+fn text_of(document: &Document, key: &str) -> Option<String> {
+    document.root().get(key)?.as_str().map(str::to_owned)
+}
+
+/// `models/x.toml` for `experiments/../models/x.toml`, where both are the same file.
+fn shortest(path: PathBuf) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        let named = matches!(short.components().next_back(), Some(Component::Normal(_)));
+        if part == Component::ParentDir && named {
+            short.pop();
+        } else {
+            short.push(part);
+        }
+    }
+    let same = match (std::fs::canonicalize(&path), std::fs::canonicalize(&short)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if same { short } else { path }
+}
+
+/// Reads and parses a model's file. That it cannot be read goes to `sink`, what is wrong with its text to a
+/// sheet of its own.
+fn read_model(path: &Path, sink: &mut Sink, sheets: &mut Vec<Sheet>) -> Option<Base> {
+    let source = match std::fs::read_to_string(path) {
+        Ok(source) => source,
+        Err(why) => {
+            let text = format!("cannot read the model `{}`: {why}", path.display());
+            sink.push(Diagnostic::error("unreadable-file", text));
+            return None;
+        }
+    };
+    let mut own = Sink::default();
+    let document = document::parse(&source, &mut own);
+    push(sheets, path, &source, own);
+    Some(Base {
+        path: path.to_path_buf(),
+        source,
+        document: document?,
+    })
+}
+
+fn labels_differ(axes: &[AxisPlan], items: &[Item], sink: &mut Sink) {
+    for (i, axis) in axes.iter().enumerate() {
+        if axes[..i].iter().any(|a| a.axis.label == axis.axis.label) {
+            let span = items.get(i).map_or(0..0, |item| item.span.clone());
+            sink.error(
+                span,
+                "ambiguous-name",
+                format!("there are two axes called `{}`", axis.axis.label),
+            )
+            .help("give one of them another `label`");
+        }
+    }
+}
+
+/// `[run]` as written.
+#[derive(Clone, Default)]
+pub(super) struct RunKeys {
+    pub plan: RunPlan,
+    pub confidence: Option<f64>,
+    pub precision: Option<(PrecisionGoal, Span)>,
+}
+
+fn read_run(table: &Table, sink: &mut Sink) -> RunKeys {
+    let mut reader = Reader::new("`run`".into(), table, RUN_KEYS, sink);
+    let plan = model::check::read_run(&mut reader);
+    let confidence = level(&mut reader, "confidence");
+    let precision = reader.table("precision").and_then(|table| {
+        let span = reader.span("precision");
+        let mut inner = Reader::new(
+            "`precision` of `run`".into(),
+            table,
+            PRECISION_KEYS,
+            reader.sink(),
+        );
+        let metric = inner.required_text("metric");
+        let span = if inner.has("metric") {
+            inner.span("metric")
+        } else {
+            span
+        };
+        let within = inner.required_share("within");
+        let own = inner
+            .has("confidence")
+            .then(|| level(&mut inner, "confidence"))
+            .flatten();
+        let most = inner.count_in("max-replications", 2..=1_000_000);
+        let (metric, within) = (metric?, within?.0);
+        if within <= 0.0 {
+            let at = inner.span("within");
+            inner
+                .sink()
+                .error(
+                    at,
+                    "out-of-range",
+                    "no figure is exact: `within` must be above 0 %",
+                )
+                .help("write `within = \"5%\"`");
+            return None;
+        }
+        let (subject, name) = figure_name(&metric);
+        let goal = PrecisionGoal {
+            subject,
+            name,
+            within,
+            confidence: own.or(confidence).unwrap_or(DEFAULT_CONFIDENCE),
+            max_replications: most? as u32,
+        };
+        Some((goal, span))
+    });
+    RunKeys {
+        plan,
+        confidence,
+        precision,
+    }
+}
+
+fn level(reader: &mut Reader, key: &str) -> Option<f64> {
+    let level = reader.share(key)?.0;
+    if level > 0.0 && level < 1.0 {
+        return Some(level);
+    }
+    let span = reader.span(key);
+    reader
+        .sink()
+        .error(span, "out-of-range", "a confidence lies between 0 % and 100 %")
+        .help("write \"95%\"");
+    None
+}
+
+fn read_plot(
+    table: &Table,
+    axes: &[Axis],
+    known: Option<&[(String, String)]>,
+    sink: &mut Sink,
+) -> Option<CurveSpec> {
+    let mut reader = Reader::new("`plot`".into(), table, PLOT_KEYS, sink);
+    let mut axis = |key: &str| -> Option<usize> {
+        let label = reader.text(key)?;
+        let span = reader.span(key);
+        find_axis(&label, axes, span, reader.sink())
+    };
+    let (x, group) = (axis("x"), axis("group"));
+    let mut metrics = Vec::new();
+    for item in reader.list("metrics").unwrap_or_default() {
+        let Some(text) = item.text("a metric to draw", reader.sink()) else {
+            continue;
+        };
+        let (subject, name) = figure_name(&text);
+        if known.is_none_or(|k| check_figure(&subject, &name, k, item.span.clone(), reader.sink())) {
+            metrics.push((subject, name));
+        }
+    }
+    if axes.is_empty() {
+        return None;
+    }
+    Some(CurveSpec {
+        x: x.unwrap_or_else(|| (0..axes.len()).find(|i| Some(*i) != group).unwrap_or(0)),
+        metrics,
+        group,
+    })
+}
+
+/// The axis with this label; an unknown one is reported with the nearest.
+pub(super) fn find_axis(label: &str, axes: &[Axis], span: Span, sink: &mut Sink) -> Option<usize> {
+    if let Some(found) = axes.iter().position(|a| a.label == label || a.path == label) {
+        return Some(found);
+    }
+    let labels: Vec<&str> = axes.iter().map(|a| a.label.as_str()).collect();
+    let mut d = sink.error(span, "unknown-name", format!("there is no axis `{label}`"));
+    if let Some(near) = nearest(label, labels.iter().copied()) {
+        d.label = format!("did you mean `{near}`?");
+    }
+    d.help.push(match labels.as_slice() {
+        [] => "nothing is varied: add a `[[vary]]`".to_owned(),
+        some => format!("the axes are `{}`", some.join("`, `")),
+    });
+    None
+}
+
+/// Whether a figure exists; an unknown one is reported with the nearest.
+pub(super) fn check_figure(
+    subject: &str,
+    name: &str,
+    known: &[(String, String)],
+    span: Span,
+    sink: &mut Sink,
+) -> bool {
+    if known.iter().any(|(s, n)| s == subject && n == name) || name.starts_with("failures_") {
+        return true;
+    }
+    let mut subjects: Vec<&str> = known.iter().map(|k| k.0.as_str()).collect();
+    subjects.dedup();
+    if !subjects.contains(&subject) {
+        let mut d = sink.error(span, "unknown-metric", format!("nothing is called `{subject}`"));
+        if let Some(near) = nearest(subject, subjects.iter().copied()) {
+            d.label = format!("did you mean `{near}`?");
+        }
+        d.help
+            .push(format!("there are figures of `{}`", subjects.join("`, `")));
+        return false;
+    }
+    let names: Vec<&str> = known
+        .iter()
+        .filter(|k| k.0 == subject)
+        .map(|k| k.1.as_str())
+        .collect();
+    let mut d = sink.error(
+        span,
+        "unknown-metric",
+        format!("`{subject}` has no figure `{name}`"),
+    );
+    if let Some(near) = nearest(name, names.iter().copied()) {
+        d.label = format!("did you mean `{near}`?");
+    }
+    d.help.push(format!("its figures are `{}`", names.join("`, `")));
+    false
+}
+
+/// Subjects and names of all figures that a point can have: what a run of a nanosecond reports.
+fn known_figures(plan: &PointPlan) -> Vec<(String, String)> {
+    super::replicate::dry_run(plan)
+}

@@ -1,0 +1,329 @@
+//! What the figures of a point say: how it bears its load, what gives way first, whether the objective is met.
+
+use super::PointPlan;
+use super::collect::{Collected, Cut};
+use super::estimate::{told, value};
+use super::results::{Judgement, Metric, SYSTEM, Unit, Verdict};
+use crate::model::Model;
+use crate::program::ScopeKind;
+use crate::quantity::SimDuration;
+use crate::statistics::trend::{FALSE_ALARM, Growth, NEAR_CRITICAL, growth_over_replications};
+
+/// Losses for want of capacity from which more arrives than is carried.
+const OVERLOADED_LOSS: f64 = 0.05;
+/// Losses for want of capacity from which there is little room.
+const CRITICAL_LOSS: f64 = 0.005;
+/// Growth below this share of what arrives is no overload, however significant.
+const GROWTH_THAT_MATTERS: f64 = 0.001;
+/// Components this close to the busiest one are as busy; the innermost of them holds the others up.
+const AS_BUSY: f64 = 0.05;
+/// The failures that want of capacity causes.
+const CAPACITY_FAULTS: &[&str] = &[
+    "rejected",
+    "acquire_timeout",
+    "timed_out",
+    "too_many_connections",
+    "connect_timeout",
+    "lock_timeout",
+    "client_timeout",
+    "out_of_memory",
+];
+
+fn find<'a>(metrics: &'a [Metric], subject: &str, name: &str) -> Option<&'a Metric> {
+    metrics
+        .iter()
+        .find(|m| m.subject == subject && m.name == name && m.mean.is_finite())
+}
+
+fn mean(metrics: &[Metric], subject: &str, name: &str) -> Option<f64> {
+    find(metrics, subject, name).map(|m| m.mean)
+}
+
+/// How the point bears its load, and why.
+pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdict, String) {
+    let busiest = busiest(&plan.model, metrics);
+    let busy = busiest.as_ref().map(|b| b.utilisation);
+    let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
+    let carried = mean(metrics, SYSTEM, "throughput").unwrap_or(0.0);
+    if seen.cut > 0 {
+        let (limit, way) = match seen.cut_by {
+            Some(Cut::Memory) => ("memory", "--max-memory"),
+            _ => ("events", "--max-events"),
+        };
+        let after = SimDuration::from_secs_f64(seen.shortest.0);
+        let grows = growth(seen).is_some_and(|(g, _)| g == Growth::Growing);
+        return match (seen.cut_by, grows) {
+            (Some(Cut::Memory), true) => (
+                Verdict::Overloaded,
+                format!(
+                    "the number inside grew to {} and reached the limit of {limit} after {after:.3} ({way})",
+                    seen.peak_requests
+                ),
+            ),
+            _ => (
+                Verdict::Undecided,
+                format!("the limit of {limit} ended the run after {after:.3} ({way})"),
+            ),
+        };
+    }
+    if offered <= 0.0 {
+        return (
+            Verdict::Undecided,
+            "no request arrived in the measured time".to_owned(),
+        );
+    }
+    let (loss, words) = losses(plan, metrics, offered);
+    if loss >= OVERLOADED_LOSS {
+        let text = format!(
+            "{} of {} is lost: {words}",
+            value(Unit::Share, loss),
+            rate(offered)
+        );
+        return (Verdict::Overloaded, text);
+    }
+    let closed = plan.model.workloads.iter().all(|w| w.is_closed());
+    let growth = if closed { None } else { growth(seen) };
+    if let Some((Growth::Growing, slope)) = growth
+        && slope >= GROWTH_THAT_MATTERS * offered
+        && !passes(plan)
+    {
+        let text = format!(
+            "the number inside grows by {}: {} arrive, {} are carried",
+            rate(slope),
+            rate(offered),
+            rate(carried)
+        );
+        return (Verdict::Overloaded, text);
+    }
+    if seen.transient_lasts {
+        let text = "no end of the transient was found, so the figures still depend on how the run began; make it longer";
+        return (Verdict::Undecided, text.to_owned());
+    }
+    if loss >= CRITICAL_LOSS {
+        let text = format!(
+            "{} of {} is lost: {words}",
+            value(Unit::Share, loss),
+            rate(offered)
+        );
+        return (Verdict::NearCritical, text);
+    }
+    if let Some(b) = busiest.as_ref().filter(|b| b.utilisation >= NEAR_CRITICAL) {
+        let text = if closed {
+            format!(
+                "{} is busy for {} of the time: more users would wait longer and get no more done",
+                b.subject,
+                percent(b.utilisation)
+            )
+        } else {
+            format!(
+                "all that arrives is carried, but {} is at {}",
+                b.subject,
+                percent(b.utilisation)
+            )
+        };
+        return (Verdict::NearCritical, text);
+    }
+    if let Some((Growth::Undecided, _)) = growth
+        && !passes(plan)
+    {
+        let text = "the run is short against the system's memory: whether the number inside grows cannot be told; make it longer";
+        return (Verdict::Undecided, text.to_owned());
+    }
+    let room = match (&busiest, busy) {
+        (Some(b), Some(u)) => format!("; the busiest is {} at {}", b.subject, percent(u)),
+        _ => String::new(),
+    };
+    (
+        Verdict::Stable,
+        format!("{} arrive and {} are carried{room}", rate(offered), rate(carried)),
+    )
+}
+
+/// The load changes by plan, so that a growing number inside is no sign of overload.
+fn passes(plan: &PointPlan) -> bool {
+    plan.settings.warm_up == super::WarmUp::Nothing
+}
+
+fn rate(v: f64) -> String {
+    value(Unit::PerSecond, v)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// Growth of the number inside, requests a second.
+fn growth(seen: &Collected) -> Option<(Growth, f64)> {
+    let series: Vec<Vec<f64>> = seen.inside.iter().map(|b| b.0.clone()).collect();
+    let shortest = series.iter().map(Vec::len).min()?;
+    let measured = seen.shortest.0 - seen.warm_up as f64 * 1e-9;
+    let stretch = measured / shortest.max(1) as f64;
+    let trend = growth_over_replications(&series, stretch, FALSE_ALARM).ok()?;
+    Some((trend.growth, trend.slope.mean))
+}
+
+/// The share of what arrives that is lost for want of capacity, and by which failures.
+fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, String) {
+    let mut parts: Vec<(f64, String)> = metrics
+        .iter()
+        .filter(|m| m.subject == SYSTEM && m.mean > 0.0)
+        .filter_map(|m| {
+            let fault = m.name.strip_prefix("failures_")?;
+            CAPACITY_FAULTS
+                .contains(&fault)
+                .then(|| (m.mean, fault.replace('_', " ")))
+        })
+        .collect();
+    let mut arriving = offered;
+    for w in &plan.model.workloads {
+        let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
+        if dropped > 0.0 && !w.is_closed() {
+            arriving += dropped;
+            parts.push((dropped, "never sent for want of virtual users".to_owned()));
+        }
+    }
+    parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let sum: f64 = parts.iter().map(|p| p.0).sum();
+    let words: Vec<String> = parts
+        .iter()
+        .take(2)
+        .map(|(v, w)| format!("{w} {}", rate(*v)))
+        .collect();
+    (sum / arriving, words.join(", "))
+}
+
+/// The component that holds the others up.
+struct Busiest {
+    subject: String,
+    kind: &'static str,
+    utilisation: f64,
+}
+
+/// Among the components that are about as busy as the busiest, the innermost: who waits for it keeps the
+/// others occupied.
+fn busiest(model: &Model, metrics: &[Metric]) -> Option<Busiest> {
+    let depths = depths(model);
+    let found: Vec<(Busiest, u32)> = model
+        .components
+        .iter()
+        .zip(depths)
+        .filter_map(|(entry, depth)| {
+            let subject = entry.subject();
+            let utilisation = mean(metrics, &subject, "utilisation")?;
+            let kind = entry.kind;
+            let b = Busiest {
+                subject,
+                kind,
+                utilisation,
+            };
+            Some((b, depth))
+        })
+        .collect();
+    let top = found.iter().map(|f| f.0.utilisation).fold(0.0, f64::max);
+    if top <= 0.0 {
+        return None;
+    }
+    let mut best: Option<(Busiest, u32)> = None;
+    for (b, depth) in found {
+        if b.utilisation < top - AS_BUSY {
+            continue;
+        }
+        let better = match &best {
+            None => true,
+            Some((known, deep)) => depth > *deep || depth == *deep && b.utilisation > known.utilisation,
+        };
+        if better {
+            best = Some((b, depth));
+        }
+    }
+    best.map(|b| b.0)
+}
+
+/// How many visits enclose a visit of each component, at most.
+fn depths(model: &Model) -> Vec<u32> {
+    let scopes = &model.program.scopes;
+    let mut out = vec![0; model.components.len()];
+    for scope in scopes {
+        let ScopeKind::Visit { comp, .. } = scope.kind else {
+            continue;
+        };
+        let (mut depth, mut at) = (1, scope.parent);
+        while let Some(outer) = scopes.get(at as usize) {
+            depth += u32::from(matches!(outer.kind, ScopeKind::Visit { .. }));
+            at = outer.parent;
+        }
+        if let Some(id) = model.layout.owner.get(comp as usize) {
+            let mine = &mut out[id.0 as usize];
+            *mine = depth.max(*mine);
+        }
+    }
+    out
+}
+
+/// What a component is busy with, in a word.
+fn noun(kind: &str) -> &str {
+    match kind {
+        "host" => "cpu",
+        "thread-pool" => "threads",
+        "connection-pool" => "connections",
+        "station" => "servers",
+        "database" => "statements",
+        "lock" => "held",
+        "consumer" => "threads",
+        _ => "busy",
+    }
+}
+
+/// What gives way first: `host.vps cpu 99 %`.
+pub fn bottleneck(model: &Model, metrics: &[Metric]) -> Option<String> {
+    if let Some(b) = busiest(model, metrics) {
+        return Some(format!(
+            "{} {} {}",
+            b.subject,
+            noun(b.kind),
+            percent(b.utilisation)
+        ));
+    }
+    let waits = model.components.iter().filter_map(|entry| {
+        let subject = entry.subject();
+        let wait = mean(metrics, &subject, "waiting_time_mean")?;
+        (wait > 0.0).then_some((subject, wait))
+    });
+    let (subject, wait) = waits.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(format!("{subject} waiting {}", value(Unit::Seconds, wait)))
+}
+
+/// The model's objective, term by term.
+pub fn objective(model: &Model, metrics: &[Metric]) -> Vec<Judgement> {
+    model
+        .objectives
+        .iter()
+        .map(|o| {
+            let found = find(metrics, &o.subject, &o.figure);
+            let (met, detail) = match found {
+                None => (None, "not observed".to_owned()),
+                Some(m) => match m.interval() {
+                    None => (None, format!("{}, without interval", told(m))),
+                    Some((low, high)) => {
+                        let (holds, fails) = if o.below {
+                            (high < o.bound, low >= o.bound)
+                        } else {
+                            (low > o.bound, high <= o.bound)
+                        };
+                        let met = match (holds, fails) {
+                            (true, _) => Some(true),
+                            (_, true) => Some(false),
+                            _ => None,
+                        };
+                        (met, told(m))
+                    }
+                },
+            };
+            Judgement {
+                text: o.text.clone(),
+                met,
+                detail,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,274 @@
+//! What the sums find that is probably not meant.
+
+use std::collections::BTreeSet;
+
+use super::text::{rate, seconds, significant};
+use super::walk::{Crowd, Sums};
+use super::{Calculation, Groups, Load};
+use crate::component::{ComponentId, counted};
+use crate::diagnostic::Severity;
+use crate::document::Value;
+use crate::model::check::words;
+
+impl Calculation<'_> {
+    fn called(&self, id: ComponentId) -> String {
+        let entry = &self.model.components[id.0 as usize];
+        format!("{} `{}`", words(entry.kind), entry.name)
+    }
+
+    fn place(&self, id: ComponentId, key: &str) -> Option<crate::diagnostic::Span> {
+        let entry = &self.model.components[id.0 as usize];
+        self.span(&[entry.kind, &entry.name, key])
+    }
+
+    /// Components of which open workloads ask more than there is.
+    pub fn overloaded(&mut self, loads: &[Load], open: &Sums) {
+        for load in loads {
+            let i = load.component.0 as usize;
+            let need = self.need(i, open);
+            if need < load.capacity * (1.0 - 1e-9) {
+                continue;
+            }
+            let facts = &self.facts[i];
+            let name = self.model.components[i].name.clone();
+            let end = match (facts.patience, facts.bounded || facts.rate.is_some()) {
+                (_, _) if facts.feed.is_some() => format!("the lag of `{name}` grows without bound"),
+                (Some((p, _)), _) if p.nanos() == 0 => "the rest is turned away".to_owned(),
+                (Some((p, key)), _) => format!("whoever waits longer than `{key}` of {p} fails"),
+                (None, true) => "the rest is turned away".to_owned(),
+                (None, false) if facts.unit == "cores" => format!("work on `{name}` piles up without bound"),
+                (None, false) => format!("the queue of `{name}` grows without bound"),
+            };
+            let text = format!(
+                "offered load {} of capacity {}: {end}",
+                significant(need),
+                significant(load.capacity)
+            );
+            let span = self.place(load.component, "");
+            let kind = self.called(load.component);
+            let sum = load.sum.clone();
+            self.warn("overload", text, span)
+                .notes
+                .push(format!("{kind}: {sum}"));
+        }
+    }
+
+    /// A throughput that the objective wants and the workloads cannot give.
+    pub fn wished(&mut self) {
+        let wishes: Vec<(f64, String, String)> = self
+            .model
+            .objectives
+            .iter()
+            .filter(|o| o.figure == "throughput" && !o.below)
+            .map(|o| (o.bound, o.subject.clone(), o.text.clone()))
+            .collect();
+        for (wish, subject, text) in wishes {
+            let flow = subject.strip_prefix("flow.");
+            let share = |name: &str| {
+                let w = self.model.workloads.iter().find(|w| w.name == name);
+                w.map_or(0.0, |w| match flow {
+                    None => 1.0,
+                    Some(f) => {
+                        let of = |m: &&(u16, f64)| self.model.flows[m.0 as usize].name == f;
+                        w.mix.iter().find(of).map_or(0.0, |m| m.1)
+                    }
+                })
+            };
+            let reached: f64 = self.streams.iter().map(|s| s.rate * share(&s.name)).sum();
+            if reached * (1.0 + 1e-9) >= wish {
+                continue;
+            }
+            let notes: Vec<String> = self.streams.iter().filter(|s| share(&s.name) > 0.0).map(|s| match &s.users {
+                None => format!("workload `{}` offers {}", s.name, rate(s.rate)),
+                Some(u) if u.by_number <= s.rate => format!(
+                    "workload `{}`: a population of {} with think time {} sends at most {} / ({} + {}) = {}",
+                    s.name, significant(u.number), seconds(u.think), significant(u.number),
+                    seconds(s.response), seconds(u.think), rate(u.by_number)),
+                Some(u) => match u.by_capacity {
+                    Some((id, most)) => format!("workload `{}`: {} carries at most {}", s.name, self.called(id), rate(most)),
+                    None => format!("workload `{}` reaches at most {}", s.name, rate(s.rate)),
+                },
+            }).collect();
+            let span = match flow {
+                Some(f) => self.span(&["objective", f, "throughput"]),
+                None => self.span(&["objective", "throughput"]),
+            };
+            let text = format!("`{text}` cannot be reached: at most {} come", rate(reached));
+            self.warn("out-of-reach", text, span).notes = notes;
+        }
+    }
+
+    /// Pools that add up to more than their server accepts.
+    pub fn pools(&mut self) {
+        let mut groups: Groups<ComponentId, (u64, f64, String)> = Groups::new();
+        for (i, entry) in self.model.components.iter().enumerate() {
+            let path = [entry.kind, entry.name.as_str(), "to"];
+            let to = self.span(&path[..2]).and_then(|_| {
+                let path: Vec<String> = path.iter().map(|p| super::quoted(p)).collect();
+                self.model.document.get(&path.join("."))
+            });
+            let Some(Value::String(server)) = to.map(|t| &t.value) else {
+                continue;
+            };
+            let Some(server) = self.find("database", server) else {
+                continue;
+            };
+            let (Some(size), Some(_)) = (entry.plan.capacity(), self.model.components[server].plan.seats())
+            else {
+                continue;
+            };
+            let instances = self.model.layout.instances(ComponentId(i as u32)) as u64;
+            let group = groups.entry(ComponentId(server as u32)).or_default();
+            group.push((instances, size, entry.name.clone()));
+        }
+        for (server, pools) in groups {
+            let seats = self.model.components[server.0 as usize]
+                .plan
+                .seats()
+                .unwrap_or(u64::MAX) as f64;
+            let all: f64 = pools.iter().map(|p| p.0 as f64 * p.1).sum();
+            if all <= seats {
+                continue;
+            }
+            let terms: Vec<String> = pools
+                .iter()
+                .map(|p| match p.0 {
+                    1 => format!("{} (`{}`)", significant(p.1), p.2),
+                    n => format!("{n} × {} (`{}`)", significant(p.1), p.2),
+                })
+                .collect();
+            let count: u64 = pools.iter().map(|p| p.0).sum();
+            let text = format!(
+                "the pools of {} may open {} connections, and it accepts {}",
+                self.called(server),
+                significant(all),
+                significant(seats)
+            );
+            let span = self.place(server, "max-connections");
+            let d = self.warn("too-many-connections", text, span);
+            d.notes
+                .push(format!("{} = {}", terms.join(" + "), significant(all)));
+            d.help.push(format!(
+                "{} each fit, or set `max-connections` to at least {}",
+                counted(&format!("{}", (seats / count as f64) as u64), "connections"),
+                significant(all)
+            ));
+        }
+    }
+
+    /// A permit that is held while another one of the same component is wanted.
+    pub fn nested(&mut self) {
+        let nested = std::mem::take(&mut self.found.nested);
+        for (id, n) in nested {
+            let facts = &self.facts[id.0 as usize];
+            let what = self.called(id);
+            if facts.hottest.is_some() {
+                let text = format!("{what} is taken again by a request that holds a key of it");
+                let d = self.warn("deadlock", text, Some(n.span));
+                d.help.push(
+                    "requests that take two keys in opposite orders wait for each other: take one at a time"
+                        .into(),
+                );
+                continue;
+            }
+            let Some(size) = self.model.components[id.0 as usize].plan.capacity() else {
+                continue;
+            };
+            let crowd: f64 = n.crowds.values().sum();
+            let safe = crowd * (n.depth - 1) as f64 + 1.0;
+            if size >= safe {
+                continue;
+            }
+            let unit = facts.unit;
+            let end = match facts.patience {
+                Some((p, key)) => format!("until `{key}` of {p} is over"),
+                None => "for ever".to_owned(),
+            };
+            let text = format!(
+                "a request may hold {} {unit} of {what} at once: with {} of them, requests that hold one and want another can wait for each other {end}",
+                n.depth,
+                significant(size)
+            );
+            let by: Vec<String> = n
+                .crowds
+                .keys()
+                .map(|c| match c {
+                    Crowd::Component(c) => self.called(ComponentId(*c)),
+                    Crowd::Source(s) => match self.model.workloads.get(*s as usize) {
+                        Some(w) => format!("workload `{}`", w.name),
+                        None => self.called(ComponentId(*s - self.model.workloads.len() as u32)),
+                    },
+                })
+                .collect();
+            let help = if crowd.is_finite() {
+                format!(
+                    "the smallest size that cannot: {} × ({} - 1) + 1 = {}, for the {} that {} lets in",
+                    significant(crowd),
+                    n.depth,
+                    significant(safe),
+                    significant(crowd),
+                    by.join(" and ")
+                )
+            } else {
+                "no size is safe, because nothing limits how many requests hold one; take what is needed at once, or give the inner step a pool of its own".to_owned()
+            };
+            self.warn("deadlock", text, Some(n.span)).help.push(help);
+        }
+    }
+
+    /// Components acquired in one order here and in the other there.
+    pub fn order(&mut self) {
+        let order = std::mem::take(&mut self.found.order);
+        let mut told = BTreeSet::new();
+        for (&(a, b), span) in &order {
+            if a < b
+                && let Some(other) = order.get(&(b, a))
+                && told.insert((a, b))
+            {
+                let text = format!(
+                    "{} is acquired by requests that hold {}, and the other way round elsewhere: they can wait for each other",
+                    self.called(b),
+                    self.called(a)
+                );
+                let place = format!("the other order stands at byte {}", other.start);
+                let line = self
+                    .model
+                    .document
+                    .source
+                    .get(..other.start)
+                    .map(|s| s.matches('\n').count() + 1);
+                let place = line.map_or(place, |l| format!("the other order stands in line {l}"));
+                let d = self.warn("deadlock", text, Some(span.clone()));
+                d.notes.push(place);
+                d.help.push("acquire them in the same order everywhere".into());
+            }
+        }
+    }
+
+    /// Waits and limits that outlast the ones around them.
+    pub fn inversions(&mut self) {
+        for i in std::mem::take(&mut self.found.inversions) {
+            let what = self.called(i.component);
+            let (inner, outer) = (seconds(i.seconds), seconds(i.outer.seconds));
+            if i.held {
+                let text = format!(
+                    "{what} may take {inner} (`{}`) while {} is held, where others give up after {outer}",
+                    i.key, i.outer.who
+                );
+                let d = self.warn("inverted-timeouts", text, Some(i.span));
+                d.severity = Severity::Note;
+            } else {
+                let text = format!(
+                    "{what} may take {inner} (`{}`), and {} leaves after {outer}: work goes on after its caller left",
+                    i.key, i.outer.who
+                );
+                self.warn("inverted-timeouts", text, Some(i.span))
+                    .help
+                    .push(format!(
+                        "make `{}` shorter than {outer}, or the outer limit longer",
+                        i.key
+                    ));
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The sums as text.
+
+use super::{Arithmetic, Stream};
+use crate::model::Model;
+use crate::quantity::SimDuration;
+
+/// Three significant digits.
+pub fn significant(x: f64) -> String {
+    if !x.is_finite() {
+        return "infinitely many".into();
+    }
+    if x == 0.0 {
+        return "0".into();
+    }
+    let before = if x.abs() >= 1.0 {
+        (x.abs() as u64).to_string().len() as i32
+    } else {
+        0
+    };
+    let mut decimals = (3 - before).max(0) as usize;
+    let mut small = x.abs();
+    while before == 0 && small < 0.1 && decimals < 12 {
+        small *= 10.0;
+        decimals += 1;
+    }
+    let text = format!("{x:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+pub fn rate(per_second: f64) -> String {
+    format!("{}/s", significant(per_second))
+}
+
+pub fn seconds(s: f64) -> String {
+    if s.is_finite() {
+        format!("{:.3}", SimDuration::from_secs_f64(s))
+    } else {
+        "an infinite time".into()
+    }
+}
+
+pub fn percent(share: f64) -> String {
+    let p = 100.0 * share;
+    if p >= 10.0 || p == 0.0 {
+        format!("{p:.0} %")
+    } else {
+        format!("{} %", significant((p * 10.0).round().max(1.0) / 10.0))
+    }
+}
+
+impl Stream {
+    fn told(&self, model: &Model) -> String {
+        let took = format!("a request takes {} without waiting", seconds(self.response));
+        let Some(users) = &self.users else {
+            let staged = model.workloads.iter().find(|w| w.name == self.name);
+            let peak = staged.is_some_and(|w| match &w.arrivals {
+                super::Arrivals::Poisson(p) | super::Arrivals::Paced { rate: p, .. } => super::changes(p),
+                _ => false,
+            });
+            let peak = if peak { " at the peak" } else { "" };
+            return format!("{}: {}{peak}; {took}", self.name, rate(self.rate));
+        };
+        let cycle = match (users.paced, users.think) {
+            (_, 0.0) => seconds(self.response),
+            (true, think) => format!("max({}, {})", seconds(self.response), seconds(think)),
+            (false, think) => format!("({} + {})", seconds(self.response), seconds(think)),
+        };
+        let mut text = format!(
+            "{}: {} users; {took}\n  at most {} by their number: {} / {cycle}",
+            self.name,
+            significant(users.number),
+            rate(users.by_number),
+            significant(users.number),
+        );
+        if let Some((id, most)) = users.by_capacity {
+            let subject = model.components[id.0 as usize].subject();
+            text.push_str(&format!("\n  at most {} by {subject}", rate(most)));
+            let knee = match users.paced {
+                true => most * self.response.max(users.think),
+                false => most * (self.response + users.think),
+            };
+            if knee.is_finite() && most > 0.0 {
+                text.push_str(&format!(", saturated from {} users on", significant(knee.ceil())));
+            }
+        }
+        text
+    }
+}
+
+impl Arithmetic {
+    /// The sums as a table for people.
+    pub fn table(&self, model: &Model) -> String {
+        let mut out =
+            String::from("What arithmetic says; waiting is not counted, so times held are lower bounds\n\n");
+        for stream in &self.streams {
+            out.push_str(&stream.told(model));
+            out.push('\n');
+        }
+        if self.loads.is_empty() {
+            return out;
+        }
+        out.push('\n');
+        let name = |s: &str| s.chars().count();
+        let wide = self.loads.iter().map(|l| name(&l.subject)).max().unwrap_or(0);
+        let sums = self.loads.iter().map(|l| name(&l.sum)).max().unwrap_or(0);
+        for load in &self.loads {
+            let pad = |text: &str, to: usize| " ".repeat(to.saturating_sub(name(text)));
+            let used = percent(load.utilisation());
+            out.push_str(&format!(
+                "{}{}  {}{}  {}{used}\n",
+                load.subject,
+                pad(&load.subject, wide),
+                load.sum,
+                pad(&load.sum, sums),
+                pad(&used, 6),
+            ));
+        }
+        if let Some(last) = self.last_line() {
+            out.push('\n');
+            out.push_str(&last);
+            out.push('\n');
+        }
+        out
+    }
+
+    /// What saturates first, and when.
+    fn last_line(&self) -> Option<String> {
+        let first = self.loads.first()?;
+        let ratio = 1.0 / first.utilisation();
+        if self.streams.iter().any(|s| s.users.is_some()) {
+            return Some(format!("The least room is at {}.", first.subject));
+        }
+        let total: f64 = self.streams.iter().map(|s| s.rate).sum();
+        Some(if ratio >= 1.0 {
+            format!(
+                "{} saturates first, at {}: {} times this load.",
+                first.subject,
+                rate(total * ratio),
+                significant(ratio)
+            )
+        } else {
+            format!(
+                "{} is asked for more than it has: it carries {} of the {} offered.",
+                first.subject,
+                rate(total * ratio),
+                rate(total)
+            )
+        })
+    }
+}

@@ -1,0 +1,392 @@
+//! Which figures stand in which table. The terminal and the report set the same tables.
+
+use crate::experiment::results::{Metric, Point, Results, SYSTEM, Unit, Verdict};
+use crate::output::figure::{self, Scale};
+use crate::output::reading;
+use crate::output::table::{Column, Grid, Row, Tint};
+
+/// Reasons why a figure has no interval, each with the mark that stands at the figure.
+#[derive(Default)]
+pub struct Footnotes {
+    reasons: Vec<String>,
+}
+
+impl Footnotes {
+    fn mark(&mut self, reason: &str) -> String {
+        let at = self
+            .reasons
+            .iter()
+            .position(|known| known == reason)
+            .unwrap_or_else(|| {
+                self.reasons.push(reason.to_owned());
+                self.reasons.len() - 1
+            });
+        Self::sign(at)
+    }
+
+    fn sign(at: usize) -> String {
+        ["*", "†", "‡", "§", "¶"]
+            .get(at)
+            .map_or_else(|| format!("({})", at + 1), |sign| (*sign).to_owned())
+    }
+
+    /// `* no interval: one replication`, in the order of first use, for the marks in `shown`.
+    pub fn lines(&self, shown: &[String]) -> Vec<String> {
+        let used = |at: &usize| {
+            let sign = Self::sign(*at);
+            shown.iter().any(|line| line.contains(&sign))
+        };
+        let line = |at: usize| format!("{} {}", Self::sign(at), self.reasons[at]);
+        (0..self.reasons.len()).filter(used).map(line).collect()
+    }
+
+    /// All reasons, whatever is shown.
+    pub fn all(&self) -> Vec<String> {
+        let line = |(at, reason): (usize, &String)| format!("{} {reason}", Self::sign(at));
+        self.reasons.iter().enumerate().map(line).collect()
+    }
+
+    /// A figure in a scale, with a mark when it lacks an interval or carries a note.
+    fn figure(&mut self, metric: Option<&Metric>, scale: Scale) -> String {
+        let Some(metric) = metric.filter(|metric| metric.mean.is_finite()) else {
+            return "–".to_owned();
+        };
+        let text = figure::in_scale(metric, scale);
+        let reason = match (&metric.note, metric.interval()) {
+            (Some(note), _) => reading::clean(note),
+            (None, Some(_)) => return text,
+            (None, None) if metric.replications < 2 => "no interval: one replication".to_owned(),
+            (None, None) => "no interval could be formed".to_owned(),
+        };
+        format!("{text} {}", self.mark(&reason))
+    }
+}
+
+/// The subject that stands for the whole: all flows together, or the first flow.
+pub fn whole(results: &Results) -> &str {
+    let subjects = || {
+        results
+            .points
+            .iter()
+            .flat_map(|point| &point.metrics)
+            .map(|metric| metric.subject.as_str())
+    };
+    if subjects().any(|subject| subject == SYSTEM) {
+        return SYSTEM;
+    }
+    subjects()
+        .find(|subject| reading::is_flow(subject))
+        .unwrap_or(SYSTEM)
+}
+
+/// Where the bottleneck of a point is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bottleneck {
+    /// In a column of its own, beside one for the objective.
+    Column,
+    /// In a line below the row, together with the objective.
+    Below,
+    /// Not in this table.
+    Elsewhere,
+}
+
+/// One row a point.
+pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes: &mut Footnotes) -> Grid {
+    let subject = whole(results);
+    let mut figures: Vec<(String, String, String, u8)> = vec![
+        (
+            subject.to_owned(),
+            "throughput".to_owned(),
+            "throughput".to_owned(),
+            8,
+        ),
+        (
+            subject.to_owned(),
+            "response_time_p50".to_owned(),
+            "p50".to_owned(),
+            2,
+        ),
+        (
+            subject.to_owned(),
+            "response_time_p95".to_owned(),
+            "p95".to_owned(),
+            7,
+        ),
+        (
+            subject.to_owned(),
+            "response_time_p99".to_owned(),
+            "p99".to_owned(),
+            4,
+        ),
+        (
+            subject.to_owned(),
+            "failure_share".to_owned(),
+            "failures".to_owned(),
+            6,
+        ),
+    ];
+    for (subject, name) in reading::main_metrics(results) {
+        if !figures
+            .iter()
+            .any(|(known, named, _, _)| (known, named) == (&subject, &name))
+        {
+            let head = reading::full_label(&subject, &name);
+            figures.insert(1, (subject, name, head, 5));
+        }
+    }
+    let scales: Vec<Scale> = figures
+        .iter()
+        .map(|(subject, name, _, _)| column_scale(shown.iter().copied(), subject, name))
+        .collect();
+
+    let axes = reading::varied(results);
+    let judged = shown.iter().any(|point| !point.objective.is_empty());
+    let objective = judged && bottleneck != Bottleneck::Below;
+    let mut columns: Vec<Column> = axes
+        .iter()
+        .map(|axis| Column {
+            right: reading::is_numeric(results, *axis),
+            ..Column::names(reading::clean(&results.axes[*axis].label), 9, 6)
+        })
+        .collect();
+    if axes.is_empty() {
+        columns.push(Column::figures("point", "", 9));
+    }
+    for ((_, _, head, rank), scale) in figures.iter().zip(&scales) {
+        columns.push(Column::figures(head.as_str(), scale.suffix, *rank));
+    }
+    if objective {
+        columns.push(Column::names("objective", 5, 9));
+    }
+    columns.push(Column::names("verdict", 10, 13));
+    if bottleneck == Bottleneck::Column {
+        columns.push(Column::names("bottleneck", 3, 20));
+    }
+
+    let rows = shown.iter().map(|point| {
+        let mut cells: Vec<(String, Tint)> = axes
+            .iter()
+            .map(|axis| {
+                (
+                    reading::clean(reading::value_label(results, point, *axis)),
+                    Tint::Plain,
+                )
+            })
+            .collect();
+        if axes.is_empty() {
+            cells.push((point.index.to_string(), Tint::Plain));
+        }
+        for ((subject, name, _, _), scale) in figures.iter().zip(&scales) {
+            cells.push((notes.figure(point.metric(subject, name), *scale), Tint::Plain));
+        }
+        if objective {
+            cells.push(objective_cell(point));
+        }
+        let mut verdict = reading::verdict_label(point.verdict).to_owned();
+        if !point.converged {
+            verdict = format!(
+                "{verdict} {}",
+                notes.mark("the precision asked for was not reached")
+            );
+        }
+        cells.push((verdict, verdict_tint(point.verdict)));
+        let named = point.bottleneck.as_deref().map(reading::clean);
+        if bottleneck == Bottleneck::Column {
+            cells.push((named.clone().unwrap_or_default(), Tint::Plain));
+        }
+        let (answer, _) = objective_cell(point);
+        let answer = (!answer.is_empty()).then(|| format!("objective {answer}"));
+        let below: Vec<String> = named.into_iter().chain(answer).collect();
+        let below = (bottleneck == Bottleneck::Below && !below.is_empty()).then(|| below.join("; "));
+        Row { cells, below }
+    });
+    let rows = rows.collect();
+    Grid { columns, rows }.without_empty_columns()
+}
+
+/// One row a flow, all of them together first.
+pub fn flows(point: &Point, notes: &mut Footnotes) -> Grid {
+    const FIGURES: [(&str, &str, u8); 9] = [
+        ("offered", "offered", 5),
+        ("throughput", "throughput", 8),
+        ("goodput", "goodput", 1),
+        ("failure_share", "failures", 6),
+        ("response_time_mean", "mean", 1),
+        ("response_time_p50", "p50", 3),
+        ("response_time_p95", "p95", 7),
+        ("response_time_p99", "p99", 4),
+        ("response_time_max", "max", 0),
+    ];
+    by_subject(point, "flow", &reading::subjects(point, true), &FIGURES, notes)
+}
+
+/// One row a component, the busiest first.
+pub fn components(point: &Point, notes: &mut Footnotes) -> Grid {
+    const FIGURES: [(&str, &str, u8); 10] = [
+        ("utilisation", "utilisation", 8),
+        ("throughput", "throughput", 2),
+        ("in_queue_mean", "in queue", 6),
+        ("in_queue_max", "queue max", 1),
+        ("waiting_time_p95", "wait p95", 7),
+        ("visit_time_p95", "visit p95", 5),
+        ("rejected", "rejected", 4),
+        ("timed_out", "timed out", 4),
+        ("load_average", "load", 1),
+        ("lag_max", "lag max", 3),
+    ];
+    let mut subjects = reading::subjects(point, false);
+    let busy = |subject: &str| {
+        let metric = point
+            .metric(subject, "utilisation")
+            .filter(|metric| metric.mean.is_finite());
+        metric.map_or(f64::NEG_INFINITY, |metric| metric.mean)
+    };
+    subjects.sort_by(|one, other| busy(other).total_cmp(&busy(one)));
+    by_subject(point, "component", &subjects, &FIGURES, notes)
+}
+
+/// Simulation beside theory, where a closed form applies.
+pub fn theory(results: &Results) -> Grid {
+    let mut columns = vec![
+        Column::names("figure", 9, 16),
+        Column::figures("simulated", "", 8),
+        Column::figures("theory", "", 8),
+        Column::figures("apart", "", 4),
+        Column::names("formula", 5, 10),
+    ];
+    let several = results.points.len() > 1;
+    if several {
+        columns.insert(0, Column::names("point", 9, 8));
+    }
+    let mut rows = Vec::new();
+    for point in &results.points {
+        for metric in &point.metrics {
+            let Some(theory) = &metric.theory else {
+                continue;
+            };
+            let inside = metric
+                .interval()
+                .map(|(low, high)| (low..=high).contains(&theory.value));
+            let apart = (metric.mean - theory.value) / theory.value;
+            let apart = if apart.is_finite() {
+                format!("{:+.1} %", apart * 100.0)
+            } else {
+                "–".to_owned()
+            };
+            let tint = if inside == Some(true) {
+                Tint::Good
+            } else {
+                Tint::Plain
+            };
+            let label = format!(
+                "{} {}",
+                reading::clean(&metric.subject),
+                reading::metric_label(&metric.name)
+            );
+            let mut cells = vec![
+                (label.trim_start_matches("system ").to_owned(), Tint::Plain),
+                (figure::figure(metric), Tint::Plain),
+                (figure::plain(theory.value, metric.unit), Tint::Plain),
+                (
+                    if inside == Some(true) {
+                        "inside".to_owned()
+                    } else {
+                        apart
+                    },
+                    tint,
+                ),
+                (reading::clean(&theory.formula), Tint::Plain),
+            ];
+            if several {
+                cells.insert(0, (reading::point_name(results, point), Tint::Plain));
+            }
+            rows.push(Row { cells, below: None });
+        }
+    }
+    Grid { columns, rows }
+}
+
+/// The sign and colour of a term of the objective.
+pub fn met(met: Option<bool>) -> (&'static str, Tint) {
+    match met {
+        Some(true) => ("met", Tint::Good),
+        Some(false) => ("not met", Tint::Bad),
+        None => ("undecided", Tint::Doubtful),
+    }
+}
+
+/// The colour of a verdict.
+pub fn verdict_tint(verdict: Verdict) -> Tint {
+    match verdict {
+        Verdict::Stable => Tint::Good,
+        Verdict::NearCritical | Verdict::Undecided => Tint::Doubtful,
+        Verdict::Overloaded => Tint::Bad,
+    }
+}
+
+/// All terms together: one failure fails, one doubt leaves doubt.
+fn objective_cell(point: &Point) -> (String, Tint) {
+    if point.objective.is_empty() {
+        return (String::new(), Tint::Plain);
+    }
+    let terms = || point.objective.iter().map(|term| term.met);
+    let all = if terms().any(|term| term == Some(false)) {
+        Some(false)
+    } else if terms().any(|term| term.is_none()) {
+        None
+    } else {
+        Some(true)
+    };
+    let (text, tint) = met(all);
+    (text.to_owned(), tint)
+}
+
+fn by_subject(
+    point: &Point,
+    first: &str,
+    subjects: &[&str],
+    figures: &[(&str, &str, u8)],
+    notes: &mut Footnotes,
+) -> Grid {
+    let scales: Vec<Scale> = figures
+        .iter()
+        .map(|(name, _, _)| {
+            let of = subjects.iter().filter_map(|subject| point.metric(subject, name));
+            scale_of(of.collect::<Vec<_>>().as_slice())
+        })
+        .collect();
+    let mut columns = vec![Column::names(first, 9, 10)];
+    for ((_, head, rank), scale) in figures.iter().zip(&scales) {
+        columns.push(Column::figures(*head, scale.suffix, *rank));
+    }
+    let rows = subjects.iter().map(|subject| {
+        let name = subject.strip_prefix("flow.").unwrap_or(subject);
+        let name = if *subject == SYSTEM {
+            "all flows".to_owned()
+        } else {
+            reading::clean(name)
+        };
+        let mut cells = vec![(name, Tint::Plain)];
+        for ((metric, _, _), scale) in figures.iter().zip(&scales) {
+            let metric = point.metric(subject, metric);
+            let busy = metric.is_some_and(|metric| metric.name == "utilisation" && metric.mean >= 0.9);
+            cells.push((
+                notes.figure(metric, *scale),
+                if busy { Tint::Bad } else { Tint::Plain },
+            ));
+        }
+        Row { cells, below: None }
+    });
+    let rows = rows.collect();
+    Grid { columns, rows }.without_empty_columns()
+}
+
+fn column_scale<'a>(points: impl Iterator<Item = &'a Point>, subject: &str, name: &str) -> Scale {
+    let metrics: Vec<&Metric> = points.filter_map(|point| point.metric(subject, name)).collect();
+    scale_of(&metrics)
+}
+
+fn scale_of(metrics: &[&Metric]) -> Scale {
+    let unit = metrics.first().map_or(Unit::None, |metric| metric.unit);
+    figure::shared_scale(unit, metrics.iter().map(|metric| figure::magnitude(metric)))
+}

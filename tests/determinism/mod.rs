@@ -1,0 +1,136 @@
+//! The same bytes from the same inputs: on every machine, in every build, for any number of threads.
+
+use std::fmt::Write;
+
+use crate::support::{bits, files, options, root, run, same_as_file, shipped};
+
+/// FNV-1a, written out so that the digest depends on nothing but the bytes.
+fn digest(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn load(name: &str, text: &str, folder: &std::path::Path) -> plimsoll::model::Model {
+    let mut sink = plimsoll::diagnostic::Sink::default();
+    plimsoll::model::load(name, text, Some(folder), &mut sink).unwrap_or_else(|| {
+        panic!(
+            "{}",
+            plimsoll::diagnostic::render(sink.diagnostics(), name, text, false)
+        )
+    })
+}
+
+#[test]
+fn the_figures_of_every_model_have_the_committed_digest() {
+    let mut out = String::new();
+    for (name, text, folder) in shipped() {
+        let model = load(&name, &text, &folder);
+        for coin in [false, true] {
+            let mut o = options(3, 2.0, 0.5);
+            o.coin = coin;
+            let seen = run(&model, &o);
+            let mut all = bits(&seen, &[]);
+            let _ = writeln!(all, "{} events", seen.events);
+            let ties = if coin { "coin" } else { "rank" };
+            let _ = writeln!(out, "{:016x} {ties} {name}", digest(&all));
+        }
+    }
+    same_as_file(&root().join("tests/golden/digests.txt"), &out);
+}
+
+#[test]
+fn threads_do_not_matter() {
+    for (name, text, folder) in shipped().into_iter().filter(|m| !m.0.contains("m5")) {
+        let model = load(&name, &text, &folder);
+        let one = |r: u64| digest(&bits(&run(&model, &options(r, 1.0, 0.0)), &[]));
+        let alone: Vec<u64> = (0..4).map(one).collect();
+        let together: Vec<u64> = std::thread::scope(|s| {
+            let handles: Vec<_> = (0..4).map(|r| s.spawn(move || one(r))).collect();
+            handles
+                .into_iter()
+                .map(|h| h.join().expect("a replication ends"))
+                .collect()
+        });
+        assert_eq!(alone, together, "{name}");
+    }
+}
+
+/// What may stand where: beginning of the path, what is allowed there, why.
+const ALLOWED: &[(&str, &str, &str)] = &[
+    ("src/output/", ".", "drawings and text, never a figure"),
+    ("src/cli/", ".", "times measured on this machine, never a figure"),
+    (
+        "src/component/lock.rs",
+        "HashMap",
+        "rows in use, looked up by key and never iterated",
+    ),
+    (
+        "src/component/thread_pool.rs",
+        "HashMap",
+        "open connections, looked up by user and never iterated",
+    ),
+];
+
+/// Calls whose last bit, or whose order, differs between platforms.
+const BANNED: &[&str] = &[
+    ".ln()",
+    ".ln_1p()",
+    ".log10()",
+    ".log2()",
+    ".log(",
+    ".exp()",
+    ".exp2()",
+    ".exp_m1()",
+    ".powf(",
+    ".powi(",
+    ".sin()",
+    ".cos()",
+    ".tan()",
+    ".asin()",
+    ".acos()",
+    ".atan()",
+    ".atan2(",
+    ".sinh()",
+    ".cosh()",
+    ".tanh()",
+    ".cbrt()",
+    ".hypot(",
+    ".mul_add(",
+    "HashMap",
+    "HashSet",
+];
+
+#[test]
+fn no_platform_mathematics_and_no_hash_order_can_reach_a_result() {
+    let mut found = Vec::new();
+    for path in files("src", "rs") {
+        let name = path
+            .strip_prefix(root())
+            .expect("below the root")
+            .to_string_lossy()
+            .replace('\\', "/");
+        let text = std::fs::read_to_string(&path).expect("reading a source file");
+        // Unit tests may compare with the platform's functions.
+        let code = text.split("#[cfg(test)]").next().unwrap_or("");
+        if name.contains("/tests/") || name.ends_with("/tests.rs") {
+            continue;
+        }
+        for (i, line) in code.lines().enumerate() {
+            let line = line.split("//").next().unwrap_or("");
+            let allowed = |b: &str| {
+                ALLOWED
+                    .iter()
+                    .any(|(place, what, _)| name.starts_with(place) && b.starts_with(what))
+            };
+            for banned in BANNED.iter().filter(|b| line.contains(**b) && !allowed(b)) {
+                found.push(format!("{name}:{}: {banned}", i + 1));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "take these from libm, or an ordered map:\n{}",
+        found.join("\n")
+    );
+}

@@ -1,0 +1,143 @@
+//! Wrong experiments are refused before anything runs, with the place and what would do.
+
+use super::QUEUE;
+use super::bench_of_commands::Bench;
+
+#[test]
+fn wrong_experiments_are_refused_in_one_go() {
+    for (text, expected) in [
+        ("title = \"x\"", &["has no `model`"][..]),
+        (
+            "model = \"absent.toml\"",
+            &["cannot read the model", "wrong.toml:1:9"],
+        ),
+        (
+            "modell = \"queue.toml\"",
+            &["no key `modell`", "did you mean `model`?"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.dask.servers\"\nvalues = [1]",
+            &["`station` has no `dask`; did you mean `desk`?", "wrong.toml:3:8"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"\nvalues = [1, 0]",
+            &["queue.toml:3", "at the point servers 0"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.server\"\nvalues = [1, 2]",
+            &["has no key `server`", "did you mean `servers`?"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"",
+            &["does not say which values"],
+        ),
+        (
+            "model = \"queue.toml\"\n[run]\nduration = \"10s\"\nwarm-up = \"10s\"",
+            &["nothing would be measured"],
+        ),
+        (
+            "model = \"queue.toml\"\n[run]\nreplications = 0",
+            &["replications"],
+        ),
+        (
+            "model = \"queue.toml\"\n[run]\nprecision = { metric = \"p99\" , within = \"5%\" }",
+            &["`system` has no figure `p99`", "response_time_p99"],
+        ),
+        (
+            "model = \"queue.toml\"\n[run]\nprecision = { metric = \"throughput\" }",
+            &["has no `within`"],
+        ),
+        (
+            "model = \"queue.toml\"\n[run]\nprecision = { metric = \"throughput\", within = \"0%\" }",
+            &["no figure is exact"],
+        ),
+        (
+            "model = \"queue.toml\"\n[run]\nconfidence = \"100%\"",
+            &["lies between"],
+        ),
+        (
+            "model = \"queue.toml\"\n[plot]\nmetrics = [\"station.disk.utilisation\"]",
+            &["nothing is called `station.disk`", "did you mean `station.desk`?"],
+        ),
+        (
+            "model = \"queue.toml\"\n[plot]\nx = \"pool\"",
+            &["there is no axis `pool`", "nothing is varied"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[expect]]\nmetric = \"throughput\"",
+            &["does not say one thing"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[expect]]\nmetric = \"throughput\"\nis = \"500\"",
+            &["is no bound"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[expect]]\nverdict = \"stabel\"",
+            &["did you mean \"stable\"?"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"\nvalues = [1, 2]\n[[expect]]\n\
+          verdict = \"stable\"\nat = { servers = 3 }",
+            &["has no value `3`", "its values are `1`, `2`"],
+        ),
+        (
+            "model = \"queue.toml\"\nset = { \"flow.visit.steps[1].time\" = \"1s\" }",
+            &["only [0]"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"a.b\"\nfrom = 1\nto = 9999\nstep = 1\n[[vary]]\npath = \"c.d\"\n\
+          from = 1\nto = 9999\nstep = 1",
+            &["more than 10000 points"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"\nvalues = [1]\n[[vary]]\n\
+          path = \"station.desk.servers\"\nvalues = [1]",
+            &["two axes called `servers`"],
+        ),
+        ("model = \"broken.toml\"", &["broken.toml:1"]),
+        ("model = \"queue.toml\n", &["wrong.toml:1"]),
+    ] {
+        let bench = Bench::new(&[
+            ("queue.toml", QUEUE),
+            ("broken.toml", "[station\n"),
+            ("wrong.toml", text),
+        ]);
+        for command in ["sweep", "check"] {
+            let ran = bench.run(&[command, "wrong.toml"]);
+            if command == "check" && !text.contains("model =") {
+                continue;
+            }
+            assert_eq!(
+                ran.code,
+                Some(2),
+                "{command} {text}\n{}{}",
+                ran.stdout,
+                ran.stderr
+            );
+            for part in expected {
+                assert!(
+                    ran.stderr.contains(part),
+                    "{text}\nlacks {part:?}:\n{}",
+                    ran.stderr
+                );
+            }
+            assert!(!bench.path("output").exists(), "{text}: nothing is written");
+        }
+    }
+}
+
+#[test]
+fn several_mistakes_are_told_together() {
+    let text =
+        "model = \"queue.toml\"\n[[vary]]\npath = \"x\"\n[run]\nreplications = \"many\"\n[plot]\nx = \"y\"\n";
+    let bench = Bench::new(&[("queue.toml", QUEUE), ("wrong.toml", text)]);
+    let ran = bench.run(&["sweep", "wrong.toml"]);
+    for part in [
+        "does not say which values",
+        "replications",
+        "no axis `y`",
+        "3 errors",
+    ] {
+        assert!(ran.stderr.contains(part), "lacks {part:?}:\n{}", ran.stderr);
+    }
+}
