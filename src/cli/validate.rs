@@ -183,18 +183,18 @@ type Pairs = Vec<(String, String)>;
 fn read(source: &str, folder: &Path, sink: &mut Sink) -> Option<(Pairs, Vec<Row>, Pairs)> {
     let document = document::parse(source, sink)?;
     let mut reader = Reader::new("the reported rows".into(), document.root(), FILE_KEYS, sink);
-    let lists = ["case", "row", "remark"].map(|k| reader.list(k).unwrap_or_default());
+    let lists = ["case", "row", "remark"].map(|k| reader.list(k).unwrap_or_default().to_vec());
     let (mut cases, mut rows, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
-    for item in lists[0] {
+    for item in &lists[0] {
         let table = item.table("a case", sink)?;
         let mut reader = Reader::new("a case".into(), table, CASE_KEYS, sink);
         cases.push((reader.required_text("name")?, reader.required_text("title")?));
     }
-    for item in lists[1] {
+    for item in &lists[1] {
         let table = item.table("a row", sink)?;
         rows.extend(row(table, folder, sink));
     }
-    for item in lists[2] {
+    for item in &lists[2] {
         let table = item.table("a remark", sink)?;
         let mut reader = Reader::new("a remark".into(), table, REMARK_KEYS, sink);
         remarks.push((reader.required_text("case")?, reader.required_text("text")?));

@@ -172,6 +172,8 @@ mod tests {
         let site = Site {
             purpose: purpose_key(1, 0, "route"),
             sampler: None,
+            keys: None,
+            note: 0,
         };
         let mut cx = Context::new(SimTime::from_nanos(u64::MAX >> 1), 1, Box::new([site]), None);
         cx.requests.take();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 pub use super::facts::Facts;
-use crate::distribution::{Law, LawUnit};
+use crate::diagnostic::Sink;
+use crate::distribution::{Law, LawUnit, Popularity};
 use crate::document::{Item, Key, Reader, Spanned};
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
 use crate::program::{Assembler, NO_FRAME};
@@ -35,6 +36,15 @@ pub trait Component: Sized {
     /// Whether a step may hold it, be served by it, or both; `Err` says why not.
     fn accepts(_plan: &Self::Plan, _usage: Usage) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Reads the kind's own keys of a step; problems go to the sink.
+    fn check_step(_plan: &Self::Plan, _options: &BTreeMap<String, Item>, _sink: &mut Sink) {}
+
+    /// Whether the steps of its own threads may hold `{ each = [..] }`: they handle several things at once, and
+    /// [`EACH_NEXT`] and [`EACH_DONE`] are operations of the kind.
+    fn batches(_plan: &Self::Plan) -> bool {
+        false
     }
 
     /// Places it shares with others, as a database's connections.
@@ -89,6 +99,15 @@ pub trait Component: Sized {
         Admission::Proceed
     }
 
+    /// The replica in which it runs is stopped; what ran there has been unwound already.
+    fn stopped(&mut self, _cx: &mut Context) {}
+
+    /// The replica in which it runs is back.
+    fn started(&mut self, _cx: &mut Context) {}
+
+    /// Threads that belong to no request run on it, or have ended if negative. Only hosts are asked.
+    fn load(&mut self, _threads: i32, _cx: &mut Context) {}
+
     /// A timer of its own goes off.
     fn wake(&mut self, _tag: u32, _cx: &mut Context) {}
 
@@ -124,6 +143,11 @@ pub trait Component: Sized {
     /// What it measured beside what the engine measures for every component.
     fn observe(&self, _cx: &Context, _since: SimTime, _out: &mut Readings) {}
 }
+
+/// Operation: the next one of the things that an agent's thread handles at once; `Skip` when there are no more.
+pub const EACH_NEXT: u8 = 200;
+/// Operation: the one at hand is done.
+pub const EACH_DONE: u8 = 201;
 
 /// How a step uses a component.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -161,10 +185,14 @@ pub struct Place {
 }
 
 /// A step of the program before the run: the name that keys its draws, and its law.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SitePlan {
     pub purpose: String,
     pub law: Option<Law>,
+    /// Which key is asked for, where the step touches one of many.
+    pub keys: Option<Popularity>,
+    /// A number of the kind's own.
+    pub note: u32,
 }
 
 /// What compiling a step may write to.
@@ -179,6 +207,7 @@ impl Lowering<'_> {
         self.sites.push(SitePlan {
             purpose: purpose.into(),
             law,
+            ..SitePlan::default()
         });
         self.sites.len() as u32 - 1
     }
@@ -364,6 +393,10 @@ pub struct Layout {
     pub balances: BTreeMap<ComponentId, ComponentId>,
     /// The service a component is placed in, by id.
     pub placed_in: BTreeMap<ComponentId, ComponentId>,
+    /// The host of each service, by the service's id.
+    pub hosts: BTreeMap<ComponentId, ComponentId>,
+    /// Capacity of one instance of each component that has one, by id.
+    pub capacities: Vec<Option<f64>>,
 }
 
 impl Layout {
@@ -420,6 +453,26 @@ impl Build<'_> {
             .first_replica
             .get(service)
             .map(|first| first + self.replica)
+    }
+}
+
+impl Build<'_> {
+    /// The first instance of a component.
+    pub fn base_of(&self, id: ComponentId) -> u32 {
+        self.layout.bases[id.0 as usize]
+    }
+
+    /// The host instance on which the replica of this instance runs.
+    pub fn host(&self) -> Option<u32> {
+        let host = self.layout.hosts.get(self.layout.placed_in.get(&self.id)?)?;
+        let own = self.layout.placed_in.contains_key(host);
+        Some(self.base_of(*host) + if own { self.replica } else { 0 })
+    }
+
+    /// Cores of the host on which the replica of this instance runs.
+    pub fn host_capacity(&self) -> Option<f64> {
+        let host = self.layout.hosts.get(self.layout.placed_in.get(&self.id)?)?;
+        self.layout.capacities.get(host.0 as usize).copied().flatten()
     }
 }
 

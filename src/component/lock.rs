@@ -16,7 +16,7 @@
 //! holds a connection and a thread meanwhile.
 //!
 //! Order: `fair` hands a freed row to the first in line (InnoDB's CATS falls back to this for waiters that hold nothing
-//! else, MySQL 8.0.20). With `unfair` it is free until the first in line has woken up, `wake-up-time` later; a newcomer
+//! else, MySQL 8.0.20). With `unfair`, or a `wake-up-latency`, it is free until the first in line has woken up; a newcomer
 //! may take it, and the loser stays first (PostgreSQL's tuple lock, Java's unfair locks).
 //!
 //! A wait that closes a circle of waits is a deadlock: the one that closes it fails with `deadlock`, at once (InnoDB) or
@@ -25,7 +25,7 @@
 //!
 //! Readings: `contention_share` (acquisitions that had to wait), `queue_of_a_key_max` (longest line before one key),
 //! `hottest_key_share` (acquisitions of the most popular key), `hottest_key_utilisation`, `deadlocks` and `lock_timeouts`
-//! a second, `barged_share` (acquisitions that overtook a waiter).
+//! a second, `claimed_share` (acquisitions that overtook a waiter).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -84,6 +84,9 @@ const TIME_LIMIT: u32 = 0;
 const DEADLOCK: u32 = 1;
 const WAKE_UP: u32 = 2;
 
+/// Seconds.
+const UNFAIR_WAKE_UP: f64 = 50e-6;
+
 const ORDERS: &[&str] = &["fair", "unfair"];
 
 impl Component for Lock {
@@ -109,10 +112,10 @@ impl Component for Lock {
             "`fair`: the first in line has it at once; `unfair`: until the first in line has woken up a newcomer may take it (PostgreSQL, Java's unfair locks)",
         ),
         key(
-            "wake-up-time",
+            "wake-up-latency",
             Form::Law,
-            Some("\"50us\""),
-            "how long the first in line takes to wake up, with `unfair` (Linux 5 to 50 us on an idle CPU)",
+            None,
+            "how long the first in line takes to run after a release; until then a newcomer may take the lock (PostgreSQL's rows). Without it 50 us with `unfair` (Linux 5 to 50 us on an idle CPU), else the hand-over is immediate",
         ),
         key(
             "wait-timeout",
@@ -147,29 +150,17 @@ impl Component for Lock {
             }
         };
         let barging = reader.choice("order").map(|o| o == "unfair");
-        let wake_up = law(reader, "wake-up-time", names);
+        let wake_up = law(reader, "wake-up-latency", names);
         let wait_timeout = match reader.has("wait-timeout") {
             true => reader.duration("wait-timeout").map(|d| d.nanos()),
             false => Some(u64::MAX),
         };
         let detects = reader.boolean("deadlock-detection");
         let deadlock_timeout = reader.duration("deadlock-timeout").map(|d| d.nanos());
-        let (barging, wake_up) = (barging?, wake_up?);
-        if !barging && reader.has("wake-up-time") {
-            let (span, what) = (reader.key_span("wake-up-time"), reader.what().to_owned());
-            reader
-                .sink()
-                .error(
-                    span,
-                    "does-not-apply",
-                    format!("{what} has no `wake-up-time` with order = \"fair\""),
-                )
-                .help("leave it out, or write order = \"unfair\"");
-            return None;
-        }
+        let wake_up = wake_up?.or(barging?.then_some(Law::Constant { value: UNFAIR_WAKE_UP }));
         Some(Plan {
             key: popularity?,
-            barging: wake_up.filter(|_| barging),
+            barging: wake_up,
             wait_timeout: wait_timeout?,
             deadlock_timeout: deadlock_timeout?,
             detects: detects?,
@@ -357,7 +348,7 @@ impl Component for Lock {
         );
         if self.wake_up.is_some() {
             let barged = share(self.barged, self.acquired);
-            out.add("barged_share", Unit::Share, Combine::Mean, barged);
+            out.add("claimed_share", Unit::Share, Combine::Mean, barged);
         }
     }
 }

@@ -11,17 +11,21 @@ mod circuit_breaker;
 mod connection_adder;
 mod connection_pool;
 mod connector;
+mod consumer;
 mod database;
+mod external;
 mod facts;
 mod faults;
 mod first_come;
 mod hand_off;
-mod external;
+mod heap;
 mod host;
 mod load_average;
 mod lock;
+mod outbox;
 mod permits;
 mod processor_sharing;
+mod producer;
 mod rate_limiter;
 mod retry;
 mod round_robin;
@@ -29,10 +33,11 @@ mod service;
 mod station;
 mod thread_pool;
 mod time_limiter;
+mod topic;
 
 pub use contract::{
-    Build, Combine, Component, ComponentId, Layout, Lowering, Names, Place, Readings, SitePlan, Unit, Usage,
-    UseStep, describe, read_law, single,
+    Build, Combine, Component, ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place, Readings,
+    SitePlan, Unit, Usage, UseStep, describe, read_law, single,
 };
 
 pub use database::lower_query;
@@ -40,7 +45,10 @@ pub use facts::{Facts, Feed, counted};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
-use crate::document::{Key, Reader};
+use std::collections::BTreeMap;
+
+use crate::diagnostic::Sink;
+use crate::document::{Item, Key, Reader};
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
 use crate::quantity::SimTime;
 
@@ -96,6 +104,14 @@ macro_rules! components {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::seats(p)),* }
             }
 
+            pub fn check_step(&self, options: &BTreeMap<String, Item>, sink: &mut Sink) {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::check_step(p, options, sink)),* }
+            }
+
+            pub fn batches(&self) -> bool {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::batches(p)),* }
+            }
+
             pub fn capacity(&self) -> Option<f64> {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
             }
@@ -131,6 +147,15 @@ macro_rules! components {
             }
             pub fn op(&mut self, op: u8, visit: Visit, cx: &mut Context) -> Admission {
                 match self { $(Instance::$kind(c) => c.op(op, visit, cx)),* }
+            }
+            pub fn stopped(&mut self, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.stopped(cx)),* }
+            }
+            pub fn started(&mut self, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.started(cx)),* }
+            }
+            pub fn load(&mut self, threads: i32, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.load(threads, cx)),* }
             }
             pub fn wake(&mut self, tag: u32, cx: &mut Context) {
                 match self { $(Instance::$kind(c) => c.wake(tag, cx)),* }
@@ -187,6 +212,10 @@ components! {
     rate_limiter::RateLimiter,
     bulkhead::Bulkhead,
     cache::Cache,
+    topic::Topic,
+    consumer::Consumer,
+    outbox::Outbox,
+    heap::Heap,
 }
 
 /// The kind of this name.

@@ -281,11 +281,6 @@ impl ProcessorSharing {
         self.changed(cx);
     }
 
-    /// Jobs in service.
-    pub fn running(&self) -> u64 {
-        self.running
-    }
-
     /// Threads that would run if they could.
     pub fn runnable_now(&self) -> u64 {
         self.running + self.others

@@ -98,8 +98,8 @@ const TOMCAT_ONLY: &[&str] = &[
     "max-keep-alive-requests",
     "keep-alive-timeout",
     "abort-on-overflow",
-    "syn-retries",
-    "syn-linear-timeouts",
+    "tcp-syn-retries",
+    "tcp-syn-linear-timeouts",
 ];
 const JAVA_ONLY: &[&str] = &["core-threads", "queue-capacity", "policy", "thread-keep-alive"];
 
@@ -186,13 +186,13 @@ impl Component for ThreadPool {
             "a full accept queue resets the connection instead of dropping the SYN (Linux `tcp_abort_on_overflow`, 0)",
         ),
         key(
-            "syn-retries",
+            "tcp-syn-retries",
             Form::Count,
             Some("6"),
             "how often the client's kernel sends a SYN again, at doubling distances from 1 s (Linux `tcp_syn_retries`, 6)",
         ),
         key(
-            "syn-linear-timeouts",
+            "tcp-syn-linear-timeouts",
             Form::Count,
             Some("0"),
             "how often it does so 1 s apart before that (Linux `tcp_syn_linear_timeouts`: none before 6.5, then 4)",
@@ -586,8 +586,8 @@ fn check_tomcat(reader: &mut Reader) -> Option<Plan> {
     let max_keep_alive_requests = limit(reader, "max-keep-alive-requests");
     let keep_alive_timeout = reader.duration("keep-alive-timeout");
     let reset_on_overflow = reader.boolean("abort-on-overflow");
-    let syn_retries = reader.count_in("syn-retries", 0..=100);
-    let syn_linear = reader.count_in("syn-linear-timeouts", 0..=100);
+    let syn_retries = reader.count_in("tcp-syn-retries", 0..=100);
+    let syn_linear = reader.count_in("tcp-syn-linear-timeouts", 0..=100);
     let virtual_threads = virtual_threads?;
     if virtual_threads && reader.has("max-threads") {
         let span = reader.key_span("max-threads");

@@ -731,8 +731,9 @@ impl Engine<'_> {
     }
 
     /// An agent whose program ended or whose step failed unhandled begins again.
+    /// A thread of a component's own whose program fails outside any scope stands still.
     fn finish_agent(&mut self, slot: u32) -> bool {
-        self.give_slot(slot);
+        self.cx.requests[slot].state = State::Joining;
         false
     }
 }

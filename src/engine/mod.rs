@@ -86,12 +86,24 @@ pub struct Engine<'m> {
     stopped: Option<Stopped>,
     started: u64,
     ended: u64,
-    agents: u64,
+    agents: Vec<Agent>,
     capacities: Vec<Capacity>,
     /// Jumps backwards at an instant: the instant, and how many.
     spun: (u64, u64),
     /// The number of events at which the budget is looked at next.
     next_check: u64,
+}
+
+/// A thread of a component's own.
+#[derive(Copy, Clone, Debug)]
+struct Agent {
+    slot: u32,
+    entry: u32,
+    /// The replica it runs in.
+    home: u32,
+    /// The frame that notes which of its service's replicas that is.
+    frame: u16,
+    replica: u32,
 }
 
 /// What one instance of a component can do, over time: the timeline may change it.
@@ -135,6 +147,8 @@ impl<'m> Engine<'m> {
             .map(|s| Site {
                 purpose: purpose_key(seed, replication, &s.purpose),
                 sampler: s.law.as_ref().map(Sampler::new),
+                keys: s.keys.as_ref().map(|k| k.sampler()),
+                note: s.note,
             })
             .collect();
         let coin = options
@@ -206,7 +220,7 @@ impl<'m> Engine<'m> {
             stopped: None,
             started: 0,
             ended: 0,
-            agents: 0,
+            agents: Vec::new(),
             capacities: model
                 .components
                 .iter()
@@ -268,7 +282,13 @@ impl<'m> Engine<'m> {
                     r.parent = thread;
                     r.home = first.map_or(NONE, |f| f + replica);
                     r.state = State::Ready;
-                    self.agents += 1;
+                    self.agents.push(Agent {
+                        slot,
+                        entry: agent.entry,
+                        home: r.home,
+                        frame: agent.frame,
+                        replica,
+                    });
                     self.cx.leave_effect(Effect::Resume(slot));
                 }
             }
@@ -319,7 +339,7 @@ impl<'m> Engine<'m> {
         }
         if self.cx.events >= b.events {
             self.stopped = Some(Stopped::Events);
-        } else if self.cx.requests.bytes() > b.memory {
+        } else if self.cx.requests.bytes() + self.cx.stored_bytes() > b.memory {
             self.stopped = Some(Stopped::Memory);
         } else if b.wall.is_some_and(|w| begun.elapsed() > w) {
             self.stopped = Some(Stopped::Wall);
@@ -379,6 +399,12 @@ impl<'m> Engine<'m> {
         }
         for r in &mut self.cx.replicas {
             r.pause.reset(now);
+        }
+        for l in &mut self.cx.logs {
+            l.reset(now);
+        }
+        for o in &mut self.cx.outboxes {
+            o.pending.reset(now);
         }
         for c in &mut self.components {
             c.reset(now);
@@ -444,7 +470,8 @@ impl<'m> Engine<'m> {
                 self.wake_stalled(replica);
             }
             Effect::Stop(replica) => self.stop_replica(replica),
-            Effect::Start(replica) => self.cx.replicas[replica as usize].up = true,
+            Effect::Start(replica) => self.start_replica(replica),
+            Effect::HostLoad { host, threads } => self.components[host as usize].load(threads, &mut self.cx),
         }
     }
 
@@ -510,13 +537,15 @@ impl<'m> Engine<'m> {
 
     /// Fails everything that runs in a replica and takes it out of service.
     fn stop_replica(&mut self, replica: u32) {
-        self.cx.replicas[replica as usize].up = false;
+        if !std::mem::replace(&mut self.cx.replicas[replica as usize].up, false) {
+            return;
+        }
         // Children after their parents: most of them end with those.
         for children in [false, true] {
             for slot in 0..self.cx.requests.slots() as u32 {
                 let r = self.cx.requests[slot];
                 let child = r.flags & CHILD != 0;
-                if r.state == State::Free || child != children || r.flags & (AGENT | CHILD) == AGENT {
+                if r.state == State::Free || child != children {
                     continue;
                 }
                 if let Some(call) = self.call_into(slot, replica) {
@@ -525,6 +554,53 @@ impl<'m> Engine<'m> {
                     // It outlived its caller, but not its process.
                     self.end_child(slot);
                 }
+            }
+        }
+        for i in 0..self.agents.len() {
+            let Agent {
+                slot, home, entry, ..
+            } = self.agents[i];
+            if home == replica {
+                self.unwind(slot, NONE);
+                // Parked: nothing wakes it but the start of its replica.
+                let r = &mut self.cx.requests[slot];
+                (r.state, r.pc) = (State::Joining, entry);
+            }
+        }
+        self.tell_replica(replica, |component, cx| component.stopped(cx));
+    }
+
+    /// Takes a replica into service: its own threads begin anew.
+    fn start_replica(&mut self, replica: u32) {
+        if std::mem::replace(&mut self.cx.replicas[replica as usize].up, true) {
+            return;
+        }
+        self.tell_replica(replica, |component, cx| component.started(cx));
+        for i in 0..self.agents.len() {
+            let a = self.agents[i];
+            if a.home == replica {
+                let f = self.cx.requests.frame_index(a.slot, a.frame);
+                self.cx.requests.frame(f).word = a.replica as u64;
+                let r = &mut self.cx.requests[a.slot];
+                r.pc = a.entry;
+                r.home = a.home;
+                r.state = State::Ready;
+                self.cx.leave_effect(Effect::Resume(a.slot));
+            }
+        }
+    }
+
+    /// Tells every component that is placed in a replica.
+    fn tell_replica(&mut self, replica: u32, tell: impl Fn(&mut Instance, &mut Context)) {
+        let layout = &self.model.layout;
+        for (component, service) in &layout.placed_in {
+            let first = layout.first_replica.get(service).copied().unwrap_or(NONE);
+            if replica
+                .checked_sub(first)
+                .is_some_and(|r| r < layout.service_replicas(*service))
+            {
+                let instance = layout.bases[component.0 as usize] + replica - first;
+                tell(&mut self.components[instance as usize], &mut self.cx);
             }
         }
     }

@@ -8,7 +8,7 @@ use super::meter::Meter;
 use super::request::{AGENT, FAILING, Requests, State};
 use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Visit, rank};
-use crate::distribution::{Sampler, Tables};
+use crate::distribution::{PopularitySampler, Sampler, Tables};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::SimTime;
 use crate::random::{Draws, PurposeKey};
@@ -34,6 +34,8 @@ pub enum Effect {
     Stop(u32),
     /// Put a replica into service.
     Start(u32),
+    /// Threads that belong to no request (a collector's) run on a host, or have ended if negative.
+    HostLoad { host: u32, threads: i32 },
 }
 
 /// Who set a timer.
@@ -61,6 +63,10 @@ pub struct Site {
     pub purpose: PurposeKey,
     /// How long, or how much; absent where a component is only held.
     pub sampler: Option<Sampler>,
+    /// Which key is asked for, where the step touches one of many.
+    pub keys: Option<PopularitySampler>,
+    /// A number of the kind's own, fixed when the step was compiled.
+    pub note: u32,
 }
 
 /// One replica of a service.
@@ -120,13 +126,17 @@ pub struct Context {
     coin: Option<Draws>,
     pub requests: Requests,
     /// Keyed locks in use.
-    pub rows: super::Rows,
+    pub rows: super::rows::Rows,
     pub meters: Vec<Meter>,
     pub times: Vec<Times>,
     pub(crate) effects: Vec<Effect>,
     timers: Vec<TimerOwner>,
     pub seats: Vec<Seats>,
     pub replicas: Vec<Replica>,
+    /// Topics' records.
+    pub logs: Vec<super::Log>,
+    /// Outboxes' rows.
+    pub outboxes: Vec<super::Rows>,
     pub(crate) sites: Box<[Site]>,
     purposes: Vec<PurposeKey>,
     tables: &'static Tables,
@@ -147,13 +157,15 @@ impl Context {
             number: 0,
             coin,
             requests: Requests::new(stride),
-            rows: super::Rows::default(),
+            rows: super::rows::Rows::default(),
             meters: Vec::new(),
             times: Vec::new(),
             effects: Vec::new(),
             timers: Vec::new(),
             seats: Vec::new(),
             replicas: Vec::new(),
+            logs: Vec::new(),
+            outboxes: Vec::new(),
             sites,
             purposes: Vec::new(),
             tables: Tables::get(),
@@ -342,6 +354,11 @@ impl Context {
         self.effects.push(Effect::Resume(slot));
     }
 
+    /// A request that waits at an operation tries it again at this instant.
+    pub fn again(&mut self, slot: u32) {
+        try_again(&mut self.requests, &mut self.effects, slot);
+    }
+
     /// A waiting visitor is turned away. The component has taken it out of its line already.
     pub fn refuse(&mut self, instance: u32, slot: u32, fault: Fault) {
         self.end_wait(instance, slot);
@@ -461,6 +478,26 @@ impl Context {
         sampler.sample(self.tables, draws)
     }
 
+    /// Draws a plain number from a step's law; zero where it has none.
+    pub fn sample_site_number(&self, site: u32, slot: u32) -> f64 {
+        let s = &self.sites[site as usize];
+        match &s.sampler {
+            Some(sampler) => sampler.sample(self.tables, &mut Draws::new(s.purpose, self.requests[slot].key)),
+            None => 0.0,
+        }
+    }
+
+    /// A step as it runs.
+    pub fn site(&self, site: u32) -> &Site {
+        &self.sites[site as usize]
+    }
+
+    /// Bytes that logs and outboxes take.
+    pub fn stored_bytes(&self) -> usize {
+        let logs: usize = self.logs.iter().map(super::Log::bytes).sum();
+        logs + self.outboxes.iter().map(super::Rows::bytes).sum::<usize>()
+    }
+
     /// Whether the request belongs to the system itself.
     pub fn is_agent(&self, slot: u32) -> bool {
         self.requests[slot].flags & AGENT != 0
@@ -496,4 +533,10 @@ impl Context {
             self.effects.push(Effect::Thaw(replica));
         }
     }
+}
+
+/// A request that waits at an operation runs it once more.
+pub(super) fn try_again(requests: &mut Requests, effects: &mut Vec<Effect>, slot: u32) {
+    requests[slot].state = State::Ready;
+    effects.push(Effect::Resume(slot));
 }

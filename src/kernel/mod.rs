@@ -3,15 +3,16 @@
 
 pub mod calendar;
 pub mod context;
+pub mod log;
 pub mod meter;
 pub mod request;
 pub mod rows;
 pub(crate) mod unchecked;
 
 pub use context::{Context, Effect, Replica, Seats, Site, TimerId, TimerOwner};
+pub use log::{Log, Record, Rows};
 pub use meter::Meter;
 pub use request::{Frame, Line, Request, Requests, State};
-pub use rows::Rows;
 
 /// No slot, no frame, no instance.
 pub const NONE: u32 = u32::MAX;

@@ -150,12 +150,14 @@ impl<'a> Checker<'a> {
             return None;
         }
         self.clients(&drafts, &mut components);
-        let layout = self.layout(&components)?;
+        let mut layout = self.layout(&components)?;
         for (i, e) in components.iter_mut().enumerate() {
             e.instances = layout.instances(ComponentId(i as u32));
         }
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
+        layout.hosts = hosts.clone();
+        layout.capacities = components.iter().map(|e| e.plan.capacity()).collect();
         let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::step::{Step, What};
 use super::{Agent, Entry, Flow};
-use crate::component::{ComponentId, Layout, Lowering, Place, Plan, SitePlan, Usage, UseStep};
+use crate::component::{
+    ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Place, Plan, SitePlan, Usage, UseStep,
+};
 use crate::diagnostic::{Sink, Span, nearest};
 use crate::distribution::Law;
 use crate::program::{Assembler, Instr, NO_FRAME, Program};
@@ -32,6 +34,8 @@ struct Here {
     /// Where the connections lead that are held on the way, in this process.
     pools: Vec<Option<ComponentId>>,
     path: String,
+    /// The component whose own threads run these steps, where it handles several things at once.
+    batch: Option<(Place, u16)>,
 }
 
 /// Compiles flows.
@@ -99,6 +103,7 @@ impl<'a> Compiler<'a> {
             What::Choose(_) => "choose".into(),
             What::Parallel(_) => "parallel".into(),
             What::Repeat { .. } => "repeat".into(),
+            What::Each(_) => "each".into(),
             What::Fail { .. } => "fail".into(),
         };
         let path = format!("{}/{what}", here.path);
@@ -111,6 +116,7 @@ impl<'a> Compiler<'a> {
         self.sites.push(SitePlan {
             purpose: purpose.into(),
             law,
+            ..SitePlan::default()
         });
         self.sites.len() as u32 - 1
     }
@@ -163,6 +169,7 @@ impl<'a> Compiler<'a> {
                     flows: Vec::new(),
                     pools: Vec::new(),
                     path: format!("flow.{}", flow.name),
+                    batch: None,
                 };
                 self.flow(i, &here);
                 self.asm.end();
@@ -179,17 +186,18 @@ impl<'a> Compiler<'a> {
             let frame = self.asm.reserve_frame();
             let entry = self.asm.here();
             let services = component.service.map(|s| vec![(s, frame)]).unwrap_or_default();
-            let here = Here {
-                services,
-                flows: Vec::new(),
-                pools: Vec::new(),
-                path: component.subject(),
-            };
             let base = self.layout.bases[id.0 as usize];
             let sel = if component.service.is_some() {
                 frame
             } else {
                 NO_FRAME
+            };
+            let here = Here {
+                services,
+                flows: Vec::new(),
+                pools: Vec::new(),
+                path: component.subject(),
+                batch: component.plan.batches().then_some((Place { base, sel }, frame)),
             };
             let none = Vec::new();
             let steps = agent_steps.get(&id).unwrap_or(&none);
@@ -197,7 +205,7 @@ impl<'a> Compiler<'a> {
                 component
                     .plan
                     .agents(Place { base, sel }, lowering, &mut |lowering| {
-                        me.steps_in(steps, &here, lowering)
+                        me.in_heap(component.service, steps, &here, lowering)
                     })
             });
             self.asm.release_frame();
@@ -249,10 +257,29 @@ impl<'a> Compiler<'a> {
         std::mem::swap(&mut self.sites, lowering.sites);
     }
 
+    /// The steps of a component's own threads: they run in the JVM of its service, if that has a heap.
+    fn in_heap(
+        &mut self,
+        service: Option<ComponentId>,
+        steps: &[Step],
+        here: &Here,
+        lowering: &mut Lowering,
+    ) {
+        let heap = service.and_then(|s| self.heaps.get(&s)).copied();
+        let Some(heap) = heap else {
+            return self.steps_in(steps, here, lowering);
+        };
+        let plan = self.components[heap.0 as usize].plan.clone();
+        if let Some(step) = self.use_step(heap, None, BTreeMap::new(), true, here, &(0..0)) {
+            plan.lower(&step, lowering, &mut |l| self.steps_in(steps, here, l));
+        }
+    }
+
     fn flow(&mut self, index: usize, here: &Here) {
         let flow = &self.flows[index];
         let mut here = here.clone();
         here.flows.push(index);
+        here.batch = None;
         let Some(service) = flow.at else {
             return self.steps(&flow.steps, &here);
         };
@@ -366,6 +393,7 @@ impl<'a> Compiler<'a> {
                     return;
                 }
                 let plan = entry.plan.clone();
+                plan.check_step(options, self.sink);
                 let has_steps = !steps.is_empty();
                 let Some(u) = self.use_step(
                     *component,
@@ -502,6 +530,10 @@ impl<'a> Compiler<'a> {
             }
             What::Publish { to, options } => {
                 let plan = self.components[to.0 as usize].plan.clone();
+                plan.check_step(options, self.sink);
+                if self.sink.has_errors() {
+                    return;
+                }
                 let Some(u) = self.use_step(*to, None, options.clone(), false, here, &step.span) else {
                     return;
                 };
@@ -536,6 +568,30 @@ impl<'a> Compiler<'a> {
                     "repeat",
                 );
                 self.asm = asm;
+            }
+            What::Each(steps) => {
+                let Some((place, frame)) = here.batch else {
+                    self.sink
+                        .error(
+                            step.span.clone(),
+                            "not-here",
+                            "`each` stands where there is nothing to go through",
+                        )
+                        .help("it belongs into the steps of an outbox, or of a consumer with `batch = true`");
+                    return;
+                };
+                let next = self
+                    .asm
+                    .op(place.base, place.sel, frame, EACH_NEXT, "the next one");
+                let top = self.asm.here() - 1;
+                let mut inner = here.clone();
+                inner.batch = None;
+                inner.path = format!("{}/each", here.path);
+                self.steps(steps, &inner);
+                self.asm
+                    .op(place.base, place.sel, frame, EACH_DONE, "done with it");
+                self.asm.jump_to(top, "on to the next");
+                self.asm.land(next);
             }
             What::Fail { share } => {
                 let site = self.site(here.path.clone(), share.clone());

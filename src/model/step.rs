@@ -52,6 +52,8 @@ pub enum What {
     Parallel(Vec<Vec<Step>>),
     /// Several times, one after the other.
     Repeat { times: Law, steps: Vec<Step> },
+    /// For each of the things that an agent's thread has in hand, one after the other.
+    Each(Vec<Step>),
     /// End with an error, with this probability.
     Fail { share: Option<Law> },
 }
@@ -75,6 +77,11 @@ pub const VERBS: &[(&str, &[&str], &str)] = &[
     ("choose", &[], "one of `[{ weight = 0.3, steps = [..] }, ..]`"),
     ("parallel", &[], "all of `[{ steps = [..] }, ..]` at once"),
     ("repeat", &["steps"], "run `steps` this many times"),
+    (
+        "each",
+        &[],
+        "run these steps for every record of a batch, or every row of an outbox",
+    ),
     ("fail", &[], "end with an error, with this probability"),
 ];
 
@@ -264,6 +271,10 @@ impl<'a> StepReader<'a> {
                 };
                 let steps = self.inner(table, span)?;
                 Some(What::Repeat { times: times?, steps })
+            }
+            "each" => {
+                self.only(table, "each", allowed, &[]);
+                Some(What::Each(self.list(&verb.item)))
             }
             _ => {
                 self.only(table, "fail", allowed, &[]);

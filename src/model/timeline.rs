@@ -114,7 +114,8 @@ pub fn check(
                     if verb == "outage" {
                         put(at, Change::Stop { service, replica }, format!("{name} is out"));
                         put(end, Change::Start { service, replica }, format!("{name} is back"));
-                    } else {
+                    } else if length > 0 {
+                        // A pause of no length is none.
                         put(
                             at,
                             Change::Freeze { service, replica },

@@ -51,7 +51,8 @@ fn whole(block: &str) -> String {
     let top = parsed.root();
     let mut text = block.to_owned();
     for (kind, name, body) in BANK {
-        if table(top, kind).is_none_or(|t| t.get(name).is_none()) {
+        let exists = plimsoll::component::kind(kind).is_some();
+        if exists && table(top, kind).is_none_or(|t| t.get(name).is_none()) {
             text.push_str(&format!("\n[{kind}.{name}]\n{body}\n"));
         }
     }

@@ -11,6 +11,10 @@ mod retry;
 mod thread_pool;
 mod time_limiter;
 mod workload;
+mod consumer;
+mod heap;
+mod outbox;
+mod topic;
 
 use plimsoll::engine::observe::Observations;
 use plimsoll::engine::{Options, run};

@@ -13,6 +13,7 @@ executor = "constant-arrival-rate"
 rate = "1000/s"
 pre-allocated-vus = 1000
 duration = "{}us"
+graceful-stop = "10000s"
 flow = "f"
 "#,
         1000 * count - 500
@@ -60,7 +61,7 @@ fn min_spare_threads_stand_ready_and_are_enough_for_a_light_load() {
 #[test]
 fn tomcat_queues_without_limit_and_without_time_limit() {
     let o = observe(&burst("max-threads = 1", 50, "10s"), 1000.0);
-    assert_eq!(http(&o, "throughput"), 0.05);
+    near(http(&o, "throughput"), 0.05, 1e-9);
     near(http(&o, "waiting_time_max"), 490.0, 1.0);
 }
 
@@ -70,7 +71,8 @@ fn a_full_executor_queue_closes_the_connection_at_once() {
     assert_eq!(figure(&o, "flow.f", "failures_rejected"), 0.7);
     assert_eq!(figure(&o, "flow.f", "throughput"), 0.3);
     assert_eq!(figure(&o, "flow.f", "failure_time_max"), 0.0);
-    assert_eq!(http(&o, "connections_open_max"), 3.0);
+    // A fourth is open for as long as it takes to refuse it.
+    assert_eq!(http(&o, "connections_open_max"), 4.0);
 }
 
 #[test]
@@ -101,7 +103,7 @@ fn a_syn_is_given_up_after_127_seconds() {
     near(figure(&o, "flow.f", "failure_time_max"), 127.0, 1e-9);
     assert_eq!(http(&o, "syns_dropped") * 200.0, 7.0);
     // Newer kernels first send it five times one second apart.
-    let newer = format!("{pool}\nsyn-linear-timeouts = 4");
+    let newer = format!("{pool}\ntcp-syn-linear-timeouts = 4");
     let o = observe(&burst(&newer, 3, "1000s"), 200.0);
     near(figure(&o, "flow.f", "failure_time_max"), 131.0, 1e-9);
 }
@@ -244,8 +246,8 @@ fn a_java_pool_fills_its_queue_before_it_grows_beyond_the_core() {
 fn beyond_the_queue_the_newcomer_overtakes_those_who_wait() {
     let o = observe(&burst(JAVA, 6, "1s"), 10.0);
     // The sixth runs at once, the third waits for the first.
-    near(http(&o, "waiting_time_max"), 0.999, 2e-3);
-    assert_eq!(http(&o, "waiting_time_p50"), 0.0);
+    near(http(&o, "waiting_time_max"), 1.001, 1e-9);
+    assert_eq!((http(&o, "threads_current"), http(&o, "in_queue_max")), (3.0, 3.0));
 }
 
 #[test]

@@ -7,9 +7,6 @@ use crate::support::{book, figure, model, options, replicate, run};
 
 #[test]
 fn retries_multiply_the_load_by_the_geometric_sum() {
-    if plimsoll::component::kind("retry").is_none() {
-        return;
-    }
     // Attempts fail with 30 % each; at most three are made.
     let text = r#"
         [retry.again]
@@ -37,9 +34,6 @@ fn retries_multiply_the_load_by_the_geometric_sum() {
 
 #[test]
 fn a_deadline_cuts_work_short_or_leaves_it_running() {
-    if plimsoll::component::kind("time-limiter").is_none() {
-        return;
-    }
     let text = |cancels: bool| {
         format!(
             r#"
@@ -85,9 +79,6 @@ fn clients_that_give_up_leave_their_work_behind() {
 
 #[test]
 fn a_cache_lets_misses_through() {
-    if plimsoll::component::kind("cache").is_none() {
-        return;
-    }
     let text = r#"
         [cache.near]
         hit-ratio = "80%"

@@ -1,0 +1,713 @@
+//! A consumer group: threads that poll a topic and run steps for each record, or for each poll.
+//!
+//! ```toml
+//! [consumer.settlement]
+//! topic = "order-events"
+//! in = "order-api"               # its threads run in every replica, and stop with it
+//! concurrency = 3                # threads in a replica, each with a consumer of its own
+//! max-poll-records = 500
+//! steps = [{ use = "orders-db", steps = [{ query = "mysql", time = "50ms" }] }]
+//! ```
+//!
+//! With `batch = true` the steps run once for each poll; `{ each = [..] }` among them goes through its records.
+//!
+//! As Spring Kafka does it: a thread polls, processes up to `max-poll-records` records one after the other, and
+//! commits once for all of them (`AckMode.BATCH`, synchronously). A poll takes one partition's records before the
+//! next one's. A record whose steps fail is tried again on the same thread after `retry-interval`, `retries`
+//! times, then skipped, or sent to the `dead-letter` topic (`DefaultErrorHandler`; it seeks back and polls again,
+//! which here costs nothing). A batch that fails is tried again as a whole.
+//!
+//! All threads of all replicas are one group. When a replica stops, or is back, partitions are dealt out anew by
+//! the eager protocol: nobody processes until every living thread has come to its next poll. A replica that
+//! closes its consumers leaves the group at once; one that crashes is missed after `session-timeout`.
+//! Steps draw their random numbers by the record, whichever thread gets it, and however often.
+//!
+//! Not modelled: `max.poll.interval.ms`, cooperative rebalancing, `fetch.min.bytes` above 1.
+
+use super::contract::*;
+use crate::distribution::{Law, LawUnit, Sampler};
+use crate::document::{Form, Key, Reader, key};
+use crate::kernel::log::{Assignment, Log, Span};
+use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Record, TimerId, Visit};
+use crate::metric::{Gauge, Histogram};
+use crate::quantity::SimTime;
+use crate::random::child_key;
+
+/// As running: the threads of one replica.
+pub struct Consumer {
+    plan: Plan,
+    log: u32,
+    group: u32,
+    /// Its first thread's number in the group.
+    member: u32,
+    first_replica: bool,
+    threads: Vec<Thread>,
+    dead_letter: Option<u32>,
+    fetch: Option<Sampler>,
+    commit: Option<Sampler>,
+    purposes: [u32; 2],
+    session: TimerId,
+    down: Option<u64>,
+    counts: Counts,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Thread {
+    spans: Vec<Span>,
+    /// Number of the span and the offset in it that is next.
+    at: (usize, u64),
+    /// The record in hand.
+    record: Option<Record>,
+    waited: bool,
+    polls: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    polls: u64,
+    polled: u64,
+    consumed: u64,
+    retried: u64,
+    skipped: u64,
+    latency: Histogram,
+    idle: Gauge,
+}
+
+/// As checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    topic: ComponentId,
+    concurrency: u32,
+    max_poll_records: u64,
+    partition_fetch: u64,
+    batch: bool,
+    assignment: Assignment,
+    retries: u64,
+    retry_interval: u64,
+    dead_letter: Option<ComponentId>,
+    fetch_time: Option<Law>,
+    commit_time: Option<Law>,
+    closes: bool,
+    session_timeout: u64,
+}
+
+const ASSIGNMENTS: &[&str] = &["range", "round-robin"];
+const STOPS: &[&str] = &["close", "crash"];
+
+const POLL: u8 = 0;
+const COLLECT: u8 = 1;
+const COMMIT: u8 = 2;
+const COMMITTED: u8 = 3;
+const REWIND: u8 = 4;
+
+/// Set in the word of a visit whose record was given up.
+const SKIPPED: u64 = 1 << 63;
+
+impl Component for Consumer {
+    const KIND: &'static str = "consumer";
+    const ABOUT: &'static str = "a group of threads that process a topic's records";
+    const CATCHES: bool = true;
+    const PROBES: &'static [(&'static str, Unit, Combine)] = &[
+        ("lag", Unit::Count, Combine::Sum),
+        ("lag_partition_max", Unit::Count, Combine::Sum),
+        ("client_lag", Unit::Count, Combine::Sum),
+        ("time_lag", Unit::Seconds, Combine::Sum),
+    ];
+    const KEYS: &'static [Key] = &[
+        key("topic", Form::Name, None, "the topic it reads"),
+        key(
+            "in",
+            Form::Name,
+            None,
+            "the service whose replicas its threads run in; without it, one process",
+        ),
+        key(
+            "concurrency",
+            Form::Count,
+            Some("1"),
+            "threads in each replica (Spring Kafka `concurrency`, 1); more than partitions stay idle",
+        ),
+        key(
+            "steps",
+            Form::Steps,
+            None,
+            "what is done for each record, or for each poll with `batch`",
+        ),
+        key(
+            "batch",
+            Form::Boolean,
+            Some("false"),
+            "whether the steps run once for all records of a poll (Spring Kafka batch listener)",
+        ),
+        key(
+            "max-poll-records",
+            Form::Count,
+            Some("500"),
+            "most records in a poll (Kafka `max.poll.records`, 500)",
+        ),
+        key(
+            "max-partition-fetch",
+            Form::Bytes,
+            Some("\"1MiB\""),
+            "most bytes of one partition before the next one's turn (Kafka `max.partition.fetch.bytes`, 1048576)",
+        ),
+        key(
+            "assignment",
+            Form::Choice(ASSIGNMENTS),
+            Some("\"range\""),
+            "how partitions are dealt out (Kafka's default list runs as eager `range`)",
+        ),
+        key(
+            "fetch-time",
+            Form::Law,
+            Some("\"0s\""),
+            "until a record that a waiting poll gets is there (a round trip to the broker)",
+        ),
+        key(
+            "commit-time",
+            Form::Law,
+            Some("\"0s\""),
+            "a commit, on the consumer's thread (Spring Kafka commits synchronously)",
+        ),
+        key(
+            "retries",
+            Form::Count,
+            Some("9"),
+            "tries of a record beyond the first (Spring Kafka `DefaultErrorHandler`, 9)",
+        ),
+        key(
+            "retry-interval",
+            Form::Duration,
+            Some("\"0s\""),
+            "between two tries, on the consumer's thread (Spring Kafka `DefaultErrorHandler`, 0)",
+        ),
+        key(
+            "dead-letter",
+            Form::Name,
+            None,
+            "the topic for records that are given up; without it they are skipped",
+        ),
+        key(
+            "on-stop",
+            Form::Choice(STOPS),
+            Some("\"close\""),
+            "how a replica that stops leaves the group: at once, or after `session-timeout`",
+        ),
+        key(
+            "session-timeout",
+            Form::Duration,
+            Some("\"45s\""),
+            "until a crashed replica is missed (Kafka `session.timeout.ms`, 45000)",
+        ),
+    ];
+    type Plan = Plan;
+
+    fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
+        let topic = reader.required_name("topic");
+        reader.required("steps");
+        let concurrency = reader.count_in("concurrency", 1..=100_000);
+        let records = reader.count_in("max-poll-records", 1..=1 << 40);
+        let fetch = reader.bytes("max-partition-fetch");
+        let batch = reader.boolean("batch");
+        let assignment = match reader.choice("assignment")? {
+            "round-robin" => Assignment::RoundRobin,
+            _ => Assignment::Range,
+        };
+        let (retries, interval) = (reader.count("retries"), reader.duration("retry-interval"));
+        let (fetch_time, commit_time) = (
+            time(reader, "fetch-time", names),
+            time(reader, "commit-time", names),
+        );
+        let closes = reader.choice("on-stop")? == "close";
+        let session = reader.duration("session-timeout");
+        let dead_letter = match reader.name("dead-letter") {
+            Some(name) => Some(names.resolve(&["topic"], &name, reader)?),
+            None => None,
+        };
+        let topic = names.resolve(&["topic"], &topic?, reader)?;
+        if dead_letter == Some(topic) {
+            let span = reader.span("dead-letter");
+            reader
+                .sink()
+                .error(
+                    span,
+                    "call-cycle",
+                    "`dead-letter` is the topic that is read: a bad record would never end",
+                )
+                .help("name another topic");
+            return None;
+        }
+        Some(Plan {
+            topic,
+            concurrency: concurrency? as u32,
+            max_poll_records: records?,
+            partition_fetch: fetch?.0,
+            batch: batch?,
+            assignment,
+            retries: retries?,
+            retry_interval: interval?.nanos(),
+            dead_letter,
+            fetch_time: fetch_time?,
+            commit_time: commit_time?,
+            closes,
+            session_timeout: session?.nanos(),
+        })
+    }
+
+    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
+        Err("a consumer runs by itself; send records to its topic by `{ publish = \"..\" }`".into())
+    }
+
+    fn batches(plan: &Plan) -> bool {
+        plan.batch
+    }
+
+    fn capacity(plan: &Plan) -> Option<f64> {
+        Some(plan.concurrency as f64)
+    }
+
+    fn agents(plan: &Plan, me: Place, l: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) -> Option<u32> {
+        let frame = l.asm.depth() - 1;
+        let poll = l.asm.here();
+        l.asm.op(me.base, me.sel, frame, POLL, "poll");
+        // An operation with a jump given at once: nothing came, poll again.
+        l.asm.op_at(me.base, me.sel, frame, COLLECT, poll, "take records");
+        let site = l.site(String::new(), None);
+        if plan.batch {
+            l.asm.enter(me.base, me.sel, site, true, "process the batch");
+            l.asm.op(me.base, me.sel, frame, REWIND, "from its first record");
+            body(l);
+            l.asm.leave("batch");
+        } else {
+            let top = l.asm.here();
+            let none = l.asm.op(me.base, me.sel, frame, EACH_NEXT, "the next record");
+            l.asm.enter(me.base, me.sel, site, true, "process a record");
+            body(l);
+            l.asm.leave("record");
+            l.asm.jump_to(top, "on to the next record");
+            l.asm.land(none);
+        }
+        l.asm.op(me.base, me.sel, frame, COMMIT, "commit");
+        l.asm.op(me.base, me.sel, frame, COMMITTED, "committed");
+        l.asm.jump_to(poll, "poll again");
+        Some(plan.concurrency)
+    }
+
+    fn build(plan: &Plan, build: &mut Build) -> Self {
+        let topic = build.base_of(plan.topic);
+        let first = build.base_of(build.id);
+        // Topics stand before consumers in the list of kinds: their logs are there.
+        let log = build.cx.log_of(topic).unwrap_or(0);
+        let l = &mut build.cx.logs[log as usize];
+        let group = l.group(first, plan.assignment);
+        let g = &mut l.groups[group as usize];
+        let member = (0..plan.concurrency).map(|_| g.add_member()).min().unwrap_or(0);
+        let dead_letter = plan.dead_letter.and_then(|id| build.cx.log_of(build.base_of(id)));
+        Consumer {
+            log,
+            group,
+            member,
+            first_replica: build.replica == 0,
+            threads: vec![Thread::default(); plan.concurrency as usize],
+            dead_letter,
+            fetch: plan.fetch_time.as_ref().map(Sampler::new),
+            commit: plan.commit_time.as_ref().map(Sampler::new),
+            purposes: [build.purpose("fetch-time"), build.purpose("commit-time")],
+            session: build.timer(0),
+            down: None,
+            counts: Counts::default(),
+            plan: plan.clone(),
+        }
+    }
+
+    fn start(&mut self, cx: &mut Context) {
+        cx.first_assignment(self.log, self.group);
+    }
+
+    fn enter(&mut self, _: Visit, _: &mut Context) -> Admission {
+        Admission::Proceed
+    }
+
+    fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
+        if outcome != Outcome::Done {
+            return;
+        }
+        let skipped = *cx.word(visit) & SKIPPED != 0;
+        let thread = &self.threads[cx.requests[visit.slot].parent as usize];
+        let (log, now) = (&cx.logs[self.log as usize], cx.nanos());
+        let counts = &mut self.counts;
+        let mut done = |record: Record| {
+            if skipped {
+                counts.skipped += 1;
+            } else {
+                counts.consumed += 1;
+                counts.latency.record(now - record.at);
+            }
+        };
+        if self.plan.batch {
+            let all = thread
+                .spans
+                .iter()
+                .flat_map(|s| (s.from..s.to).map(|o| (s.partition, o)));
+            all.filter_map(|(p, o)| log.record(p, o)).for_each(done);
+        } else if let Some(record) = thread.record {
+            done(record);
+        }
+    }
+
+    fn caught(&mut self, visit: Visit, _: Fault, cx: &mut Context) -> Caught {
+        let tries = *cx.word(visit);
+        if tries < self.plan.retries {
+            *cx.word(visit) = tries + 1;
+            self.counts.retried += 1;
+            let key = self.key_in_hand(visit.slot, cx);
+            cx.requests[visit.slot].key = child_key(key, tries + 1);
+            return Caught::Again(self.plan.retry_interval);
+        }
+        *cx.word(visit) |= SKIPPED;
+        if let Some(dead) = self.dead_letter {
+            self.send_to(dead, visit.slot, cx);
+        }
+        Caught::Absorb
+    }
+
+    fn op(&mut self, op: u8, visit: Visit, cx: &mut Context) -> Admission {
+        let t = cx.requests[visit.slot].parent as usize;
+        match op {
+            POLL => self.poll(t, visit.slot, cx),
+            COLLECT => self.collect(t, visit.slot, cx),
+            REWIND => {
+                let thread = &mut self.threads[t];
+                thread.at = (0, thread.spans.first().map_or(0, |s| s.from));
+                Admission::Proceed
+            }
+            EACH_NEXT => self.next(t, visit.slot, cx),
+            COMMIT => match &self.commit {
+                Some(law) => {
+                    let key = child_key(self.threads[t].polls, (self.member as u64) << 32 | t as u64);
+                    Admission::Serve(cx.sample(law, &mut cx.draws_of(self.purposes[1], key)))
+                }
+                None => Admission::Proceed,
+            },
+            COMMITTED => {
+                let now = cx.now();
+                cx.logs[self.log as usize].commit(self.group, &self.threads[t].spans, now);
+                self.threads[t].spans.clear();
+                Admission::Proceed
+            }
+            _ => Admission::Proceed,
+        }
+    }
+
+    fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+        // Only a poll waits.
+        let t = cx.requests[visit.slot].parent;
+        cx.leave_poll(self.log, self.group, self.member + t);
+        let now = cx.now();
+        self.counts.idle.leave(now);
+    }
+
+    fn stopped(&mut self, cx: &mut Context) {
+        for t in &mut self.threads {
+            *t = Thread {
+                polls: t.polls,
+                ..Thread::default()
+            };
+        }
+        let after = if self.plan.closes {
+            0
+        } else {
+            self.plan.session_timeout
+        };
+        self.down = Some(cx.nanos().saturating_add(after));
+        if after == 0 {
+            self.missed(cx);
+        } else if let Some(at) = self.down {
+            cx.arm(self.session, at);
+        }
+    }
+
+    fn started(&mut self, cx: &mut Context) {
+        self.down = None;
+        let n = self.threads.len() as u32;
+        cx.rebalance(self.log, self.group, self.member..self.member + n, true);
+    }
+
+    fn wake(&mut self, _: u32, cx: &mut Context) {
+        if self.down.is_some_and(|at| at <= cx.nanos()) {
+            self.missed(cx);
+        }
+    }
+
+    fn adopt(&mut self, plan: &Plan, _: &mut Context) {
+        // Threads, topic and group stay as they were dealt out.
+        let (topic, concurrency, batch) = (self.plan.topic, self.plan.concurrency, self.plan.batch);
+        let dead_letter = self.plan.dead_letter;
+        self.plan = Plan {
+            topic,
+            concurrency,
+            batch,
+            dead_letter,
+            ..plan.clone()
+        };
+        self.fetch = plan.fetch_time.as_ref().map(Sampler::new);
+        self.commit = plan.commit_time.as_ref().map(Sampler::new);
+    }
+
+    fn reset(&mut self, now: SimTime) {
+        self.counts.idle.reset(now);
+        self.counts = Counts {
+            idle: self.counts.idle.clone(),
+            ..Counts::default()
+        };
+    }
+
+    fn probe(&self, cx: &Context, out: &mut Vec<f64>) {
+        if !self.first_replica {
+            return out.extend([0.0; 4]);
+        }
+        let log = &cx.logs[self.log as usize];
+        out.push(log.groups[self.group as usize].lag.value() as f64);
+        out.push(log.longest_lag(self.group) as f64);
+        out.push(log.client_lag(self.group) as f64);
+        out.push(log.time_lag(self.group, cx.nanos()) as f64 * 1e-9);
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let span = (cx.now() - since).as_secs_f64().max(1e-9);
+        let c = &self.counts;
+        out.add(
+            "consumed",
+            Unit::PerSecond,
+            Combine::Sum,
+            c.consumed as f64 / span,
+        );
+        out.add("retried", Unit::PerSecond, Combine::Sum, c.retried as f64 / span);
+        out.add("skipped", Unit::PerSecond, Combine::Sum, c.skipped as f64 / span);
+        let per_poll = if c.polls > 0 {
+            c.polled as f64 / c.polls as f64
+        } else {
+            f64::NAN
+        };
+        out.add("records_per_poll", Unit::Count, Combine::Mean, per_poll);
+        let idle = c.idle.mean(cx.now()).unwrap_or(f64::NAN) / self.threads.len() as f64;
+        out.add("poll_idle_ratio", Unit::Share, Combine::Mean, idle);
+        times("end_to_end", &c.latency, out);
+        if self.first_replica {
+            lag_readings(&cx.logs[self.log as usize], self.group, cx.now(), out);
+        }
+    }
+}
+
+impl Consumer {
+    /// Waits for records, or goes on to take them. In a rebalance this is where the thread joins again.
+    fn poll(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
+        let member = self.member + t as u32;
+        let now = cx.now();
+        if self.threads[t].waited {
+            self.counts.idle.leave(now);
+        }
+        if cx.logs[self.log as usize].groups[self.group as usize].is_rebalancing() {
+            cx.wait_in_poll(self.log, self.group, member, slot);
+            // Who asks is not woken: it looks for itself.
+            cx.leave_poll(self.log, self.group, member);
+            cx.finish_rebalance(self.log, self.group);
+        }
+        let group = &cx.logs[self.log as usize].groups[self.group as usize];
+        if group.is_rebalancing() || !group.has_records(member) {
+            cx.wait_in_poll(self.log, self.group, member, slot);
+            self.counts.idle.enter(now);
+            self.threads[t].waited = true;
+            return Admission::Wait;
+        }
+        if !std::mem::take(&mut self.threads[t].waited) {
+            return Admission::Proceed;
+        }
+        match &self.fetch {
+            Some(law) => {
+                let key = child_key(self.threads[t].polls, (self.member as u64) << 32 | t as u64);
+                Admission::Serve(cx.sample(law, &mut cx.draws_of(self.purposes[0], key)))
+            }
+            None => Admission::Proceed,
+        }
+    }
+
+    fn collect(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
+        let log = &mut cx.logs[self.log as usize];
+        if log.groups[self.group as usize].is_rebalancing() {
+            return Admission::Skip;
+        }
+        let thread = &mut self.threads[t];
+        thread.spans.clear();
+        let quota = (self.plan.partition_fetch / log.record_bytes.max(1)).max(1);
+        let member = self.member + t as u32;
+        log.take(
+            self.group,
+            member,
+            self.plan.max_poll_records,
+            quota,
+            &mut thread.spans,
+        );
+        let Some(first) = thread.spans.first() else {
+            return Admission::Skip;
+        };
+        thread.at = (0, first.from);
+        thread.polls += 1;
+        self.counts.polls += 1;
+        self.counts.polled += thread.spans.iter().map(|s| s.to - s.from).sum::<u64>();
+        thread.record = log.record(first.partition, first.from);
+        cx.requests[slot].key = self.key_in_hand(slot, cx);
+        Admission::Proceed
+    }
+
+    fn next(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
+        let log = &cx.logs[self.log as usize];
+        let thread = &mut self.threads[t];
+        while let Some(span) = thread.spans.get(thread.at.0) {
+            if thread.at.1 < span.to {
+                thread.record = log.record(span.partition, thread.at.1);
+                thread.at.1 += 1;
+                cx.requests[slot].key = thread.record.map_or(0, |r| r.key);
+                return Admission::Proceed;
+            }
+            thread.at.0 += 1;
+            thread.at.1 = thread.spans.get(thread.at.0).map_or(0, |s| s.from);
+        }
+        if self.plan.batch {
+            thread.record = thread.spans.first().and_then(|s| log.record(s.partition, s.from));
+            cx.requests[slot].key = self.key_in_hand(slot, cx);
+        }
+        Admission::Skip
+    }
+
+    /// The key of the draws: the record's own, or one made of the batch's first record.
+    fn key_in_hand(&self, slot: u32, cx: &Context) -> u64 {
+        let thread = &self.threads[cx.requests[slot].parent as usize];
+        if !self.plan.batch {
+            return thread.record.map_or(0, |r| r.key);
+        }
+        let log = &cx.logs[self.log as usize];
+        let first = thread.spans.first().and_then(|s| log.record(s.partition, s.from));
+        child_key(first.map_or(0, |r| r.key), 1 << 32)
+    }
+
+    /// Sends what was given up to another topic, to the partition of the same number as far as there is one.
+    fn send_to(&self, dead: u32, slot: u32, cx: &mut Context) {
+        let thread = &self.threads[cx.requests[slot].parent as usize];
+        let partitions = cx.logs[dead as usize].partitions();
+        let at = cx.nanos();
+        let spans = if self.plan.batch {
+            thread.spans.clone()
+        } else {
+            let Some(s) = thread.spans.get(thread.at.0) else {
+                return;
+            };
+            vec![Span {
+                partition: s.partition,
+                from: thread.at.1 - 1,
+                to: thread.at.1,
+            }]
+        };
+        for s in spans {
+            for offset in s.from..s.to {
+                let key = cx.logs[self.log as usize]
+                    .record(s.partition, offset)
+                    .map_or(0, |r| r.key);
+                cx.append(
+                    dead,
+                    s.partition % partitions,
+                    Record {
+                        key: child_key(key, 1 << 33),
+                        at,
+                    },
+                );
+            }
+        }
+    }
+
+    fn missed(&mut self, cx: &mut Context) {
+        self.down = None;
+        let n = self.threads.len() as u32;
+        cx.rebalance(self.log, self.group, self.member..self.member + n, false);
+    }
+}
+
+fn time(reader: &mut Reader, name: &str, names: &Names) -> Option<Option<Law>> {
+    let text = reader.law(name)?;
+    let law = read_law(
+        &text,
+        LawUnit::Duration,
+        &format!("`{name}`"),
+        names,
+        reader.sink(),
+    )?;
+    Some((law != Law::Constant { value: 0.0 }).then_some(law))
+}
+
+/// Mean and percentiles of a histogram of nanoseconds.
+pub fn times(what: &str, h: &Histogram, out: &mut Readings) {
+    let ns = |v: Option<f64>| v.map_or(f64::NAN, |v| v * 1e-9);
+    out.add(format!("{what}_mean"), Unit::Seconds, Combine::Mean, ns(h.mean()));
+    for (name, p) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+        out.add(
+            format!("{what}_{name}"),
+            Unit::Seconds,
+            Combine::Mean,
+            ns(h.quantile(p)),
+        );
+    }
+    out.add(
+        format!("{what}_max"),
+        Unit::Seconds,
+        Combine::Max,
+        ns(h.max().map(|v| v as f64)),
+    );
+}
+
+/// Lag of a group: log end offset less committed offset, as Kafka's tools show it.
+pub fn lag_readings(log: &Log, group: u32, now: SimTime, out: &mut Readings) {
+    let g = &log.groups[group as usize];
+    let mean = |gauge: &Gauge| gauge.mean(now).unwrap_or(f64::NAN);
+    out.add("lag_mean", Unit::Count, Combine::Sum, mean(&g.lag));
+    out.add("lag_max", Unit::Count, Combine::Sum, g.lag.max() as f64);
+    out.add("lag_end", Unit::Count, Combine::Sum, g.lag.value() as f64);
+    out.add(
+        "lag_partition_max",
+        Unit::Count,
+        Combine::Sum,
+        log.longest_lag(group) as f64,
+    );
+    out.add(
+        "client_lag_end",
+        Unit::Count,
+        Combine::Sum,
+        log.client_lag(group) as f64,
+    );
+    out.add(
+        "time_lag_end",
+        Unit::Seconds,
+        Combine::Sum,
+        log.time_lag(group, now.nanos()) as f64 * 1e-9,
+    );
+    out.add("rebalances", Unit::Count, Combine::Sum, g.rebalances as f64);
+    out.add(
+        "rebalance_time",
+        Unit::Seconds,
+        Combine::Sum,
+        g.rebalance_time as f64 * 1e-9,
+    );
+    for (p, lag) in g.lags.iter().enumerate() {
+        out.add(
+            format!("lag_partition_{p}_mean"),
+            Unit::Count,
+            Combine::Sum,
+            mean(lag),
+        );
+        out.add(
+            format!("lag_partition_{p}_max"),
+            Unit::Count,
+            Combine::Sum,
+            lag.max() as f64,
+        );
+    }
+}

@@ -1,0 +1,790 @@
+//! A heap: what a JVM allocates, what its collector does about it, and what that costs.
+//!
+//! ```toml
+//! [heap.jvm]
+//! in = "order-api"               # one in every replica
+//! size = "1GiB"
+//! collector = "g1"               # or "serial", "parallel", "zgc"
+//! live-set = "180MiB"            # caches, classes, pools: what never dies
+//! retained = "40%"               # of what a request allocates, it keeps so much until it ends
+//! pauses = { every = "exp(10min)", lasts = "80ms" }   # others, given or measured: { log = "gc.log" }
+//! ```
+//!
+//! A step `{ cpu = "2ms", allocates = "350KiB" }` allocates in the heap of its service.
+//!
+//! A full eden is collected while the JVM stands still: a base pause and the copying of what lives, which is what
+//! the requests in flight keep. Survivors that find no survivor space, or are 15 collections old, are promoted, and
+//! are garbage in old space when their request ends. Old space that cannot take them leads to a full collection,
+//! whose pause grows with everything that lives. G1 fits eden to its pause goal, marks beside the application from
+//! 45 % on and takes the garbage back in mixed collections; ZGC does everything beside the application, and a
+//! request that allocates faster than it frees waits for the cycle's end (an allocation stall). If a full collection
+//! leaves less than 2 % free, the request that allocates fails (`out_of_memory`).
+//!
+//! A pause stops this JVM's work and nothing else; its workers take cores of the host meanwhile, as concurrent
+//! workers do during a cycle. That the workers may find no free core does not make a pause longer here.
+//!
+//! Pauses, speeds and shares without a flag of the JVM behind them are assumptions to be fitted to a log:
+//! shortest pause 2 ms, 500 MB/s copied by a worker, 1 GB/s marked by a worker, 1 GB/s of live bytes in a full
+//! collection. Not modelled: barriers' cost in the application, humongous objects, fragmentation, safepoint time.
+
+mod memory;
+mod pauses;
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use super::contract::*;
+use crate::document::{Form, Key, Reader, key};
+use crate::kernel::{Admission, Context, Effect, Fault, Outcome, TimerId, Visit};
+use crate::metric::{Gauge, Histogram};
+use crate::quantity::SimTime;
+use crate::random::child_key;
+use memory::{Collector, Memory, Shape};
+use pauses::Pauses;
+
+/// As running: the heap of one replica.
+pub struct Heap {
+    memory: Option<Memory>,
+    home: Option<u32>,
+    host: Option<u32>,
+    pause_timer: TimerId,
+    cycle_timer: TimerId,
+    plain_timer: TimerId,
+    /// Ends of pauses that are on, with their workers.
+    on: Vec<(u64, u32)>,
+    /// The concurrent cycle under way: its end, what lived at its start, what was allocated since.
+    cycle: Option<(u64, u64, u64)>,
+    /// Bytes allocated between two cycles, and since when: the rate that a concurrent collector expects.
+    pace: (u64, u64),
+    stalled: VecDeque<Stall>,
+    plain: Option<Box<Plain>>,
+    counts: Box<Counts>,
+    used: Gauge,
+    paused: Gauge,
+    seen: Cell<(u64, u128)>,
+}
+
+/// A request that waits for memory.
+#[derive(Copy, Clone, Debug)]
+struct Stall {
+    slot: u32,
+    frame: u32,
+    bytes: u64,
+    since: u64,
+}
+
+/// Pauses that are given.
+enum Plain {
+    Laws {
+        every: crate::distribution::Sampler,
+        lasts: crate::distribution::Sampler,
+        purposes: [u32; 2],
+        number: u64,
+    },
+    Measured {
+        list: std::sync::Arc<[(u64, u64)]>,
+        at: usize,
+    },
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    young: u64,
+    full: u64,
+    cycles: u64,
+    stalls: u64,
+    exhausted: u64,
+    allocated: u64,
+    promoted: u64,
+    pauses: Histogram,
+    stall_times: Histogram,
+}
+
+/// As checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    shape: Option<Draft>,
+    pauses: Option<Pauses>,
+}
+
+/// A shape whose workers are not known before the host's cores are.
+#[derive(Clone, Debug)]
+struct Draft {
+    shape: Shape,
+    collector: Option<Collector>,
+    threads: Option<u32>,
+    concurrent: Option<u32>,
+}
+
+const COLLECTORS: &[&str] = &["serial", "parallel", "g1", "zgc"];
+const PAUSE: u32 = 0;
+const CYCLE: u32 = 1;
+const PLAIN: u32 = 2;
+/// A cycle begins when memory would last less than this many cycles (`ZAllocationSpikeTolerance`, 2).
+const SPIKE: f64 = 2.0;
+
+impl Component for Heap {
+    const KIND: &'static str = "heap";
+    const ABOUT: &'static str = "a JVM's memory: allocation, collections, pauses";
+    const PROBES: &'static [(&'static str, Unit, Combine)] = &[
+        ("heap_used", Unit::Bytes, Combine::Sum),
+        ("paused_share", Unit::Share, Combine::Sum),
+    ];
+    const KEYS: &'static [Key] = &[
+        key("in", Form::Name, None, "the service whose replicas have one each"),
+        key(
+            "size",
+            Form::Bytes,
+            None,
+            "the heap (`-Xmx`); without it only the given `pauses` happen",
+        ),
+        key(
+            "collector",
+            Form::Choice(COLLECTORS),
+            None,
+            "how it is collected; without it G1, or serial on less than 2 CPUs, as the JVM chooses",
+        ),
+        key(
+            "young-size",
+            Form::Bytes,
+            None,
+            "young space (`-Xmn`); without it a third of the heap (`NewRatio` 2), for G1 5 to 60 % of it",
+        ),
+        key(
+            "live-set",
+            Form::Bytes,
+            Some("\"0B\""),
+            "bytes that never die: caches, classes' data, pools",
+        ),
+        key(
+            "retained",
+            Form::Share,
+            Some("\"100%\""),
+            "share of what a request allocates that it keeps until it ends (an upper bound; fit it to a log)",
+        ),
+        key(
+            "gc-threads",
+            Form::Count,
+            None,
+            "workers of a pause (`ParallelGCThreads`: n CPUs up to 8, then 8 + 5/8 of the rest)",
+        ),
+        key(
+            "conc-gc-threads",
+            Form::Count,
+            None,
+            "concurrent workers (`ConcGCThreads`: G1 (n + 2) / 4, ZGC a quarter of the CPUs)",
+        ),
+        key(
+            "base-pause",
+            Form::Duration,
+            Some("\"2ms\""),
+            "the pause with nothing to copy (an assumption: 1 to 3 ms)",
+        ),
+        key(
+            "short-pause",
+            Form::Duration,
+            Some("\"100us\""),
+            "each of the pauses of a concurrent cycle (ZGC: below 1 ms whatever the heap)",
+        ),
+        key(
+            "copy-speed",
+            Form::Bytes,
+            Some("\"500MB\""),
+            "bytes a second that one worker copies (an assumption: 0.3 to 1.5 GB)",
+        ),
+        key(
+            "mark-speed",
+            Form::Bytes,
+            Some("\"1GB\""),
+            "bytes a second that one concurrent worker marks (an assumption)",
+        ),
+        key(
+            "full-speed",
+            Form::Bytes,
+            Some("\"1GB\""),
+            "live bytes a second of a full collection, all workers together (an assumption)",
+        ),
+        key(
+            "max-gc-pause",
+            Form::Duration,
+            Some("\"200ms\""),
+            "G1's goal (`MaxGCPauseMillis`, 200)",
+        ),
+        key(
+            "ihop",
+            Form::Share,
+            Some("\"45%\""),
+            "old share at which G1 marks (`InitiatingHeapOccupancyPercent`, 45)",
+        ),
+        key(
+            "tenuring-threshold",
+            Form::Count,
+            Some("15"),
+            "collections survived before promotion (`MaxTenuringThreshold`, 15)",
+        ),
+        key(
+            "pauses",
+            Form::Table,
+            None,
+            "pauses beside the computed ones: `{ every = \"10s\", lasts = \"50ms\" }` or `{ log = \"gc.log\" }`",
+        ),
+    ];
+    type Plan = Plan;
+
+    fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
+        let within = reader.required("in");
+        let pauses = pauses::check(reader, names);
+        let shape = if reader.has("size") {
+            draft(reader).map(Some)
+        } else {
+            Some(None)
+        };
+        if !reader.has("size") && !reader.has("pauses") {
+            let span = reader.table_span();
+            reader
+                .sink()
+                .error(
+                    span,
+                    "missing-key",
+                    "a heap with neither `size` nor `pauses` does nothing",
+                )
+                .help("add `size = \"1GiB\"`, or `pauses = { every = \"exp(10s)\", lasts = \"50ms\" }`");
+            return None;
+        }
+        within.then_some(Plan {
+            shape: shape?,
+            pauses: pauses?,
+        })
+    }
+
+    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
+        Err("a heap is used by `{ cpu = \"2ms\", allocates = \"350KiB\" }`".into())
+    }
+
+    fn build(plan: &Plan, build: &mut Build) -> Self {
+        let cpus = build.host_capacity().unwrap_or(1.0);
+        let memory = plan.shape.as_ref().map(|d| Memory::new(d.shape(cpus)));
+        let plain = plan.pauses.as_ref().map(|p| match p {
+            Pauses::Laws { every, lasts } => Plain::Laws {
+                every: crate::distribution::Sampler::new(every),
+                lasts: crate::distribution::Sampler::new(lasts),
+                purposes: [build.purpose("pauses/every"), build.purpose("pauses/lasts")],
+                number: 0,
+            },
+            Pauses::Measured(list) => Plain::Measured {
+                list: list.clone(),
+                at: 0,
+            },
+        });
+        let mut used = Gauge::default();
+        used.add(SimTime::ZERO, memory.as_ref().map_or(0, |m| m.used() as i64));
+        Heap {
+            memory,
+            home: build.home(),
+            host: build.host(),
+            pause_timer: build.timer(PAUSE),
+            cycle_timer: build.timer(CYCLE),
+            plain_timer: build.timer(PLAIN),
+            on: Vec::new(),
+            cycle: None,
+            pace: (0, 0),
+            stalled: VecDeque::new(),
+            plain: plain.map(Box::new),
+            counts: Box::default(),
+            used,
+            paused: Gauge::default(),
+            seen: Cell::new((0, 0)),
+        }
+    }
+
+    fn start(&mut self, cx: &mut Context) {
+        self.arm_plain(cx);
+    }
+
+    fn enter(&mut self, _: Visit, _: &mut Context) -> Admission {
+        Admission::Proceed
+    }
+
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+        if let Some(m) = &mut self.memory {
+            m.release(*cx.word(visit));
+        }
+    }
+
+    /// The one operation: allocate.
+    fn op(&mut self, _: u8, visit: Visit, cx: &mut Context) -> Admission {
+        let Some(memory) = &self.memory else {
+            return Admission::Proceed;
+        };
+        let bytes = libm::round(cx.sample_site_number(visit.site, visit.slot)).clamp(0.0, 1e18) as u64;
+        if bytes == 0 {
+            return Admission::Proceed;
+        }
+        if memory.shape.collector == Collector::Zgc {
+            return self.allocate_beside(visit, bytes, cx);
+        }
+        if !memory.fits(bytes) && !self.make_room(bytes, cx) {
+            self.counts.exhausted += 1;
+            return Admission::Reject(Fault::OutOfMemory);
+        }
+        self.take(visit.frame, bytes, cx);
+        Admission::Proceed
+    }
+
+    fn cancel(&mut self, visit: Visit, _: &mut Context) {
+        self.stalled.retain(|s| s.slot != visit.slot);
+    }
+
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        match tag {
+            PAUSE => self.end_pauses(cx.nanos(), cx),
+            CYCLE => {
+                if self.cycle.is_some_and(|(end, ..)| end <= cx.nanos()) {
+                    self.end_cycle(cx);
+                }
+            }
+            _ => {
+                let length = self.plain_length(cx);
+                self.pause(length, 0, cx);
+                self.arm_plain(cx);
+            }
+        }
+    }
+
+    fn stopped(&mut self, cx: &mut Context) {
+        self.end_pauses(u64::MAX, cx);
+        if self.cycle.take().is_some() {
+            self.occupy(-(self.concurrent() as i32), cx);
+        }
+        self.stalled.clear();
+        if let Some(m) = &mut self.memory {
+            *m = Memory::new(m.shape);
+        }
+        self.pace = (0, cx.nanos());
+        self.note(cx);
+    }
+
+    fn reset(&mut self, now: SimTime) {
+        *self.counts = Counts::default();
+        self.used.reset(now);
+        self.paused.reset(now);
+        self.seen.set((now.nanos(), 0));
+    }
+
+    fn probe(&self, cx: &Context, out: &mut Vec<f64>) {
+        let (then, area) = self.seen.replace((cx.nanos(), self.paused.area(cx.now())));
+        let span = cx.nanos().saturating_sub(then).max(1) as f64;
+        out.push(self.used.value() as f64);
+        out.push((self.paused.area(cx.now()) - area) as f64 / span);
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let span = (cx.now() - since).as_secs_f64().max(1e-9);
+        let c = &self.counts;
+        let ns = |v: Option<f64>| v.map_or(f64::NAN, |v| v * 1e-9);
+        out.add(
+            "pauses",
+            Unit::PerSecond,
+            Combine::Sum,
+            c.pauses.count() as f64 / span,
+        );
+        out.add("pause_mean", Unit::Seconds, Combine::Mean, ns(c.pauses.mean()));
+        out.add(
+            "pause_p99",
+            Unit::Seconds,
+            Combine::Mean,
+            ns(c.pauses.quantile(0.99)),
+        );
+        out.add(
+            "pause_max",
+            Unit::Seconds,
+            Combine::Max,
+            ns(c.pauses.max().map(|v| v as f64)),
+        );
+        out.add(
+            "paused_share",
+            Unit::Share,
+            Combine::Mean,
+            self.paused.mean(cx.now()).unwrap_or(f64::NAN),
+        );
+        let Some(m) = &self.memory else { return };
+        out.add("young_collections", Unit::Count, Combine::Sum, c.young as f64);
+        out.add(
+            "young_collections_rate",
+            Unit::PerSecond,
+            Combine::Sum,
+            c.young as f64 / span,
+        );
+        out.add("full_collections", Unit::Count, Combine::Sum, c.full as f64);
+        out.add(
+            "full_collections_rate",
+            Unit::PerSecond,
+            Combine::Sum,
+            c.full as f64 / span,
+        );
+        out.add("concurrent_cycles", Unit::Count, Combine::Sum, c.cycles as f64);
+        out.add("allocation_stalls", Unit::Count, Combine::Sum, c.stalls as f64);
+        out.add(
+            "allocation_stall_mean",
+            Unit::Seconds,
+            Combine::Mean,
+            ns(c.stall_times.mean()),
+        );
+        out.add("out_of_memory", Unit::Count, Combine::Sum, c.exhausted as f64);
+        out.add("allocated", Unit::Bytes, Combine::Sum, c.allocated as f64);
+        out.add(
+            "allocation_rate",
+            Unit::Bytes,
+            Combine::Sum,
+            c.allocated as f64 / span,
+        );
+        out.add("promoted", Unit::Bytes, Combine::Sum, c.promoted as f64);
+        let size = m.shape.size as f64;
+        let mean = self.used.mean(cx.now()).unwrap_or(f64::NAN);
+        out.add("occupancy_mean", Unit::Share, Combine::Mean, mean / size);
+        out.add(
+            "occupancy_max",
+            Unit::Share,
+            Combine::Max,
+            self.used.max() as f64 / size,
+        );
+        out.add("used_mean", Unit::Bytes, Combine::Sum, mean);
+        out.add("live_end", Unit::Bytes, Combine::Sum, m.live() as f64);
+    }
+}
+
+impl Heap {
+    fn concurrent(&self) -> u32 {
+        self.memory.as_ref().map_or(0, |m| m.shape.concurrent)
+    }
+
+    fn occupy(&self, threads: i32, cx: &mut Context) {
+        if let Some(host) = self.host
+            && threads != 0
+        {
+            cx.leave_effect(Effect::HostLoad { host, threads });
+        }
+    }
+
+    /// Brings the gauge of used bytes up to date.
+    fn note(&mut self, cx: &Context) {
+        let used = self.memory.as_ref().map_or(0, Memory::used);
+        self.used.add(cx.now(), used as i64 - self.used.value() as i64);
+    }
+
+    /// The request whose visit has this frame gets its bytes.
+    fn take(&mut self, frame: u32, bytes: u64, cx: &mut Context) {
+        let Some(m) = &mut self.memory else { return };
+        let word = &mut cx.requests.frame(frame).word;
+        *word = m.allocate(*word, bytes);
+        self.counts.allocated += bytes;
+        self.pace.0 += bytes;
+        if let Some(cycle) = &mut self.cycle {
+            cycle.2 += bytes;
+        }
+        self.note(cx);
+    }
+
+    /// The JVM stands still for so long. A pause of no length is none.
+    fn pause(&mut self, length: u64, threads: u32, cx: &mut Context) {
+        self.counts.pauses.record(length);
+        let Some(home) = self.home else { return };
+        if length == 0 {
+            return;
+        }
+        cx.freeze(home);
+        self.occupy(threads as i32, cx);
+        if self.on.is_empty() {
+            let now = cx.now();
+            self.paused.enter(now);
+        }
+        let end = cx.nanos().saturating_add(length);
+        self.on.push((end, threads));
+        cx.arm(self.pause_timer, end);
+    }
+
+    /// Ends the pauses that are due by `now`.
+    fn end_pauses(&mut self, now: u64, cx: &mut Context) {
+        let Some(home) = self.home else { return };
+        let before = self.on.len();
+        let (over, on): (Vec<_>, Vec<_>) = self.on.iter().partition(|(end, _)| *end <= now);
+        self.on = on;
+        for (_, threads) in over {
+            self.occupy(-(threads as i32), cx);
+            cx.thaw(home);
+        }
+        if before > 0 && self.on.is_empty() {
+            let now = cx.now();
+            self.paused.leave(now);
+        }
+    }
+
+    /// Collects until so many bytes fit; says whether they do.
+    fn make_room(&mut self, bytes: u64, cx: &mut Context) -> bool {
+        let Some(m) = &mut self.memory else { return true };
+        let threads = m.shape.threads;
+        let mut done = m.collect();
+        let mut length = done.pause;
+        if !done.full && !m.fits(bytes) {
+            self.counts.young += 1;
+            self.counts.promoted += done.promoted;
+            done = m.full();
+            length += done.pause;
+        }
+        let fits = if done.full { !m.is_exhausted(bytes) } else { true };
+        self.counts.promoted += done.promoted;
+        if done.full {
+            self.counts.full += 1;
+            // What was being marked has been collected.
+            if self.cycle.take().is_some() {
+                self.occupy(-(self.concurrent() as i32), cx);
+            }
+        } else {
+            self.counts.young += 1;
+        }
+        self.pause(length, threads, cx);
+        self.note(cx);
+        if self.cycle.is_none() && self.memory.as_ref().is_some_and(Memory::wants_marking) {
+            self.begin_cycle(cx);
+        }
+        fits
+    }
+
+    fn begin_cycle(&mut self, cx: &mut Context) {
+        let Some(m) = &self.memory else { return };
+        let end = cx.nanos().saturating_add(m.marking_time().max(1));
+        let (live, concurrent, short) = (m.live(), m.shape.concurrent, m.shape.short_pause);
+        let zgc = m.shape.collector == Collector::Zgc;
+        self.cycle = Some((end, live, 0));
+        self.counts.cycles += 1;
+        self.occupy(concurrent as i32, cx);
+        cx.arm(self.cycle_timer, end);
+        if zgc {
+            self.pause(short, 0, cx);
+        }
+    }
+
+    fn end_cycle(&mut self, cx: &mut Context) {
+        let Some((_, live, allocated)) = self.cycle.take() else {
+            return;
+        };
+        self.occupy(-(self.concurrent() as i32), cx);
+        let Some(m) = &mut self.memory else { return };
+        let (threads, base, short) = (m.shape.threads, m.shape.base_pause, m.shape.short_pause);
+        if m.shape.collector == Collector::G1 {
+            m.marked();
+            return self.pause(base, threads, cx);
+        }
+        m.cycle_done(live, allocated);
+        self.pace = (0, cx.nanos());
+        self.note(cx);
+        self.pause(short, 0, cx);
+        while let Some(s) = self.stalled.front().copied() {
+            let Some(m) = &self.memory else { return };
+            if m.fits(s.bytes) {
+                self.stalled.pop_front();
+                self.counts.stall_times.record(cx.nanos() - s.since);
+                self.take(s.frame, s.bytes, cx);
+                cx.proceed(s.slot);
+            } else if m.shape.size.saturating_sub(m.live()) < s.bytes {
+                self.stalled.pop_front();
+                self.counts.exhausted += 1;
+                cx.fail(s.slot, Fault::OutOfMemory);
+            } else {
+                return self.begin_cycle(cx);
+            }
+        }
+    }
+
+    /// Allocates under a collector that works beside the application.
+    fn allocate_beside(&mut self, visit: Visit, bytes: u64, cx: &mut Context) -> Admission {
+        let Some(m) = &self.memory else {
+            return Admission::Proceed;
+        };
+        if !self.stalled.is_empty() || !m.fits(bytes) {
+            if m.shape.size.saturating_sub(m.live()) < bytes {
+                self.counts.exhausted += 1;
+                return Admission::Reject(Fault::OutOfMemory);
+            }
+            self.counts.stalls += 1;
+            self.stalled.push_back(Stall {
+                slot: visit.slot,
+                frame: visit.frame,
+                bytes,
+                since: cx.nanos(),
+            });
+            if self.cycle.is_none() {
+                self.begin_cycle(cx);
+            }
+            return Admission::Wait;
+        }
+        self.take(visit.frame, bytes, cx);
+        let Some(m) = &self.memory else {
+            return Admission::Proceed;
+        };
+        if self.cycle.is_none() {
+            let span = (cx.nanos() - self.pace.1).max(1) as f64;
+            let rate = self.pace.0 as f64 / span;
+            let free = m.shape.size.saturating_sub(m.used()) as f64;
+            if free < rate * SPIKE * m.marking_time() as f64 {
+                self.begin_cycle(cx);
+            }
+        }
+        Admission::Proceed
+    }
+
+    /// Sets the timer for the next given pause.
+    fn arm_plain(&mut self, cx: &mut Context) {
+        let key = child_key(self.home.unwrap_or(0) as u64, self.plain_number());
+        match self.plain.as_deref() {
+            Some(Plain::Laws { every, purposes, .. }) => {
+                let after = cx.sample(every, &mut cx.draws_of(purposes[0], key)).max(1);
+                let at = cx.nanos().saturating_add(after);
+                cx.arm(self.plain_timer, at);
+            }
+            Some(Plain::Measured { list, at }) => {
+                if let Some((start, _)) = list.get(*at) {
+                    cx.arm(self.plain_timer, *start);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn plain_number(&self) -> u64 {
+        match self.plain.as_deref() {
+            Some(Plain::Laws { number, .. }) => *number,
+            _ => 0,
+        }
+    }
+
+    /// How long the given pause is that begins now.
+    fn plain_length(&mut self, cx: &Context) -> u64 {
+        let key = child_key(self.home.unwrap_or(0) as u64, self.plain_number());
+        match self.plain.as_deref_mut() {
+            Some(Plain::Laws {
+                lasts,
+                purposes,
+                number,
+                ..
+            }) => {
+                *number += 1;
+                cx.sample(lasts, &mut cx.draws_of(purposes[1], key))
+            }
+            Some(Plain::Measured { list, at }) => {
+                *at += 1;
+                list.get(*at - 1).map_or(0, |(_, length)| *length)
+            }
+            None => 0,
+        }
+    }
+}
+
+impl Draft {
+    /// The shape on so many CPUs (JDK `WorkerPolicy`, `G1ConcRefinement`, `ZHeuristics`).
+    fn shape(&self, cpus: f64) -> Shape {
+        let n = libm::ceil(cpus).clamp(1.0, 1e6) as u32;
+        let collector = self
+            .collector
+            .unwrap_or(if n < 2 { Collector::Serial } else { Collector::G1 });
+        let all = if n <= 8 { n } else { 8 + (n - 8) * 5 / 8 };
+        let threads = match collector {
+            Collector::Serial => 1,
+            _ => self.threads.unwrap_or(all),
+        };
+        let concurrent = self.concurrent.unwrap_or(match collector {
+            Collector::Zgc => n.div_ceil(4),
+            _ => ((threads + 2) / 4).max(1),
+        });
+        Shape {
+            collector,
+            threads,
+            concurrent,
+            ..self.shape
+        }
+    }
+}
+
+fn draft(reader: &mut Reader) -> Option<Draft> {
+    let size = reader.bytes("size")?.0;
+    let collector = match reader.has("collector").then(|| reader.choice("collector")) {
+        None => None,
+        Some(choice) => Some(match choice? {
+            "serial" => Collector::Serial,
+            "parallel" => Collector::Parallel,
+            "zgc" => Collector::Zgc,
+            _ => Collector::G1,
+        }),
+    };
+    let count = |reader: &mut Reader, key: &str| match reader.has(key) {
+        true => reader.count_in(key, 1..=100_000).map(|n| Some(n as u32)),
+        false => Some(None),
+    };
+    let young = if reader.has("young-size") {
+        Some(reader.bytes("young-size")?.0)
+    } else {
+        None
+    };
+    let (threads, concurrent) = (count(reader, "gc-threads"), count(reader, "conc-gc-threads"));
+    let live_set = reader.bytes("live-set")?.0;
+    let retained = reader.share("retained")?.0;
+    let mut speed = |key: &str| {
+        let found = reader.bytes(key)?.0;
+        if found == 0 {
+            let span = reader.span(key);
+            reader.sink().error(
+                span,
+                "out-of-range",
+                format!("`{key}` is zero: a collection would never end"),
+            );
+            return None;
+        }
+        Some(found as f64)
+    };
+    let (copy, mark, full) = (speed("copy-speed"), speed("mark-speed"), speed("full-speed"));
+    for (what, bytes) in [("live-set", live_set), ("young-size", young.unwrap_or(0))] {
+        if bytes >= size {
+            let span = reader.span(what);
+            reader
+                .sink()
+                .error(
+                    span,
+                    "out-of-range",
+                    format!("`{what}` fills the whole heap: nothing could be allocated"),
+                )
+                .help("make `size` larger");
+            return None;
+        }
+    }
+    let (base, short, goal) = (
+        reader.duration("base-pause"),
+        reader.duration("short-pause"),
+        reader.duration("max-gc-pause"),
+    );
+    let (ihop, tenuring) = (
+        reader.share("ihop"),
+        reader.count_in("tenuring-threshold", 0..=15),
+    );
+    Some(Draft {
+        collector,
+        threads: threads?,
+        concurrent: concurrent?,
+        shape: Shape {
+            collector: Collector::G1,
+            size,
+            young,
+            live_set,
+            retained: retained.min(1.0),
+            threads: 1,
+            concurrent: 1,
+            base_pause: base?.nanos(),
+            short_pause: short?.nanos(),
+            copy: copy?,
+            mark: mark?,
+            full: full?,
+            pause_goal: goal?.nanos(),
+            ihop: ihop?.0,
+            tenuring: tenuring? as usize,
+        },
+    })
+}

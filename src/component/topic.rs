@@ -1,0 +1,592 @@
+//! A topic: records in partitions, written by producers that gather them into batches.
+//!
+//! ```toml
+//! [topic.order-events]
+//! partitions = 3
+//! key = "zipf(1000, 1.1)"        # which key a record has; without it records stick to a partition by batch
+//! send = "async"                 # or "sync": the caller waits for the acknowledgement, as `send().get()` does
+//! send-time = "lognormal(4ms, cv 0.5)"
+//! linger = "5ms"
+//! record-size = "1KiB"
+//! ```
+//!
+//! A step `{ publish = "order-events" }` sends one record; it may have a `key` and a `send` of its own.
+//!
+//! Each replica that publishes has one producer, as a Kafka client has one accumulator: a batch for each
+//! partition, closed when it is full or `linger` old; at most `max-in-flight` requests unanswered on its one
+//! link to the broker, each with one batch of each partition that has one ready, up to `max-request-size`. While
+//! the link is taken, batches grow. A request is acknowledged after `send-time`, in the order of sending; then
+//! its records are in the log, where consumers find them. A new batch takes `batch-size` of `buffer-memory` at
+//! once; when there is none left, callers wait first come, first served, and fail after `max-block`.
+//! A batch that is not acknowledged `delivery-timeout` after its creation is lost.
+//!
+//! The records stand in the context (`kernel::log`). Not modelled: several brokers, retries, quotas.
+
+use std::collections::BTreeMap;
+
+use super::contract::*;
+use super::producer::{Limits, Producer};
+use crate::diagnostic::Sink;
+use crate::distribution::{Law, LawUnit, Popularity, PopularitySampler, Sampler};
+use crate::document::{Form, Item, Key, Reader, Spanned, key};
+use crate::kernel::{Admission, Context, Log, NONE, Outcome, Record, Visit};
+use crate::quantity::{SimDuration, SimTime};
+
+/// As running.
+pub struct Topic {
+    limits: Limits,
+    instance: u32,
+    log: u32,
+    keys: Option<PopularitySampler>,
+    /// By the replica that publishes; the first one is that of flows without a service.
+    producers: Vec<Producer>,
+    meters: Meters,
+    send_time: Option<Sampler>,
+    purposes: Purposes,
+    timer: crate::kernel::TimerId,
+    due: u64,
+}
+
+/// What producers count.
+#[derive(Clone, Debug, Default)]
+pub struct Meters {
+    pub requests: u64,
+    pub batches: u64,
+    pub records: u64,
+    pub lost: u64,
+    pub buffer_exhausted: u64,
+    /// Bytes of all producers' buffers in use.
+    pub buffer: crate::metric::Gauge,
+}
+
+#[derive(Copy, Clone)]
+struct Purposes {
+    sticky: u32,
+    send_time: u32,
+}
+
+/// As checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    partitions: u32,
+    keys: Option<Popularity>,
+    sync: bool,
+    send_time: Option<Law>,
+    limits: Limits,
+    record_size: u64,
+}
+
+const SENDS: &[&str] = &["async", "sync"];
+/// The site's note of a synchronous send.
+const SYNC: u32 = 1;
+
+impl Component for Topic {
+    const KIND: &'static str = "topic";
+    const ABOUT: &'static str = "records in partitions, written by producers";
+    const PROBES: &'static [(&'static str, Unit, Combine)] = &[
+        ("lag", Unit::Count, Combine::Sum),
+        ("lag_partition_max", Unit::Count, Combine::Max),
+        ("buffer_used", Unit::Bytes, Combine::Sum),
+    ];
+    const KEYS: &'static [Key] = &[
+        key(
+            "partitions",
+            Form::Count,
+            Some("1"),
+            "partitions (Kafka `num.partitions`, 1)",
+        ),
+        key(
+            "key",
+            Form::Law,
+            None,
+            "how often each key is written: `uniform(1000)`, `zipf(1000, 1.1)`, `list(3, 2, 1)`; without it records have no key",
+        ),
+        key(
+            "send",
+            Form::Choice(SENDS),
+            Some("\"async\""),
+            "whether the caller waits for the acknowledgement (`KafkaTemplate.send` does not, `.get()` on its result does)",
+        ),
+        key(
+            "send-time",
+            Form::Law,
+            Some("\"0s\""),
+            "from the sending of a request until the broker acknowledges it; measured as `request-latency-avg`",
+        ),
+        key(
+            "linger",
+            Form::Duration,
+            Some("\"5ms\""),
+            "how long a batch waits for more records (Kafka `linger.ms`, 5 since 4.0, 0 before)",
+        ),
+        key(
+            "batch-size",
+            Form::Bytes,
+            Some("\"16KiB\""),
+            "a full batch of one partition (Kafka `batch.size`, 16384)",
+        ),
+        key(
+            "buffer-memory",
+            Form::Bytes,
+            Some("\"32MiB\""),
+            "memory of one producer for batches (Kafka `buffer.memory`, 33554432)",
+        ),
+        key(
+            "max-block",
+            Form::Duration,
+            Some("\"60s\""),
+            "how long a caller waits for buffer memory (Kafka `max.block.ms`, 60000)",
+        ),
+        key(
+            "max-request-size",
+            Form::Bytes,
+            Some("\"1MiB\""),
+            "most bytes in one request (Kafka `max.request.size`, 1048576)",
+        ),
+        key(
+            "max-in-flight",
+            Form::Count,
+            Some("5"),
+            "unanswered requests of a producer (Kafka `max.in.flight.requests.per.connection`, 5)",
+        ),
+        key(
+            "delivery-timeout",
+            Form::Duration,
+            Some("\"2min\""),
+            "age at which a batch that is not acknowledged is given up (Kafka `delivery.timeout.ms`, 120000)",
+        ),
+        key(
+            "record-size",
+            Form::Bytes,
+            Some("\"1KiB\""),
+            "bytes of a record (an assumption; measure it)",
+        ),
+    ];
+    const STEP_KEYS: &'static [Key] = &[
+        key(
+            "key",
+            Form::Law,
+            None,
+            "how often each key is written, for this step",
+        ),
+        key(
+            "send",
+            Form::Choice(SENDS),
+            None,
+            "whether the caller waits for the acknowledgement",
+        ),
+    ];
+    type Plan = Plan;
+
+    fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
+        let partitions = reader.count_in("partitions", 1..=1_000_000);
+        let keys = match reader.law("key") {
+            Some(text) => Some(popularity(&text, reader.sink())?),
+            None => None,
+        };
+        let sync = reader.choice("send")? == "sync";
+        let send_time = reader.law("send-time")?;
+        let send_time = read_law(&send_time, LawUnit::Duration, "`send-time`", names, reader.sink())?;
+        let linger = reader.duration("linger");
+        let (batch, buffer) = (reader.bytes("batch-size"), reader.bytes("buffer-memory"));
+        let (request, record) = (reader.bytes("max-request-size"), reader.bytes("record-size"));
+        let max_block = reader.duration("max-block");
+        let in_flight = reader.count_in("max-in-flight", 1..=1_000_000);
+        let delivery = reader.duration("delivery-timeout");
+        let (batch, buffer, request, record) = (batch?.0, buffer?.0, request?.0, record?.0);
+        let mut at_most = |what: &str, value: u64, limit: u64, other: &str| {
+            if value <= limit {
+                return true;
+            }
+            let span = reader.span(what);
+            reader
+                .sink()
+                .error(
+                    span,
+                    "out-of-range",
+                    format!("`{what}` is {value} bytes and `{other}` only {limit}"),
+                )
+                .help(format!("no record could ever be sent: make `{other}` larger"));
+            false
+        };
+        let fits = at_most("record-size", record, request, "max-request-size")
+            & at_most("record-size", record, buffer, "buffer-memory")
+            & at_most("batch-size", batch, buffer, "buffer-memory");
+        let (linger, max_block, delivery): (SimDuration, SimDuration, SimDuration) =
+            (linger?, max_block?, delivery?);
+        let limits = Limits {
+            partitions: partitions? as u32,
+            linger: linger.nanos(),
+            batch,
+            record,
+            buffer,
+            request,
+            in_flight: in_flight? as u32,
+            max_block: max_block.nanos(),
+            delivery: delivery.nanos(),
+        };
+        fits.then_some(Plan {
+            partitions: limits.partitions,
+            keys,
+            sync,
+            send_time: (send_time != Law::Constant { value: 0.0 }).then_some(send_time),
+            limits,
+            record_size: record,
+        })
+    }
+
+    fn check_step(_: &Plan, options: &BTreeMap<String, Item>, sink: &mut Sink) {
+        if let Some(item) = options.get("key")
+            && let Some(text) = item.text("`key`", sink)
+        {
+            popularity(
+                &Spanned {
+                    value: text,
+                    span: item.span.clone(),
+                },
+                sink,
+            );
+        }
+        if let Some(item) = options.get("send")
+            && !matches!(item.as_str(), Some("sync" | "async"))
+        {
+            sink.error(
+                item.span.clone(),
+                "bad-choice",
+                "`send` of a step is neither \"async\" nor \"sync\"",
+            );
+        }
+    }
+
+    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
+        Err("a record is sent by `{ publish = \"..\" }`".into())
+    }
+
+    fn lower(plan: &Plan, step: &UseStep, lowering: &mut Lowering, _: &mut dyn FnMut(&mut Lowering)) {
+        let text = |name: &str| step.options.get(name).and_then(Item::as_str);
+        let keys = text("key")
+            .and_then(|k| Popularity::parse(k).ok())
+            .or_else(|| plan.keys.clone());
+        let sync = text("send").map_or(plan.sync, |s| s == "sync");
+        let site = lowering.site(step.path.clone(), None);
+        lowering.sites[site as usize].keys = keys;
+        lowering.sites[site as usize].note = if sync { SYNC } else { 0 };
+        let remark = format!("publish to {}{}", step.name, if sync { ", and wait" } else { "" });
+        lowering
+            .asm
+            .enter(step.place.base, step.place.sel, site, false, remark);
+        lowering.asm.leave(step.name.clone());
+    }
+
+    fn build(plan: &Plan, build: &mut Build) -> Self {
+        build
+            .cx
+            .logs
+            .push(Log::new(build.instance, plan.partitions, plan.record_size));
+        Topic {
+            limits: plan.limits,
+            instance: build.instance,
+            log: build.cx.logs.len() as u32 - 1,
+            keys: plan.keys.as_ref().map(Popularity::sampler),
+            producers: Vec::new(),
+            meters: Meters::default(),
+            send_time: plan.send_time.as_ref().map(Sampler::new),
+            purposes: Purposes {
+                sticky: build.purpose("sticky"),
+                send_time: build.purpose("send-time"),
+            },
+            timer: build.timer(0),
+            due: u64::MAX,
+        }
+    }
+
+    fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        let home = cx.requests[visit.slot].home;
+        let number = if home == NONE { 0 } else { home as usize + 1 };
+        while self.producers.len() <= number {
+            let id = self.producers.len() as u64;
+            self.producers.push(Producer::new(id));
+        }
+        let site = cx.site(visit.site);
+        let sync = site.note == SYNC;
+        let mut draws = cx.site_draws(visit);
+        let record = Record {
+            key: draws.next_u64(),
+            at: cx.nanos(),
+        };
+        let keys = site.keys.as_ref();
+        let producer = &mut self.producers[number];
+        let partition = match keys {
+            Some(keys) => partition_of(keys.sample(&mut draws), self.limits.partitions),
+            None => producer.stick(&self.limits, cx, self.purposes.sticky),
+        };
+        let answer = producer.send(visit, partition, record, sync, &self.limits, cx, &mut self.meters);
+        if answer == Admission::Wait && self.send_time.is_none() {
+            // Who has only begun to wait cannot be let go on within the same call.
+            self.arm(cx.nanos(), cx);
+        } else {
+            self.pump(number, cx);
+        }
+        answer
+    }
+
+    fn leave(&mut self, _: Visit, _: Outcome, _: &mut Context) {}
+
+    fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+        for p in &mut self.producers {
+            if p.forget(visit, cx) {
+                return;
+            }
+        }
+    }
+
+    fn wake(&mut self, _: u32, cx: &mut Context) {
+        if cx.nanos() < self.due {
+            return; // one that was set before an earlier one was needed
+        }
+        self.due = u64::MAX;
+        for number in 0..self.producers.len() {
+            if self.producers[number].next_due(&self.limits) <= cx.nanos() {
+                self.producers[number].expire(self.instance, &self.limits, cx, &mut self.meters);
+                let log = self.log;
+                self.producers[number].answer(log, self.instance, &self.limits, cx, &mut self.meters);
+                self.pump(number, cx);
+            } else {
+                let due = self.producers[number].next_due(&self.limits);
+                self.arm(due, cx);
+            }
+        }
+    }
+
+    fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
+        // The number of partitions and the size of a record stay: what is in the log was dealt out by them.
+        let (partitions, record) = (self.limits.partitions, self.limits.record);
+        self.limits = Limits {
+            partitions,
+            record,
+            ..plan.limits
+        };
+        self.keys = plan.keys.as_ref().map(Popularity::sampler);
+        self.send_time = plan.send_time.as_ref().map(Sampler::new);
+        for number in 0..self.producers.len() {
+            self.pump(number, cx);
+        }
+    }
+
+    fn reset(&mut self, now: SimTime) {
+        self.meters.buffer.reset(now);
+        self.meters = Meters {
+            buffer: self.meters.buffer.clone(),
+            ..Meters::default()
+        };
+    }
+
+    fn probe(&self, cx: &Context, out: &mut Vec<f64>) {
+        let log = &cx.logs[self.log as usize];
+        let groups = 0..log.groups.len() as u32;
+        let lag = log.groups.iter().map(|g| g.lag.value()).max().unwrap_or(0);
+        out.push(lag as f64);
+        out.push(groups.map(|g| log.longest_lag(g)).max().unwrap_or(0) as f64);
+        out.push(self.meters.buffer.value() as f64);
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let log = &cx.logs[self.log as usize];
+        let span = (cx.now() - since).as_secs_f64().max(1e-9);
+        let m = &self.meters;
+        let mean = |sum: u64, n: u64| if n > 0 { sum as f64 / n as f64 } else { f64::NAN };
+        out.add(
+            "produced",
+            Unit::PerSecond,
+            Combine::Sum,
+            log.appended as f64 / span,
+        );
+        out.add(
+            "records_per_batch",
+            Unit::Count,
+            Combine::Mean,
+            mean(m.records, m.batches),
+        );
+        out.add(
+            "batches_per_request",
+            Unit::Count,
+            Combine::Mean,
+            mean(m.batches, m.requests),
+        );
+        out.add(
+            "buffer_used_mean",
+            Unit::Bytes,
+            Combine::Sum,
+            m.buffer.mean(cx.now()).unwrap_or(f64::NAN),
+        );
+        out.add(
+            "buffer_used_max",
+            Unit::Bytes,
+            Combine::Sum,
+            m.buffer.max() as f64,
+        );
+        out.add(
+            "buffer_exhausted",
+            Unit::PerSecond,
+            Combine::Sum,
+            m.buffer_exhausted as f64 / span,
+        );
+        out.add(
+            "records_lost",
+            Unit::PerSecond,
+            Combine::Sum,
+            m.lost as f64 / span,
+        );
+        for (p, n) in log.by_partition.iter().enumerate() {
+            out.add(
+                format!("produced_partition_{p}"),
+                Unit::PerSecond,
+                Combine::Sum,
+                *n as f64 / span,
+            );
+        }
+        // The group that is furthest behind stands for the topic; each consumer reports its own.
+        let worst = (0..log.groups.len()).max_by_key(|g| log.groups[*g].lag.area(cx.now()));
+        if let Some(group) = worst {
+            super::consumer::lag_readings(log, group as u32, cx.now(), out);
+        }
+    }
+}
+
+impl Topic {
+    /// Sends what is ready, and sets the timer for what comes next.
+    fn pump(&mut self, number: usize, cx: &mut Context) {
+        let Topic {
+            producers,
+            limits,
+            meters,
+            send_time,
+            purposes,
+            instance,
+            log,
+            ..
+        } = self;
+        let producer = &mut producers[number];
+        loop {
+            let key = producer.sent();
+            let sent = producer.send_request(limits, cx, meters, |cx| match send_time {
+                Some(law) => {
+                    let mut draws =
+                        cx.draws_of(purposes.send_time, crate::random::child_key(number as u64, key));
+                    cx.sample(law, &mut draws)
+                }
+                None => 0,
+            });
+            if !sent {
+                break;
+            }
+            if send_time.is_none() {
+                producer.answer(*log, *instance, limits, cx, meters);
+            }
+        }
+        let due = producer.next_due(limits);
+        self.arm(due, cx);
+    }
+
+    fn arm(&mut self, at: u64, cx: &mut Context) {
+        if at < self.due {
+            self.due = at;
+            cx.arm(self.timer, at);
+        }
+    }
+}
+
+/// Reads how often keys are written.
+fn popularity(text: &Spanned<String>, sink: &mut Sink) -> Option<Popularity> {
+    match Popularity::parse(&text.value) {
+        Ok(p) => Some(p),
+        Err(problem) => {
+            sink.error(
+                text.span.clone(),
+                "bad-law",
+                format!("`key` is not a popularity: {problem}"),
+            );
+            None
+        }
+    }
+}
+
+/// The partition of a key, as Kafka's default partitioner chooses it for the key's decimal digits.
+pub fn partition_of(key: u64, partitions: u32) -> u32 {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut left = key;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    (murmur2(&digits[at..]) & 0x7fff_ffff) % partitions
+}
+
+/// Kafka's hash of keys (`org.apache.kafka.common.utils.Utils.murmur2`; A. Appleby's MurmurHash2, seed 0x9747b28c).
+pub fn murmur2(data: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut h = 0x9747_b28c_u32 ^ data.len() as u32;
+    let mut blocks = data.chunks_exact(4);
+    for b in &mut blocks {
+        let mut k = u32::from_le_bytes([b[0], b[1], b[2], b[3]]).wrapping_mul(M);
+        k ^= k >> 24;
+        h = h.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    let tail = blocks.remainder();
+    if !tail.is_empty() {
+        for (i, b) in tail.iter().enumerate() {
+            h ^= (*b as u32) << (8 * i);
+        }
+        h = h.wrapping_mul(M);
+    }
+    h = (h ^ h >> 13).wrapping_mul(M);
+    h ^ h >> 15
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn murmur2_gives_the_values_of_kafkas_own_tests() {
+        for (key, hash) in [
+            ("21", -973932308),
+            ("foobar", -790332482),
+            ("a-little-bit-long-string", -985981536),
+            ("abc", 479470107),
+            ("", 275646681),
+            ("0", 971027396),
+            ("1", -1993445489),
+            ("42", 417700972),
+            ("user-1", 1404122828),
+            ("user-2", -324981792),
+            ("user-3", 1141442267),
+            ("order-1001", 297523878),
+            ("order-1002", -809665508),
+        ] {
+            assert_eq!(murmur2(key.as_bytes()) as i32, hash, "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_go_to_the_partitions_that_kafka_chooses() {
+        assert_eq!([3, 6, 12].map(|n| partition_of(0, n)), [2, 2, 8]);
+        assert_eq!([3, 6, 12].map(|n| partition_of(1, n)), [0, 3, 3]);
+        assert_eq!([3, 6, 12].map(|n| partition_of(42, n)), [1, 4, 4]);
+    }
+
+    #[test]
+    fn few_keys_over_partitions_are_visibly_skewed() {
+        let mut counts = [0; 6];
+        for i in 0..100 {
+            counts[(murmur2(format!("user-{i}").as_bytes()) & 0x7fff_ffff) as usize % 6] += 1;
+        }
+        counts.sort_unstable();
+        assert_eq!(counts, [13, 15, 16, 18, 18, 20]);
+    }
+}

@@ -1,0 +1,238 @@
+use super::*;
+
+fn model(heap: &str, rest: &str) -> String {
+    format!(
+        r#"
+[host.box]
+cores = 4
+[service.api]
+host = "box"
+{heap}
+[flow.get]
+at = "api"
+steps = [{{ cpu = "1ms", allocates = "1MB" }}, {{ delay = "50ms" }}]
+[workload.w]
+executor = "constant-arrival-rate"
+rate = "100/s"
+pre-allocated-vus = 10000
+duration = "1h"
+flow = "get"
+{rest}
+"#
+    )
+}
+
+fn heap(keys: &str) -> String {
+    model(&format!("[heap.jvm]\nin = \"api\"\n{keys}\n"), "")
+}
+
+const PARALLEL: &str = "collector = \"parallel\"\nsize = \"900MB\"\nlive-set = \"100MB\"";
+
+#[test]
+fn young_collections_come_as_often_as_eden_fills() {
+    // Eden is 0.8 × 300 MB; 100 MB/s fill it every 2.4 s.
+    let o = observe(&heap(PARALLEL), 240.0);
+    near(figure(&o, "heap.jvm", "young_collections"), 100.0, 2.0);
+    near(figure(&o, "heap.jvm", "allocation_rate"), 100e6, 1e6);
+    assert_eq!(figure(&o, "heap.jvm", "full_collections"), 0.0);
+    // Some five requests in flight keep 1 MB each: 2 ms + 5 MB / 2 GB/s.
+    near(figure(&o, "heap.jvm", "pause_mean"), 0.0047, 0.0010);
+    near(figure(&o, "heap.jvm", "paused_share"), 0.0047 / 2.4, 0.0006);
+}
+
+#[test]
+fn slower_answers_keep_more_alive_so_pauses_and_promotion_grow_with_the_load_in_flight() {
+    let calm = observe(&heap(PARALLEL), 240.0);
+    let slow = observe(
+        &heap(PARALLEL).replace("delay = \"50ms\"", "delay = \"800ms\""),
+        240.0,
+    );
+    assert!(figure(&slow, "heap.jvm", "pause_mean") > 5.0 * figure(&calm, "heap.jvm", "pause_mean"));
+    assert_eq!(figure(&calm, "heap.jvm", "promoted"), 0.0);
+    // 80 MB survive, 30 MB find survivor space.
+    assert!(figure(&slow, "heap.jvm", "promoted") > 4e9);
+    assert!(figure(&slow, "heap.jvm", "full_collections") >= 5.0);
+    // What lives is 100 MB and 80 in flight: a good 180 ms at 1 GB/s.
+    near(figure(&slow, "heap.jvm", "pause_max"), 0.182, 0.03);
+}
+
+#[test]
+fn a_pause_stops_this_jvm_and_nothing_else() {
+    let pauses = "[heap.jvm]\nin = \"api\"\npauses = { every = \"1s\", lasts = \"100ms\" }\n";
+    let other = r#"
+[service.other]
+host = "box"
+[flow.other]
+at = "other"
+steps = [{ cpu = "1ms" }]
+[workload.v]
+executor = "constant-arrival-rate"
+rate = "100/s"
+pre-allocated-vus = 100
+duration = "1h"
+flow = "other"
+"#;
+    let o = observe(&model(pauses, other), 100.0);
+    near(figure(&o, "heap.jvm", "paused_share"), 0.1, 0.002);
+    // At its end some ten requests share the four cores for their millisecond.
+    near(figure(&o, "flow.get", "response_time_max"), 0.1525, 0.002);
+    assert!(figure(&o, "flow.other", "response_time_max") < 0.0035);
+    // A tenth of the requests come into a pause and wait for half of it; 5 % would have ended in its first half.
+    near(
+        figure(&o, "flow.get", "response_time_mean"),
+        0.051 + 0.1 * 0.05 + 0.051 * 0.075,
+        0.002,
+    );
+}
+
+#[test]
+fn a_pause_of_no_length_changes_nothing() {
+    let without = observe(&model("", "").replace(", allocates = \"1MB\"", ""), 50.0);
+    let with = observe(
+        &model(
+            "[heap.jvm]\nin = \"api\"\npauses = { every = \"exp(10ms)\", lasts = \"0s\" }\n",
+            "",
+        )
+        .replace(", allocates = \"1MB\"", ""),
+        50.0,
+    );
+    let rest = |o: &Observations| -> String {
+        let kept = o.figures.iter().filter(|f| !f.subject.starts_with("heap."));
+        kept.map(|f| format!("{} {} {:016x}\n", f.subject, f.name, f.value.to_bits()))
+            .collect()
+    };
+    assert_eq!(rest(&without), rest(&with));
+    assert!(figure(&with, "heap.jvm", "pauses") > 90.0);
+    // Nor does a collector whose pauses take no time.
+    let free = PARALLEL.to_owned() + "\nbase-pause = \"0s\"\nretained = 0.0\n";
+    let with = observe(&heap(&free), 50.0);
+    assert!(figure(&with, "heap.jvm", "young_collections") > 10.0);
+    assert_eq!(rest(&without), rest(&with));
+}
+
+#[test]
+fn workers_of_a_pause_take_cores_of_the_host() {
+    let keys = format!("{PARALLEL}\nbase-pause = \"240ms\"");
+    let o = observe(&heap(&keys), 240.0);
+    // Four workers for 240 of 2,640 ms or less, beside 0.1 cores of work.
+    near(figure(&o, "host.box", "busy_mean"), 4.0 * 0.24 / 2.4 + 0.1, 0.06);
+}
+
+#[test]
+fn serial_collections_have_one_worker() {
+    let slow = heap(PARALLEL).replace("delay = \"50ms\"", "delay = \"250ms\"");
+    let parallel = observe(&slow, 60.0);
+    let serial = observe(&slow.replace("parallel", "serial"), 60.0);
+    let copying = |o: &Observations| figure(o, "heap.jvm", "pause_mean") - 0.002;
+    near(copying(&serial) / copying(&parallel), 4.0, 0.2);
+}
+
+#[test]
+fn a_heap_that_is_too_small_for_what_lives_runs_out_of_memory() {
+    let keys = "collector = \"parallel\"\nsize = \"110MB\"\nlive-set = \"100MB\"\nyoung-size = \"8MB\"";
+    let o = observe(&heap(keys).replace("delay = \"50ms\"", "delay = \"5s\""), 20.0);
+    assert!(figure(&o, "heap.jvm", "out_of_memory") > 0.0);
+    assert!(figure(&o, "flow.get", "failures_out_of_memory") > 0.0);
+}
+
+#[test]
+fn g1_marks_beside_the_application_and_needs_no_full_collection() {
+    let keys = "collector = \"g1\"\nsize = \"900MB\"\nlive-set = \"100MB\"\ntenuring-threshold = 1\nretained = \"10%\"";
+    let source = heap(keys)
+        .replace("delay = \"50ms\"", "delay = \"60s\"")
+        .replace("100/s", "20/s");
+    let o = observe(&source, 1500.0);
+    // 2 MB/s are kept for a minute, over two collections half a minute apart.
+    assert!(figure(&o, "heap.jvm", "promoted") > 5e8);
+    assert!(figure(&o, "heap.jvm", "concurrent_cycles") >= 2.0);
+    assert_eq!(figure(&o, "heap.jvm", "full_collections"), 0.0);
+    assert!(figure(&o, "heap.jvm", "occupancy_max") <= 1.0);
+}
+
+#[test]
+fn zgc_pauses_are_short_and_its_danger_is_the_allocation_stall() {
+    let keys = "collector = \"zgc\"\nsize = \"900MB\"\nlive-set = \"100MB\"";
+    let calm = observe(&heap(keys), 60.0);
+    assert!(figure(&calm, "heap.jvm", "concurrent_cycles") > 2.0);
+    assert!(figure(&calm, "heap.jvm", "pause_max") < 0.001);
+    assert_eq!(figure(&calm, "heap.jvm", "allocation_stalls"), 0.0);
+    // A burst: nothing for a while, then more than the free memory within one cycle.
+    let slow = format!("{keys}\nmark-speed = \"50MB\"");
+    let burst = heap(&slow).replace("rate = \"100/s\"", "rate = \"10/s\"")
+        + r#"
+[workload.burst]
+executor = "constant-arrival-rate"
+rate = "1000/s"
+pre-allocated-vus = 100000
+start-time = "30s"
+duration = "5s"
+flow = "get"
+"#;
+    let o = observe(&burst, 60.0);
+    assert!(figure(&o, "heap.jvm", "allocation_stalls") > 100.0);
+    assert!(figure(&o, "flow.get", "response_time_max") > 0.5);
+    assert!(figure(&o, "heap.jvm", "pause_max") < 0.001);
+}
+
+#[test]
+fn measured_pauses_happen_when_they_were_measured() {
+    let folder = std::env::temp_dir().join("plimsoll-measured-pauses.csv");
+    std::fs::write(&folder, "start,length\n10,0.5\n20,1.5\n").expect("writing a temporary file");
+    let keys = format!("pauses = {{ log = {:?} }}", folder.display().to_string());
+    let o = observe(&heap(&keys), 100.0);
+    near(figure(&o, "heap.jvm", "paused_share"), 0.02, 1e-9);
+    near(figure(&o, "flow.get", "response_time_max"), 1.551, 0.06);
+    let said = refusal(&heap("pauses = { log = \"no-such-file.csv\" }"));
+    assert!(said.contains("reading no-such-file.csv"), "{said}");
+}
+
+#[test]
+fn a_restart_empties_the_heap() {
+    let restart = "[[timeline]]\nat = \"30s\"\nrestart = \"api\"\n";
+    let source = heap(PARALLEL).replace("1MB", "100kB") + restart;
+    // 10 MB/s for 30 s, then from the start again: eden of 240 MB fills once before and once after.
+    let o = observe(&source, 50.0);
+    assert_eq!(figure(&o, "heap.jvm", "young_collections"), 1.0);
+    assert!(figure(&o, "flow.get", "failures_killed") > 0.0);
+}
+
+#[test]
+fn consumers_allocate_in_the_heap_of_their_service() {
+    let source = r#"
+[host.box]
+cores = 4
+[service.worker]
+host = "box"
+[heap.jvm]
+in = "worker"
+collector = "parallel"
+size = "900MB"
+[topic.events]
+linger = "0s"
+[consumer.c]
+topic = "events"
+in = "worker"
+steps = [{ cpu = "1ms", allocates = "1MB" }]
+[flow.send]
+steps = [{ publish = "events" }]
+[workload.w]
+executor = "constant-arrival-rate"
+rate = "100/s"
+pre-allocated-vus = 100
+duration = "1h"
+flow = "send"
+"#;
+    let o = observe(source, 100.0);
+    near(figure(&o, "heap.jvm", "allocation_rate"), 100e6, 2e6);
+    assert!(figure(&o, "heap.jvm", "young_collections") > 30.0);
+}
+
+#[test]
+fn wrong_heaps_are_refused_with_the_reason() {
+    let said = refusal(&heap("size = \"1GB\"\nlive-set = \"2GB\""));
+    assert!(said.contains("fills the whole heap"), "{said}");
+    let said = refusal(&heap(""));
+    assert!(said.contains("neither `size` nor `pauses`"), "{said}");
+    let said = refusal(&heap("pauses = { every = \"1s\" }"));
+    assert!(said.contains("no `lasts`"), "{said}");
+}

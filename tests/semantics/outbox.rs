@@ -1,0 +1,120 @@
+use super::*;
+
+fn model(rate: &str, outbox: &str, rest: &str) -> String {
+    format!(
+        r#"
+[topic.events]
+linger = "0s"
+[outbox.rows]
+publishes = "events"
+{outbox}
+[flow.pay]
+steps = [{{ publish = "rows" }}]
+[workload.w]
+executor = "poisson"
+rate = "{rate}"
+flow = "pay"
+{rest}
+"#
+    )
+}
+
+#[test]
+fn a_row_waits_half_an_interval_on_average() {
+    let o = observe(
+        &model("100/s", "poll-interval = \"2s\"\nbatch = 100000", ""),
+        1000.0,
+    );
+    near(figure(&o, "outbox.rows", "added_latency_mean"), 1.0, 0.02);
+    near(figure(&o, "outbox.rows", "added_latency_max"), 2.0, 0.01);
+    near(figure(&o, "topic.events", "produced"), 100.0, 2.0);
+    assert_eq!(figure(&o, "flow.pay", "response_time_max"), 0.0);
+}
+
+#[test]
+fn throughput_is_the_batch_over_interval_and_work() {
+    // 100 rows each 1 s + 100 × 10 ms: 50/s, however many come.
+    let outbox = "poll-interval = \"1s\"\nbatch = 100\nsteps = [{ each = [{ delay = \"10ms\" }] }]";
+    let o = observe(&model("80/s", outbox, ""), 400.0);
+    near(figure(&o, "outbox.rows", "sent"), 50.0, 0.5);
+    near(figure(&o, "outbox.rows", "pending_end"), 30.0 * 400.0, 800.0);
+    near(
+        figure(&o, "outbox.rows", "oldest_age_end"),
+        30.0 * 400.0 / 80.0,
+        10.0,
+    );
+}
+
+#[test]
+fn a_poller_that_drains_does_not_wait_after_a_full_batch() {
+    let outbox = "poll-interval = \"1s\"\nbatch = 100\nsteps = [{ each = [{ delay = \"10ms\" }] }]";
+    let o = observe(&model("80/s", &format!("drain = true\n{outbox}"), ""), 400.0);
+    near(figure(&o, "outbox.rows", "sent"), 80.0, 2.0);
+}
+
+#[test]
+fn a_fixed_delay_is_counted_from_the_end_of_a_poll() {
+    let o = observe(
+        &model(
+            "100/s",
+            "poll-interval = \"1s\"\nsteps = [{ delay = \"1s\" }]",
+            "",
+        ),
+        400.0,
+    );
+    near(figure(&o, "outbox.rows", "polls"), 0.5, 0.01);
+}
+
+#[test]
+fn pollers_of_all_replicas_share_the_rows_without_sending_one_twice() {
+    let outbox = "in = \"api\"\npoll-interval = \"1s\"\nbatch = 10";
+    let rest = "[service.api]\nreplicas = 3\n";
+    let o = observe(
+        &model("100/s", outbox, rest).replace("[flow.pay]", "[flow.pay]\nat = \"api\""),
+        200.0,
+    );
+    near(figure(&o, "outbox.rows", "sent"), 30.0, 0.5);
+    assert_eq!(
+        figure(&o, "outbox.rows", "sent"),
+        figure(&o, "topic.events", "produced")
+    );
+}
+
+#[test]
+fn a_batch_holds_its_connection_while_it_publishes() {
+    let outbox = "in = \"api\"\npoll-interval = \"1s\"\nbatch = 100\nsteps = [{ use = \"db\", steps = [{ each = [{ delay = \"10ms\" }] }] }]";
+    let rest = "[service.api]\n[connection-pool.db]\nin = \"api\"\nmaximum-pool-size = 1\n";
+    let o = observe(
+        &model("200/s", outbox, rest).replace("[flow.pay]", "[flow.pay]\nat = \"api\""),
+        200.0,
+    );
+    near(figure(&o, "connection-pool.db", "utilisation"), 0.5, 0.01);
+}
+
+#[test]
+fn a_row_that_fails_stays_and_is_tried_again_later_until_it_is_given_up() {
+    let outbox = "poll-interval = \"100ms\"\nmax-retries = 2\nretry-interval = \"5s\"\nsteps = [{ each = [{ fail = 1.0 }] }]";
+    let o = observe(&model("1/s", outbox, ""), 1000.0);
+    assert_eq!(figure(&o, "topic.events", "produced"), 0.0);
+    near(figure(&o, "outbox.rows", "given_up"), 1.0, 0.1);
+    near(figure(&o, "outbox.rows", "retried"), 2.0, 0.2);
+    // One that fails half of the time gets through.
+    let o = observe(
+        &model("1/s", &outbox.replace("1.0", "0.5").replace("= 2", "= 20"), ""),
+        1000.0,
+    );
+    near(figure(&o, "topic.events", "produced"), 1.0, 0.1);
+    assert_eq!(figure(&o, "outbox.rows", "given_up"), 0.0);
+}
+
+#[test]
+fn rows_in_the_hands_of_a_poller_that_stops_are_sent_by_another() {
+    let outbox = "in = \"api\"\npoll-interval = \"100ms\"\nbatch = 1000\nsteps = [{ delay = \"3s\" }]";
+    let rest = "[service.api]\nreplicas = 2\n[[timeline]]\nat = \"50s\"\nstop = \"api\"\nreplica = 0\n";
+    let o = observe(
+        &model("100/s", outbox, rest).replace("[flow.pay]", "[flow.pay]\nat = \"api\""),
+        100.0,
+    );
+    near(figure(&o, "outbox.rows", "pending_end"), 300.0, 350.0);
+    near(figure(&o, "outbox.rows", "inserted"), 100.0, 4.0);
+}

@@ -1,0 +1,162 @@
+use super::*;
+
+fn model(topic: &str, rest: &str) -> String {
+    format!(
+        r#"
+[topic.events]
+{topic}
+[flow.send]
+steps = [{{ publish = "events" }}]
+{rest}
+"#
+    )
+}
+
+fn constant(rate: &str) -> String {
+    format!(
+        "[workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"{rate}\"\npre-allocated-vus = 100000\nduration = \"1h\"\nflow = \"send\"\n"
+    )
+}
+
+#[test]
+fn an_asynchronous_send_returns_at_once_and_the_record_is_there_after_linger_and_send_time() {
+    let source = model(
+        "partitions = 1\nlinger = \"5ms\"\nsend-time = \"20ms\"",
+        &(constant("10/s") + "[consumer.c]\ntopic = \"events\"\nsteps = [{ delay = \"0s\" }]\n"),
+    );
+    let o = observe(&source, 60.0);
+    assert_eq!(figure(&o, "flow.send", "response_time_max"), 0.0);
+    near(figure(&o, "consumer.c", "end_to_end_mean"), 0.025, 1e-6);
+    near(figure(&o, "topic.events", "produced"), 10.0, 0.1);
+}
+
+#[test]
+fn a_synchronous_caller_waits_for_the_acknowledgement() {
+    let source = model(
+        "send = \"sync\"\nlinger = \"0s\"\nsend-time = \"50ms\"",
+        &constant("10/s"),
+    );
+    let o = observe(&source, 60.0);
+    near(figure(&o, "flow.send", "response_time_mean"), 0.050, 1e-6);
+    // Without linger and without a broker's time there is nothing to wait for.
+    let o = observe(
+        &model("send = \"sync\"\nlinger = \"0s\"", &constant("10/s")),
+        60.0,
+    );
+    assert_eq!(figure(&o, "flow.send", "response_time_max"), 0.0);
+    near(figure(&o, "flow.send", "throughput"), 10.0, 0.1);
+}
+
+#[test]
+fn a_full_batch_does_not_wait_for_linger() {
+    // 16 records fill a batch: at 1,600/s it is full after 10 ms, long before it has lingered a second.
+    let o = observe(
+        &model("linger = \"1s\"\nsend = \"sync\"", &constant("1600/s")),
+        20.0,
+    );
+    near(figure(&o, "topic.events", "records_per_batch"), 16.0, 0.01);
+    assert!(figure(&o, "flow.send", "response_time_max") < 0.0101);
+}
+
+#[test]
+fn batches_grow_while_all_requests_in_flight_are_unanswered() {
+    // One request in 100 ms can be under way: 100/s gather into ten a request.
+    let topic = "linger = \"0s\"\nsend-time = \"100ms\"\nmax-in-flight = 1";
+    let o = observe(&model(topic, &constant("100/s")), 60.0);
+    near(figure(&o, "topic.events", "records_per_batch"), 10.0, 0.1);
+}
+
+#[test]
+fn a_caller_waits_for_buffer_memory_and_fails_after_max_block() {
+    // 5 batches of 16 records each 10 s can leave: 8/s. The buffer of 64 KiB holds four.
+    let topic = "linger = \"0s\"\nsend-time = \"10s\"\nmax-in-flight = 1\nbuffer-memory = \"64KiB\"\nmax-block = \"2s\"";
+    let o = observe(&model(topic, &constant("100/s")), 100.0);
+    assert!(figure(&o, "flow.send", "failures_timed_out") > 50.0);
+    near(figure(&o, "flow.send", "failure_time_mean"), 2.0, 1e-9);
+    assert_eq!(figure(&o, "topic.events", "buffer_used_max"), 65536.0);
+    assert!(figure(&o, "topic.events", "buffer_exhausted") > 50.0);
+}
+
+#[test]
+fn a_batch_that_is_not_acknowledged_within_the_delivery_timeout_is_lost() {
+    let topic = "linger = \"0s\"\nsend = \"sync\"\nsend-time = \"3s\"\ndelivery-timeout = \"2s\"";
+    let o = observe(&model(topic, &constant("1/s")), 100.0);
+    assert_eq!(figure(&o, "topic.events", "produced"), 0.0);
+    near(figure(&o, "topic.events", "records_lost"), 1.0, 0.05);
+    assert!(figure(&o, "flow.send", "failures_timed_out") > 0.9);
+}
+
+#[test]
+fn a_key_always_goes_to_its_partition_by_kafkas_hash() {
+    // Key 0 goes to partition 2 of 3, keys 1 to 0, as murmur2 of "0" and "1" says.
+    let o = observe(
+        &model(
+            "partitions = 3\nkey = \"list(3, 1)\"\nlinger = \"0s\"",
+            &constant("1000/s"),
+        ),
+        100.0,
+    );
+    near(figure(&o, "topic.events", "produced_partition_2"), 750.0, 10.0);
+    near(figure(&o, "topic.events", "produced_partition_0"), 250.0, 10.0);
+    assert_eq!(figure(&o, "topic.events", "produced_partition_1"), 0.0);
+}
+
+#[test]
+fn records_without_a_key_stick_to_a_partition_for_a_batch_and_are_even_in_the_long_run() {
+    let o = observe(
+        &model("partitions = 4\nlinger = \"0s\"", &constant("1000/s")),
+        200.0,
+    );
+    for p in 0..4 {
+        near(
+            figure(&o, "topic.events", &format!("produced_partition_{p}")),
+            250.0,
+            20.0,
+        );
+    }
+    // Within a batch all stick: one batch a sixteen records, though there are four partitions.
+    let o = observe(
+        &model("partitions = 4\nlinger = \"10s\"", &constant("1000/s")),
+        200.0,
+    );
+    near(figure(&o, "topic.events", "records_per_batch"), 16.0, 0.01);
+}
+
+#[test]
+fn a_step_may_have_a_key_and_a_way_to_send_of_its_own() {
+    let source = format!(
+        r#"
+[topic.events]
+partitions = 3
+linger = "0s"
+send-time = "10ms"
+[flow.send]
+steps = [{{ publish = "events", key = "list(1)", send = "sync" }}]
+{}"#,
+        constant("100/s")
+    );
+    let o = observe(&source, 10.0);
+    near(figure(&o, "flow.send", "response_time_mean"), 0.010, 1e-6);
+    near(figure(&o, "topic.events", "produced_partition_2"), 100.0, 1.5);
+}
+
+#[test]
+fn a_million_partitions_are_carried() {
+    let o = observe(
+        &model(
+            "partitions = 1000000\nkey = \"uniform(10M)\"\nlinger = \"0s\"",
+            &(constant("1000/s")
+                + "[consumer.c]\ntopic = \"events\"\nconcurrency = 4\nsteps = [{ delay = \"1ms\" }]\n"),
+        ),
+        10.0,
+    );
+    near(figure(&o, "consumer.c", "consumed"), 1000.0, 2.0);
+}
+
+#[test]
+fn wrong_topics_are_refused_with_the_reason() {
+    let said = refusal(&model("record-size = \"2MiB\"", &constant("1/s")));
+    assert!(said.contains("`max-request-size` only 1048576"), "{said}");
+    let said = refusal(&model("key = \"zip(10, 1)\"", &constant("1/s")));
+    assert!(said.contains("did you mean `zipf`"), "{said}");
+}
