@@ -235,8 +235,14 @@ impl<'a> Walk<'a> {
                 let n = mean_of(rounds);
                 self.rounds(steps, weight, |p| geometric(p, n), |p| libm::pow(p, n))
             }
-            // At least one record a batch.
-            What::Each(steps) => self.steps(steps, weight),
+            What::Each(steps) => {
+                let n = self.batch;
+                let one = self.steps(steps, weight * n);
+                Passage {
+                    time: times(n, one.time),
+                    passes: libm::pow(one.passes, n),
+                }
+            }
             What::Fail { share } => Passage {
                 time: 0.0,
                 passes: 1.0 - mean(share),
