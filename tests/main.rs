@@ -9,4 +9,5 @@ mod properties;
 mod refusal;
 mod semantics;
 mod support;
+mod testbed;
 mod theory;

@@ -7,6 +7,7 @@ mod partial;
 mod profile;
 mod progress;
 mod run;
+mod testbed;
 mod validate;
 
 use std::io::{IsTerminal, Write};
@@ -71,6 +72,7 @@ Examples:
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
   plimsoll validate
+  plimsoll validate testbed
   plimsoll validate docs/cases.toml --replications 3 --out /tmp/validation.md";
 
 #[derive(Args)]
@@ -147,7 +149,7 @@ struct BenchArgs {
 
 #[derive(Args)]
 struct ValidateArgs {
-    /// The reported rows
+    /// The reported rows; `testbed` for the measured stack of docs/testbed.toml
     #[arg(value_name = "FILE", default_value = "docs/cases.toml")]
     file: PathBuf,
     /// The page whose section is written anew
@@ -225,6 +227,9 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => run::sweep(&args),
         Command::Check(args) => check::check(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Validate(args) if args.file.as_os_str() == "testbed" => {
+            testbed::validate(&args, std::path::Path::new("docs/testbed.toml"))
+        }
         Command::Validate(args) => validate::validate(&args),
     }
     .into()

@@ -13,9 +13,9 @@
 //! Instead of real contents a `hit-ratio` may be given. Two caches that are asked for the same thing, as one in the
 //! process and one behind it, name it in their steps: `keyed-by = "product id"`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use super::cache_store::{Fixed, Limits, Policy, Store};
+use super::cache_store::{Limits, Policy, Store};
 use super::contract::*;
 use crate::distribution::{Law, LawUnit, Popularity, PopularitySampler};
 use crate::document::{Form, Key, Reader, key};
@@ -27,7 +27,7 @@ pub struct Cache {
     contents: Contents,
     single_flight: bool,
     /// Keys being loaded, and who waits for each.
-    flights: HashMap<u64, Line, Fixed>,
+    flights: BTreeMap<u64, Line>,
     instance: u32,
     hits: u64,
     misses: u64,
@@ -298,7 +298,7 @@ impl Component for Cache {
         Cache {
             contents,
             single_flight: plan.single_flight,
-            flights: HashMap::default(),
+            flights: BTreeMap::new(),
             instance: build.instance,
             hits: 0,
             misses: 0,

@@ -1,8 +1,5 @@
 //! The contents of a cache: keys in the order of use and in the order of writing, each in one small record.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 const NIL: u32 = u32::MAX;
 
 /// Which key makes room for another.
@@ -41,7 +38,7 @@ const WRITE: usize = 1;
 pub struct Store {
     limits: Limits,
     entries: Vec<Entry>,
-    index: HashMap<u64, u32, Fixed>,
+    index: Index,
     free: Vec<u32>,
     /// Oldest and newest of each order.
     ends: [[u32; 2]; 2],
@@ -49,27 +46,73 @@ pub struct Store {
     pub expirations: u64,
 }
 
-/// The same hash on every platform and in every run; the map is never iterated.
-pub type Fixed = BuildHasherDefault<KeyHasher>;
-
-/// Multiplies by an odd constant and folds, which is enough for keys that are small numbers.
+/// Where each key's record stands: open addressing with linear probing, at most half full, no holes.
 #[derive(Default)]
-pub struct KeyHasher(u64);
+struct Index {
+    /// Number of a record, or `NIL`; a power of two of them.
+    places: Vec<u32>,
+    len: usize,
+}
 
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.write_u64(self.0 ^ *b as u64);
+impl Index {
+    /// The first place to look at; `mask` is the number of places less one.
+    fn home(key: u64, mask: usize) -> usize {
+        // Fibonacci hashing (Knuth, volume 3, section 6.4): keys are small numbers side by side.
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & mask
+    }
+
+    /// The place of a key, or the empty one where it would stand.
+    fn find(&self, key: u64, entries: &[Entry]) -> usize {
+        let mask = self.places.len() - 1;
+        let mut at = Index::home(key, mask);
+        while self.places[at] != NIL && entries[self.places[at] as usize].key != key {
+            at = (at + 1) & mask;
         }
+        at
     }
 
-    fn write_u64(&mut self, key: u64) {
-        let x = (key ^ (key >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = x ^ (x >> 29);
+    fn get(&self, key: u64, entries: &[Entry]) -> Option<u32> {
+        if self.len == 0 {
+            return None;
+        }
+        let record = self.places[self.find(key, entries)];
+        (record != NIL).then_some(record)
     }
 
-    fn finish(&self) -> u64 {
-        self.0
+    /// Notes a key that is not there yet.
+    fn insert(&mut self, record: u32, entries: &[Entry]) {
+        if 2 * (self.len + 1) > self.places.len() {
+            let more = (2 * self.places.len()).max(16);
+            let old = std::mem::replace(&mut self.places, vec![NIL; more]);
+            for record in old.into_iter().filter(|r| *r != NIL) {
+                let at = self.find(entries[record as usize].key, entries);
+                self.places[at] = record;
+            }
+        }
+        let at = self.find(entries[record as usize].key, entries);
+        self.places[at] = record;
+        self.len += 1;
+    }
+
+    /// Takes a key out; those behind it that could not stand at home close up.
+    fn remove(&mut self, key: u64, entries: &[Entry]) {
+        let mask = self.places.len() - 1;
+        let mut hole = self.find(key, entries);
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            if self.places[at] == NIL {
+                break;
+            }
+            let home = Index::home(entries[self.places[at] as usize].key, mask);
+            // It may move back as far as its home.
+            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
+                self.places[hole] = self.places[at];
+                hole = at;
+            }
+        }
+        self.places[hole] = NIL;
+        self.len -= 1;
     }
 }
 
@@ -78,7 +121,7 @@ impl Store {
         Store {
             limits,
             entries: Vec::new(),
-            index: HashMap::default(),
+            index: Index::default(),
             free: Vec::new(),
             ends: [[NIL; 2]; 2],
             evictions: 0,
@@ -88,13 +131,13 @@ impl Store {
 
     /// Keys present, those included whose time is over but which nobody has asked for since.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.index.len
     }
 
     /// Whether a key is there; asking counts as use.
     pub fn get(&mut self, key: u64, now: u64) -> bool {
         self.expire(now);
-        let Some(&i) = self.index.get(&key) else {
+        let Some(i) = self.index.get(key, &self.entries) else {
             return false;
         };
         self.entries[i as usize].used = now;
@@ -106,7 +149,7 @@ impl Store {
     /// Writes a key; others make room.
     pub fn put(&mut self, key: u64, now: u64) {
         self.expire(now);
-        if let Some(&i) = self.index.get(&key) {
+        if let Some(i) = self.index.get(key, &self.entries) {
             let e = &mut self.entries[i as usize];
             (e.written, e.used) = (now, now);
             for order in [USE, WRITE] {
@@ -118,7 +161,7 @@ impl Store {
         if self.limits.size == 0 {
             return;
         }
-        while self.index.len() as u64 >= self.limits.size {
+        while self.index.len as u64 >= self.limits.size {
             self.evict();
         }
         let entry = Entry {
@@ -137,7 +180,7 @@ impl Store {
                 self.entries.len() as u32 - 1
             }
         };
-        self.index.insert(key, i);
+        self.index.insert(i, &self.entries);
         self.append(USE, i);
         self.append(WRITE, i);
     }
@@ -145,7 +188,7 @@ impl Store {
     /// Other limits; what is too much goes at once.
     pub fn limit(&mut self, limits: Limits) {
         self.limits = limits;
-        while self.index.len() as u64 > limits.size {
+        while self.index.len as u64 > limits.size {
             self.evict();
         }
     }
@@ -181,7 +224,8 @@ impl Store {
     fn remove(&mut self, i: u32) {
         self.unlink(USE, i);
         self.unlink(WRITE, i);
-        self.index.remove(&self.entries[i as usize].key);
+        let key = self.entries[i as usize].key;
+        self.index.remove(key, &self.entries);
         self.free.push(i);
     }
 
@@ -272,6 +316,25 @@ mod tests {
         s.limit(limits(Policy::Lru, 0));
         s.put(1, 11);
         assert_eq!(s.len(), 0);
+    }
+
+    #[test]
+    fn the_index_agrees_with_a_plain_set_of_keys() {
+        let mut s = Store::new(limits(Policy::Fifo, 50));
+        let mut plain = std::collections::VecDeque::new();
+        for n in 0..20_000u64 {
+            // Keys that crowd: few, far apart, with common low bits.
+            let key = crate::random::child_key(3, n) % 200 * 1_000_003;
+            assert_eq!(s.get(key, n), plain.contains(&key), "{n}");
+            if !plain.contains(&key) {
+                s.put(key, n);
+                plain.push_back(key);
+                if plain.len() > 50 {
+                    plain.pop_front();
+                }
+            }
+            assert_eq!(s.len(), plain.len());
+        }
     }
 
     /// Share of hits after the contents have settled.

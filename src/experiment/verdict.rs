@@ -51,7 +51,9 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
             _ => ("events", "--max-events"),
         };
         let after = SimDuration::from_secs_f64(seen.shortest.0);
-        let grows = growth(seen).is_some_and(|(g, _)| g == Growth::Growing);
+        // A run that ends early may be too short for the trend, but not for the balance of what came and went.
+        let ended = carried + mean(metrics, SYSTEM, "failures").unwrap_or(0.0);
+        let grows = ended < (1.0 - OVERLOADED_LOSS) * offered;
         return match (seen.cut_by, grows) {
             (Some(Cut::Memory), true) => (
                 Verdict::Overloaded,

@@ -211,8 +211,8 @@ fn named_alternatives_and_zipped_paths_reach_the_model() {
          [[vary]]\nlabel = \"plan\"\nalternatives = [{ name = \"as it is\" }, { name = \"one desk\", set = { \
          \"station.desk.servers\" = 1, \"workload.customers.rate\" = \"0.5/s\" } }]\n\
          [[vary]]\npaths = [\"station.desk.capacity\", \"flow.visit.steps[0].time\"]\n\
-         values = [[5, 6], [\"exp(1s)\", \"exp(900ms)\"]]\nlabel = \"zip\"\n\
-         [plot]\nx = \"plan\"\ngroup = \"zip\"\nmetrics = [\"throughput\", \"station.desk.utilisation\"]\n";
+         values = [[5, 6], [\"exp(1s)\", \"exp(900ms)\"]]\n\
+         [plot]\nx = \"plan\"\ngroup = \"capacity\"\nmetrics = [\"throughput\", \"station.desk.utilisation\"]\n";
     let bench = Bench::new(&[("queue.toml", QUEUE), ("plans.toml", sweep)]);
     let ran = bench.run(&["sweep", "plans.toml"]);
     ran.succeeds();
@@ -223,7 +223,9 @@ fn named_alternatives_and_zipped_paths_reach_the_model() {
     assert_eq!(found["points"].as_array().map(Vec::len), Some(4));
     let listing = bench.run(&["check", "plans.toml", "--listing"]);
     assert!(
-        listing.stdout.contains("at plan one desk, zip 6 / exp(900ms)"),
+        listing
+            .stdout
+            .contains("at plan one desk, capacity 6 / exp(900ms)"),
         "{}",
         listing.stdout
     );

@@ -143,17 +143,17 @@ fn a_paused_iteration_is_interrupted_too() {
 #[test]
 fn users_follow_linear_stages() {
     let w = "executor = \"ramping-vus\"\nstart-vus = 0\ngraceful-ramp-down = \"0s\"\n\
-             stages = [{ target = 10, duration = \"10s\" }, { target = 10, duration = \"5s\" }, { target = 0, duration = \"10s\" }]";
-    // The n-th user comes at n seconds and the last one goes at 16 s: an area of 45 + 50 + 55.
+             stages = [{ target = 10, duration = \"10s\" }, { target = 10, duration = \"5s\" }, { target = 0, duration = \"10s\" }, { target = 0, duration = \"1s\" }]";
+    // The n-th user comes at n seconds; one after the other goes from 16 s on.
     let o = load(w, "{ delay = \"100ms\" }", 100.0);
     assert_eq!(of(&o, "vus_max"), 10.0);
-    near(of(&o, "vus_mean") * 100.0, 45.0 + 50.0 + 45.0, 1e-3);
+    near(of(&o, "vus_mean") * 100.0, 45.0 + 50.0 + 55.0, 1e-3);
 }
 
 #[test]
 fn a_steep_ramp_counts_whole_users() {
     let w = "executor = \"ramping-vus\"\nstart-vus = 0\ngraceful-ramp-down = \"0s\"\n\
-             stages = [{ target = 7000, duration = \"1s\" }, { target = 0, duration = \"1s\" }]";
+             stages = [{ target = 7000, duration = \"1s\" }, { target = 0, duration = \"1s\" }, { target = 0, duration = \"1s\" }]";
     let o = load(w, "{ delay = \"10s\" }", 3.0);
     assert_eq!((of(&o, "vus_max"), sent(&o)), (7000.0, 7000.0));
     assert_eq!(of(&o, "interrupted"), 7000.0);

@@ -1,0 +1,479 @@
+//! `validate testbed`: what was measured on a real stack against what the models predict, as a section of a page and
+//! as a picture.
+//!
+//! The rows stand in a TOML file, each with its model, the settings of that configuration, and the line of the
+//! tolerance table that it belongs to; the measurements in a CSV file, one line a run:
+//!
+//! ```toml
+//! measured = "../models/testbed/measured.csv"
+//! [[row]]
+//! name = "E1.3"
+//! what = "20 clients, pool 5"
+//! model = "../models/testbed/db.toml"
+//! class = "closed"
+//! seen = "server"                 # server: servlet entry to exit; client: from the intended start
+//! duration = "25s"
+//! warm-up = "5s"
+//! set = { connection-pool = ... } # paths of the model and their values
+//! ```
+
+mod drawing;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use super::exit::Exit;
+use super::progress::Bar;
+use super::{ValidateArgs, complain, fail, print, say};
+use crate::diagnostic::Sink;
+use crate::document::{self, Form, Key, Reader, Table, Value, key};
+use crate::experiment::results::Point;
+use crate::experiment::sweep::Forget;
+use crate::experiment::{Control, Failure, Overrides, Sheet, carry_out, load_model};
+
+const FILE_KEYS: &[Key] = &[
+    key(
+        "measured",
+        Form::Text,
+        None,
+        "the CSV file with the measurements, relative to this one",
+    ),
+    key("row", Form::List, None, "measured configurations"),
+];
+const ROW_KEYS: &[Key] = &[
+    key("name", Form::Text, None, "as the measurements call it"),
+    key("what", Form::Text, None, "the configuration in words"),
+    key(
+        "model",
+        Form::Text,
+        None,
+        "the model's file, relative to this one",
+    ),
+    key(
+        "class",
+        Form::Choice(&CLASS_NAMES),
+        None,
+        "the line of the tolerance table",
+    ),
+    key(
+        "seen",
+        Form::Choice(&["server", "client"]),
+        None,
+        "where response times were taken",
+    ),
+    key(
+        "duration",
+        Form::Duration,
+        None,
+        "length of a run, warm-up included",
+    ),
+    key("warm-up", Form::Duration, None, "what of it is not measured"),
+    key("set", Form::Table, None, "paths of the model and their values"),
+];
+
+/// Replications where nobody says: their mean is compared with the mean of the repeats.
+const REPLICATIONS: u32 = 20;
+
+/// What is compared: name, unit, and the column of the measurements.
+const METRICS: [(&str, &str); 7] = [
+    ("throughput", "/s"),
+    ("mean", "ms"),
+    ("p50", "ms"),
+    ("p95", "ms"),
+    ("p99", "ms"),
+    ("failed", "%"),
+    ("claimed", "%"),
+];
+const COLUMNS: [&str; 7] = [
+    "throughput",
+    "mean_ms",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "failed",
+    "claimed",
+];
+const FAILED: usize = 5;
+const CLAIMED: usize = 6;
+/// More failures than this are a stall.
+const STALLED: f64 = 0.3;
+
+/// Rows that are judged alike: the largest error of each metric in per cent; without one it is only reported.
+struct Class {
+    title: &'static str,
+    most: [Option<f64>; 7],
+}
+
+const CLASS_NAMES: [&str; 9] = [
+    "free", "open", "closed", "crowded", "replay", "overload", "unlogged", "nested", "probe",
+];
+
+fn class(name: &str) -> Class {
+    let (title, most): (_, &[f64]) = match name {
+        "free" => ("nobody waits for the pool", &[3., 4., 4., 5., 10.]),
+        "open" => ("open, up to 0.83 of capacity", &[3., 4., 4., 5., 10.]),
+        "closed" => ("closed, clients ≤ 4 × pool", &[3., 4., 4., 15., 25.]),
+        "crowded" => ("closed, clients > 4 × pool", &[3., 4., 4., 20., 30.]),
+        "replay" => ("open, above 0.9 of capacity", &[3., 10., 0., 10.]),
+        "overload" => (
+            "open, overloaded, connection time-out",
+            &[3., 25., 25., 25., 25., 25.],
+        ),
+        "unlogged" => ("above 0.9 of capacity, arrivals not logged", &[3.]),
+        "nested" => ("nested connections", &[5., 4., 4., 15., 25.]),
+        _ => ("probes: the wake-up latency was fitted to `claimed`", &[]),
+    };
+    let most = std::array::from_fn(|i| most.get(i).copied().filter(|t| *t > 0.0));
+    Class { title, most }
+}
+
+/// A measured configuration.
+struct Row {
+    name: String,
+    what: String,
+    model: PathBuf,
+    class: String,
+    server: bool,
+    duration: u64,
+    warm_up: u64,
+    set: Vec<(String, Value)>,
+}
+
+/// One configuration's repeats: for each metric the values that were taken.
+type Repeats = [Vec<f64>; 7];
+
+/// One line of the table.
+struct Line {
+    row: usize,
+    metric: usize,
+    /// Repeats, their mean, and their standard deviation as a share of it.
+    repeats: usize,
+    measured: f64,
+    spread: Option<f64>,
+    predicted: f64,
+    most: Option<f64>,
+    /// Whether nested pools stall in both worlds or in none; then nothing else counts.
+    stalls: Option<(bool, bool)>,
+}
+
+impl Line {
+    /// Per cent.
+    fn error(&self) -> f64 {
+        (self.predicted / self.measured - 1.0) * 100.0
+    }
+
+    fn ok(&self) -> Option<bool> {
+        if let Some((measured, predicted)) = self.stalls {
+            return Some(measured == predicted);
+        }
+        self.most.map(|most| self.error().abs() <= most)
+    }
+}
+
+/// Runs every row and writes the section and the picture.
+pub fn validate(args: &ValidateArgs, file: &Path) -> Exit {
+    match carry(args, file) {
+        Ok(()) => Exit::Done,
+        Err(Problem::Files(sheets)) => {
+            complain(&sheets);
+            Exit::Impossible
+        }
+        Err(Problem::Other(why)) => {
+            fail(&why);
+            Exit::Impossible
+        }
+        Err(Problem::Bug(what)) => {
+            fail(&format!("a bug in plimsoll: {what}"));
+            Exit::Bug
+        }
+    }
+}
+
+enum Problem {
+    Files(Vec<Sheet>),
+    Other(String),
+    Bug(String),
+}
+
+fn carry(args: &ValidateArgs, file: &Path) -> Result<(), Problem> {
+    let source = std::fs::read_to_string(file)
+        .map_err(|why| Problem::Other(format!("cannot read the rows `{}`: {why}", file.display())))?;
+    let mut sink = Sink::default();
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let found = read(&source, folder, &mut sink).filter(|_| !sink.has_errors());
+    let Some((rows, csv)) = found else {
+        return Err(Problem::Files(vec![Sheet {
+            path: file.display().to_string(),
+            source,
+            diagnostics: sink.into_vec(),
+        }]));
+    };
+    let measured = measurements(&csv).map_err(Problem::Other)?;
+    let mut lines = Vec::new();
+    for (i, row) in rows.iter().enumerate() {
+        let Some(repeats) = measured.get(&row.name) else {
+            let why = format!("{} has no measurement of row `{}`", csv.display(), row.name);
+            return Err(Problem::Other(why));
+        };
+        say(&format!("{} {}\n", row.name, row.what));
+        let predicted = predict(row, args.replications.unwrap_or(REPLICATIONS))?;
+        compare(i, row, repeats, &predicted, &mut lines);
+    }
+    let picture = args.out.with_file_name("testbed.svg");
+    let page = page(&rows, &lines);
+    print(&page);
+    put(&args.out, page.trim_end()).map_err(Problem::Other)?;
+    std::fs::write(&picture, drawing::svg(&rows, &lines))
+        .map_err(|why| Problem::Other(format!("cannot write `{}`: {why}", picture.display())))?;
+    say(&format!(
+        "written to {} and {}\n",
+        args.out.display(),
+        picture.display()
+    ));
+    Ok(())
+}
+
+fn read(source: &str, folder: &Path, sink: &mut Sink) -> Option<(Vec<Row>, PathBuf)> {
+    let document = document::parse(source, sink)?;
+    let mut reader = Reader::new("the testbed's rows".into(), document.root(), FILE_KEYS, sink);
+    let measured = reader.required_text("measured");
+    let list = reader.list("row").unwrap_or_default().to_vec();
+    let mut rows = Vec::new();
+    for item in &list {
+        let table = item.table("a row", sink)?;
+        rows.extend(row(table, folder, sink));
+    }
+    Some((rows, folder.join(measured?)))
+}
+
+fn row(table: &Table, folder: &Path, sink: &mut Sink) -> Option<Row> {
+    let mut reader = Reader::new("a row".into(), table, ROW_KEYS, sink);
+    let (name, what) = (reader.required_text("name"), reader.required_text("what"));
+    let model = reader.required_text("model");
+    let (class, seen) = (reader.required_choice("class"), reader.required_choice("seen"));
+    let (duration, warm_up) = (reader.duration("duration"), reader.duration("warm-up"));
+    let set = reader.table("set");
+    Some(Row {
+        name: name?,
+        what: what?,
+        model: folder.join(model?),
+        class: class?.to_owned(),
+        server: seen? == "server",
+        duration: duration?.nanos(),
+        warm_up: warm_up?.nanos(),
+        set: set.map_or(Vec::new(), |t| {
+            t.entries
+                .iter()
+                .map(|e| (e.key.clone(), e.item.value.clone()))
+                .collect()
+        }),
+    })
+}
+
+fn measurements(path: &Path) -> Result<BTreeMap<String, Repeats>, String> {
+    let wrong = |why: String| format!("reading the measurements `{}`: {why}", path.display());
+    let mut csv = csv::ReaderBuilder::new()
+        .comment(Some(b'#'))
+        .from_path(path)
+        .map_err(|why| wrong(why.to_string()))?;
+    let heads = csv.headers().map_err(|why| wrong(why.to_string()))?.clone();
+    let place = |name: &str| {
+        let found = heads.iter().position(|h| h == name);
+        found.ok_or_else(|| wrong(format!("there is no column `{name}`")))
+    };
+    let name = place("row")?;
+    let mut places = [0; 7];
+    for (at, column) in places.iter_mut().zip(COLUMNS) {
+        *at = place(column)?;
+    }
+    let mut rows: BTreeMap<String, Repeats> = BTreeMap::new();
+    for record in csv.records() {
+        let record = record.map_err(|why| wrong(why.to_string()))?;
+        let repeats = rows.entry(record[name].to_owned()).or_default();
+        for (values, at) in repeats.iter_mut().zip(places) {
+            match record[at].trim() {
+                "" => {}
+                text => match text.parse::<f64>() {
+                    Ok(v) if v.is_finite() => values.push(v),
+                    _ => return Err(wrong(format!("`{text}` is no number"))),
+                },
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The model's figures in the units of the measurements; NaN where nothing was observed.
+fn predict(row: &Row, replications: u32) -> Result<[f64; 7], Problem> {
+    let overrides = Overrides {
+        duration: Some(row.duration),
+        warm_up: Some(row.warm_up),
+        replications: Some(replications),
+        set: row.set.clone(),
+        ..Overrides::default()
+    };
+    let loaded = load_model(&row.model, &overrides);
+    let Some(experiment) = loaded.experiment else {
+        return Err(Problem::Files(loaded.sheets));
+    };
+    let bar = Bar::new();
+    let control = Control {
+        threads: 0,
+        stop: &AtomicBool::new(false),
+        wall: None,
+        store: &Forget,
+        progress: &|p| bar.show(p),
+    };
+    let done = carry_out(&experiment, &control);
+    bar.clear();
+    let results = match done {
+        Ok(done) => done.results,
+        Err(Failure::Bug(what)) => return Err(Problem::Bug(what)),
+        Err(Failure::Threads(why)) => {
+            return Err(Problem::Other(format!("cannot start the threads: {why}")));
+        }
+    };
+    let point = results.points.first();
+    Ok(point.map_or([f64::NAN; 7], |p| figures(row, p)))
+}
+
+fn figures(row: &Row, point: &Point) -> [f64; 7] {
+    let get = |subject: &str, name: &str| point.metric(subject, name).map_or(f64::NAN, |m| m.mean);
+    let time = |name: &str| {
+        1e3 * match row.server {
+            true => get("station.servlet", &format!("visit_time_{name}")),
+            false => get("system", &format!("response_time_{name}")),
+        }
+    };
+    let subject = if row.server { "station.servlet" } else { "system" };
+    [
+        get(subject, "throughput"),
+        time("mean"),
+        time("p50"),
+        time("p95"),
+        time("p99"),
+        get("system", "failure_share"),
+        get("connection-pool.db", "steal_share"),
+    ]
+}
+
+fn compare(i: usize, row: &Row, repeats: &Repeats, predicted: &[f64; 7], lines: &mut Vec<Line>) {
+    let class = class(&row.class);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let nested = row.class == "nested";
+    let stalls = [mean(&repeats[FAILED]), predicted[FAILED]].map(|share| share > STALLED);
+    for (metric, values) in repeats.iter().enumerate() {
+        if values.is_empty() || !predicted[metric].is_finite() {
+            continue;
+        }
+        let measured = mean(values);
+        let nothing = measured == 0.0 && predicted[metric] == 0.0;
+        if nothing && !(nested && metric == FAILED) || metric == FAILED && measured < 1e-3 && !nested {
+            continue;
+        }
+        let scale = if metric >= FAILED { 100.0 } else { 1.0 };
+        let n = values.len();
+        let variance = values.iter().map(|v| (v - measured).powi(2)).sum::<f64>() / (n.max(2) - 1) as f64;
+        let judged = !(nested && (stalls[0] || stalls[1]));
+        lines.push(Line {
+            row: i,
+            metric,
+            repeats: n,
+            measured: measured * scale,
+            spread: (n > 1 && measured > 0.0).then(|| variance.sqrt() / measured * 100.0),
+            predicted: predicted[metric] * scale,
+            most: class.most[metric].filter(|_| judged && metric != CLAIMED),
+            stalls: (nested && metric == FAILED).then_some((stalls[0], stalls[1])),
+        });
+    }
+}
+
+fn page(rows: &[Row], lines: &[Line]) -> String {
+    let mut text = String::from(
+        "## A real stack\n\nTomcat, HikariCP and PostgreSQL, measured row by row; the models in \
+         `models/testbed` say which of their numbers are given, default or fitted. Measured: the mean of the \
+         repeats; predicted: the mean of as long runs with other seeds. Made by `plimsoll validate testbed`.\n\n\
+         ![errors of all rows](testbed.svg)\n\n| rows | figures judged | within tolerance |\n|---|---:|---:|\n",
+    );
+    let judged = |name: &str| {
+        let of = lines
+            .iter()
+            .filter(|l| name.is_empty() || rows[l.row].class == name);
+        let verdicts: Vec<bool> = of.filter_map(Line::ok).collect();
+        (verdicts.len(), verdicts.iter().filter(|v| **v).count())
+    };
+    for name in CLASS_NAMES {
+        let (n, ok) = judged(name);
+        if n > 0 {
+            text.push_str(&format!("| {} | {n} | {ok} |\n", class(name).title));
+        }
+    }
+    let (n, ok) = judged("");
+    text.push_str(&format!("| **all** | {n} | {ok} |\n\n"));
+    text.push_str(
+        "| row | configuration | figure | measured | repeats, SD | predicted | error | at most | |\n\
+         |---|---|---|---:|---:|---:|---:|---:|---|\n",
+    );
+    for line in lines {
+        text.push_str(&told(&rows[line.row], line));
+    }
+    text
+}
+
+fn told(row: &Row, line: &Line) -> String {
+    let (name, unit) = METRICS[line.metric];
+    let spread = line.spread.map_or("–".to_owned(), |s| format!("{s:.1} %"));
+    let most = line.most.map_or(String::new(), |m| format!("{m:.0} %"));
+    let verdict = match line.ok() {
+        Some(true) => "ok",
+        Some(false) => "**miss**",
+        None => "",
+    };
+    let (error, most) = match line.stalls {
+        Some((measured, predicted)) => {
+            let word = |s: bool| if s { "stalls" } else { "runs" };
+            (word(predicted).to_owned(), word(measured).to_owned())
+        }
+        None => (format!("{:+.1} %", line.error()), most),
+    };
+    format!(
+        "| {} | `{}` | {name} | {} {unit} | {}, {spread} | {} {unit} | {error} | {most} | {verdict} |\n",
+        row.name,
+        row.what,
+        short(line.measured),
+        line.repeats,
+        short(line.predicted),
+    )
+}
+
+/// Four digits that count.
+fn short(value: f64) -> String {
+    let before = if value.abs() >= 1.0 {
+        value.abs().log10().floor() as usize + 1
+    } else {
+        1
+    };
+    format!("{value:.*}", 4usize.saturating_sub(before))
+}
+
+const BEGIN: &str = "<!-- testbed: begin -->";
+const END: &str = "<!-- testbed: end -->";
+
+/// Puts the section between its markers; a page without them gets them at its end.
+fn put(path: &Path, section: &str) -> Result<(), String> {
+    let old = match std::fs::read_to_string(path) {
+        Ok(old) => old,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
+            "# Validation\n\nFigures of real systems beside what their models give.\n".to_owned()
+        }
+        Err(why) => return Err(format!("cannot read the page `{}`: {why}", path.display())),
+    };
+    let (before, after) = match (old.find(BEGIN), old.find(END)) {
+        (Some(begin), Some(end)) if begin < end => (&old[..begin], &old[end + END.len()..]),
+        _ => (&*old, "\n"),
+    };
+    let gap = if before.ends_with("\n\n") { "" } else { "\n" };
+    let page = format!("{before}{gap}{BEGIN}\n\n{section}\n\n{END}{after}");
+    std::fs::write(path, page).map_err(|why| format!("cannot write the page `{}`: {why}", path.display()))
+}
