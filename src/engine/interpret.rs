@@ -1,6 +1,7 @@
 //! The instruction `match`: how a request runs until it waits, and how its scopes are closed when it fails.
 
 use super::{Engine, MOST_SPINS, Stopped};
+use crate::component::Instance;
 use crate::kernel::request::{CHILD, FAILING, State, round_key};
 use crate::kernel::unchecked::{at, at_mut};
 use crate::kernel::{Admission, Caught, Fault, Frame, NONE, Outcome, Visit};
@@ -58,7 +59,7 @@ impl Engine<'_> {
                         Admission::Proceed => {
                             at_mut(&mut self.cx.meters, i).unwaited += 1;
                             pc += 1;
-                            if self.cx.is_frozen(slot) {
+                            if self.cx.is_frozen(slot) && !self.knocks(pc) {
                                 self.cx.requests[slot].pc = pc;
                                 return self.stall(slot);
                             }
@@ -266,6 +267,21 @@ impl Engine<'_> {
             }
             None => 1,
         }
+    }
+
+    /// Whether what comes next is a server's connector: a paused process does not hear a request that comes from
+    /// outside, but its kernel does.
+    #[cold]
+    fn knocks(&self, mut pc: u32) -> bool {
+        while let Instr::Enter { comp, .. } = self.code[pc as usize] {
+            match &self.components[comp as usize] {
+                Instance::ThreadPool(_) => return true,
+                // The heap of the process is entered with the process itself.
+                Instance::Heap(_) => pc += 1,
+                _ => return false,
+            }
+        }
+        false
     }
 
     fn end_of_scope(&self, pc: u32) -> u32 {

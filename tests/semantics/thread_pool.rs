@@ -247,7 +247,10 @@ fn beyond_the_queue_the_newcomer_overtakes_those_who_wait() {
     let o = observe(&burst(JAVA, 6, "1s"), 10.0);
     // The sixth runs at once, the third waits for the first.
     near(http(&o, "waiting_time_max"), 1.001, 1e-9);
-    assert_eq!((http(&o, "threads_current"), http(&o, "in_queue_max")), (3.0, 3.0));
+    assert_eq!(
+        (http(&o, "threads_current"), http(&o, "in_queue_max")),
+        (3.0, 3.0)
+    );
 }
 
 #[test]
