@@ -55,6 +55,7 @@ impl Engine<'_> {
                     let m = at_mut(&mut self.cx.meters, i);
                     m.arrivals += 1;
                     m.present.enter(now);
+                    self.cx.requests[slot].pc = pc;
                     match at_mut(&mut self.components, i).enter(visit, &mut self.cx) {
                         Admission::Proceed => {
                             at_mut(&mut self.cx.meters, i).unwaited += 1;
@@ -73,8 +74,10 @@ impl Engine<'_> {
                         }
                         Admission::Wait => {
                             let r = &mut self.cx.requests[slot];
-                            r.pc = pc;
-                            r.state = State::Waiting;
+                            // It may have been let in already, by what its coming set off.
+                            if r.pc == pc {
+                                r.state = State::Waiting;
+                            }
                             return;
                         }
                         Admission::Skip => {
@@ -223,7 +226,10 @@ impl Engine<'_> {
             }
             Admission::Skip => jump,
             Admission::Wait => {
-                self.cx.requests[slot].state = State::Waiting;
+                let r = &mut self.cx.requests[slot];
+                if r.pc == pc {
+                    r.state = State::Waiting;
+                }
                 return None;
             }
             Admission::Reject(fault) => {

@@ -58,7 +58,7 @@ fn rows_are_independent_and_skew_makes_one_hot() {
         observe(
             &burst(
                 &format!("key = \"{key}\""),
-                r#"{ use = "row", steps = [{ delay = "1ms" }] }"#,
+                r#"{ use = "row", steps = [{ delay = "5ms" }] }"#,
                 20_000,
             ),
             20.0,
