@@ -708,6 +708,11 @@ impl<'m> Engine<'m> {
                 self.started, self.ended
             )));
         }
+        if let Some(slot) =
+            (0..self.cx.requests.slots() as u32).find(|s| whole && self.cx.requests[*s].state == State::Ready)
+        {
+            return Err(Broken(format!("the request in slot {slot} waits for nothing")));
+        }
         for (i, flow) in self.flows.iter().enumerate() {
             flow.check()
                 .map_err(|e| Broken(format!("flow `{}`: {e}", self.model.flows[i].name)))?;
