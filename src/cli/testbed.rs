@@ -110,8 +110,8 @@ const CLASS_NAMES: [&str; 9] = [
 ];
 
 fn class(name: &str) -> Class {
-    let (title, most) = match name {
-        "free" => ("nobody waits for the pool", [3., 4., 4., 5., 10.].as_slice()),
+    let (title, most): (_, &[f64]) = match name {
+        "free" => ("nobody waits for the pool", &[3., 4., 4., 5., 10.]),
         "open" => ("open, up to 0.83 of capacity", &[3., 4., 4., 5., 10.]),
         "closed" => ("closed, clients ≤ 4 × pool", &[3., 4., 4., 15., 25.]),
         "crowded" => ("closed, clients > 4 × pool", &[3., 4., 4., 20., 30.]),

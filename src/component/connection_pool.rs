@@ -1,24 +1,69 @@
-//! A connection pool.
+//! A connection pool: HikariCP's.
 //!
 //! ```toml
 //! [connection-pool.orders-db]
 //! in = "order-api"
-//! to = "mysql"
+//! to = "mysql"                  # all pools together meet mysql's max-connections
 //! maximum-pool-size = 20
 //! connection-timeout = "5s"
+//! minimum-idle = 5
+//! connect-time = "uniform(2ms, 6ms)"
+//! initially = "empty"
 //! ```
+//!
+//! A request takes an idle connection or waits in line until `connection-timeout`; then `acquire_timeout`. One adder
+//! opens connections one after the other, each followed by a rest of 30 ms, while there are fewer than
+//! `maximum-pool-size` and either fewer idle ones than `minimum-idle` or more waiters than idle ones. A server that
+//! refuses makes the adder wait 10 ms, doubling to 5 s; **nobody who waits is told**: they wait for their time-out.
+//! A housekeeper every 30 s closes connections that have idled too long. A connection lives for `max-lifetime` less a
+//! random share; one in use is closed when it comes back.
+//!
+//! Who gets a returned connection is in [`super::hand_off`]; without `wake-up-latency` it is the first in line.
+//! Which of the idle connections is taken is the one last returned; it decides about `validation-time` alone.
+//!
+//! Readings under Micrometer's names: `connections_active_mean` and `_max`, `connections_idle_mean`,
+//! `connections_pending_mean` and `_max`, `connections_mean` and `_max` (all open ones), `connections_timeout_total`,
+//! `connections_creation_total` and `connections_creation_time_mean`; beside them `connections_refused_total` (by the
+//! server), `connections_retired_total` (lifetime or idle time over). The acquire time is the waiting time, the usage
+//! time the visit time less it. With `wake-up-latency`: `steal_share`.
+//!
+//! Left out: keep-alive pings, leak detection, suspension, the borrower's own list of connections.
 
+use std::collections::VecDeque;
+
+use super::connection_adder::{Adder, AdderPlan, Next};
 use super::contract::*;
 use super::hand_off::HandOff;
 use super::permits::Permits;
 use crate::distribution::{Law, LawUnit, Sampler};
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
+use crate::kernel::{Admission, Context, Fault, Outcome, TimerId, Visit};
+use crate::metric::Gauge;
 use crate::quantity::{SimDuration, SimTime};
 
 /// As running.
 pub struct ConnectionPool {
     connections: Connections,
+    /// Connections in use that are closed when they come back. They are counted here alone.
+    leaving: u64,
+    maximum: u64,
+    minimum_idle: u64,
+    adder: Adder,
+    active_max: u64,
+    /// Open connections, those that leave included.
+    size: Gauge,
+    retired: u64,
+    /// Whether anybody asks how long a connection has idled.
+    tracked: bool,
+    /// When each idle connection was returned, latest last.
+    idle_since: VecDeque<u64>,
+    idle_timeout: u64,
+    validation: Option<Sampler>,
+    validation_purpose: u32,
+    housekeeper: TimerId,
+    housekeeping: bool,
+    filled: bool,
+    instance: u32,
 }
 
 /// How a returned connection finds its next user.
@@ -32,14 +77,45 @@ enum Connections {
 /// As checked.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    maximum_pool_size: u64,
-    connection_timeout: SimDuration,
+    pub maximum_pool_size: u64,
+    pub connection_timeout: SimDuration,
+    /// The database whose connections these are.
+    pub to: Option<ComponentId>,
+    minimum_idle: u64,
+    adder: AdderPlan,
+    /// Nanoseconds.
+    idle_timeout: u64,
+    validation: Option<Law>,
+    filled: bool,
     wake_up: Option<Law>,
 }
+
+/// More connections than this in one pool are refused: the life of each is followed.
+const MOST: u64 = 1_000_000;
+/// HikariCP: a time-out below this becomes the default of 30 s.
+const LEAST_TIMEOUT: u64 = 250_000_000;
+/// `com.zaxxer.hikari.housekeeping.periodMs`, and the housekeeper's first round.
+const HOUSEKEEPING: u64 = 30_000_000_000;
+const FIRST_ROUND: u64 = 100_000_000;
+/// `com.zaxxer.hikari.aliveBypassWindowMs`: a connection idle for longer is tested before it is used.
+const ALIVE_BYPASS: u64 = 500_000_000;
+
+const PATIENCE: u32 = 0;
+const WAKE_UP: u32 = 1;
+const ADDER: u32 = 2;
+const LIFETIME: u32 = 3;
+const HOUSEKEEPER: u32 = 4;
+
+const INITIALLY: &[&str] = &["filled", "empty"];
 
 impl Component for ConnectionPool {
     const KIND: &'static str = "connection-pool";
     const ABOUT: &'static str = "connections that are held while they are used";
+    const PROBES: &'static [(&'static str, Unit, Combine)] = &[
+        ("connections_active", Unit::Count, Combine::Sum),
+        ("connections_idle", Unit::Count, Combine::Sum),
+        ("connections_pending", Unit::Count, Combine::Sum),
+    ];
     const KEYS: &'static [Key] = &[
         key(
             "in",
@@ -47,7 +123,12 @@ impl Component for ConnectionPool {
             None,
             "the service it is part of: one in every replica",
         ),
-        key("to", Form::Name, None, "the database it connects to"),
+        key(
+            "to",
+            Form::Name,
+            None,
+            "the database it connects to; all pools together meet its `max-connections`",
+        ),
         key(
             "maximum-pool-size",
             Form::Count,
@@ -55,37 +136,95 @@ impl Component for ConnectionPool {
             "most connections (HikariCP `maximumPoolSize`, 10)",
         ),
         key(
-            "wake-up-latency",
-            Form::Law,
+            "minimum-idle",
+            Form::Count,
             None,
-            "how long a waiter that was handed a connection takes to run; until then a newcomer may claim it (HikariCP's bag). Without it the hand-off is immediate and first come, first served",
+            "idle connections that the pool tries to have; without it as many as `maximum-pool-size` (HikariCP `minimumIdle`)",
         ),
         key(
             "connection-timeout",
             Form::Duration,
             Some("\"30s\""),
-            "longest wait for a connection (HikariCP `connectionTimeout`, 30 s)",
+            "longest wait for a connection, from 250 ms, or 0 for no limit (HikariCP `connectionTimeout`, 30 s)",
+        ),
+        key(
+            "connect-time",
+            Form::Law,
+            Some("\"2ms\""),
+            "to open a connection (about a PostgreSQL backend without TLS, 1 to 5 ms; MySQL 0.2 to 1 ms; measure yours)",
+        ),
+        key(
+            "initially",
+            Form::Choice(INITIALLY),
+            Some("\"filled\""),
+            "`filled`: `minimum-idle` connections stand at time zero; `empty`: the housekeeper begins to open them after 100 ms",
+        ),
+        key(
+            "idle-timeout",
+            Form::Duration,
+            Some("\"600s\""),
+            "an idle connection beyond `minimum-idle` is closed after this; 0 for never (HikariCP `idleTimeout`, 10 min)",
+        ),
+        key(
+            "max-lifetime",
+            Form::Duration,
+            Some("\"1800s\""),
+            "a connection is replaced after this; 0 for never (HikariCP `maxLifetime`, 30 min)",
+        ),
+        key(
+            "max-lifetime-variance",
+            Form::Share,
+            Some("\"25%\""),
+            "up to this share less, drawn for each connection (HikariCP 7, 25 %; up to 6.0 2.5 %)",
+        ),
+        key(
+            "validation-time",
+            Form::Law,
+            None,
+            "to test a connection that has idled for more than 500 ms before it is used: a round trip (HikariCP tests; without it the test takes no time)",
+        ),
+        key(
+            "wake-up-latency",
+            Form::Law,
+            None,
+            "how long a waiter that was handed a connection takes to run; until then a newcomer may claim it (HikariCP's bag). Without it the hand-off is immediate and first come, first served",
         ),
     ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
-        let maximum_pool_size = reader.count_in("maximum-pool-size", 1..=u32::MAX as u64);
-        let connection_timeout = reader.duration("connection-timeout");
-        let wake_up = match reader.law("wake-up-latency") {
-            Some(text) => {
-                let what = format!("`wake-up-latency` of {}", reader.what());
-                Some(read_law(&text, LawUnit::Duration, &what, names, reader.sink())?)
-            }
+        let maximum = reader.count_in("maximum-pool-size", 1..=MOST);
+        let minimum_idle = match reader.has("minimum-idle") {
+            true => reader.count_in("minimum-idle", 0..=MOST),
+            false => maximum,
+        };
+        let timeout = check_timeout(reader);
+        let connect = law(reader, "connect-time", names);
+        let filled = reader.choice("initially").map(|c| c == "filled");
+        let idle_timeout = reader.duration("idle-timeout").map(or_never);
+        let lifetime = reader.duration("max-lifetime").map(or_never);
+        let variance = reader.share("max-lifetime-variance").map(|s| s.0);
+        let validation = law(reader, "validation-time", names);
+        let wake_up = law(reader, "wake-up-latency", names);
+        let to = match reader.name("to") {
+            Some(to) => Some(names.resolve(&["database"], &to, reader)?),
             None => None,
         };
-        if let Some(to) = reader.name("to") {
-            names.resolve(&["database"], &to, reader)?;
-        }
+        let maximum = maximum?;
         Some(Plan {
-            maximum_pool_size: maximum_pool_size?,
-            connection_timeout: connection_timeout?,
-            wake_up,
+            maximum_pool_size: maximum,
+            connection_timeout: timeout?,
+            to,
+            minimum_idle: minimum_idle?.min(maximum),
+            adder: AdderPlan {
+                connect: connect??,
+                lifetime: lifetime?,
+                variance: variance?,
+            },
+            idle_timeout: idle_timeout?,
+            validation: validation?,
+            filled: filled?,
+            wake_up: wake_up?,
         })
     }
 
@@ -96,24 +235,25 @@ impl Component for ConnectionPool {
     fn facts(plan: &Plan) -> Facts {
         Facts {
             unit: "connections",
-            patience: Some((plan.connection_timeout, "connection-timeout")),
+            patience: (plan.connection_timeout.nanos() > 0)
+                .then_some((plan.connection_timeout, "connection-timeout")),
             ..Facts::default()
         }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let (patience_timer, wake_timer) = (build.timer(PATIENCE), build.timer(WAKE_UP));
-        let (size, patience) = (plan.maximum_pool_size, plan.connection_timeout.nanos());
+        let patience = or_never(plan.connection_timeout);
         let connections = match &plan.wake_up {
             None => Connections::Direct(Permits::new(
-                size,
+                0,
                 patience,
                 Fault::AcquireTimeout,
                 build.instance,
                 patience_timer,
             )),
             Some(law) => Connections::Bag(HandOff::new(
-                size,
+                0,
                 patience,
                 Sampler::new(law),
                 build.purpose("wake-up"),
@@ -122,22 +262,68 @@ impl Component for ConnectionPool {
                 patience_timer,
             )),
         };
-        ConnectionPool { connections }
+        let seat = plan.to.and_then(|db| build.layout.seats.get(&db).copied());
+        let (adder_timer, lifetime_timer) = (build.timer(ADDER), build.timer(LIFETIME));
+        ConnectionPool {
+            connections,
+            leaving: 0,
+            maximum: plan.maximum_pool_size,
+            minimum_idle: plan.minimum_idle,
+            adder: Adder::new(&plan.adder, seat, adder_timer, lifetime_timer, build),
+            active_max: 0,
+            size: Gauge::default(),
+            retired: 0,
+            tracked: plan.tracked(),
+            idle_since: VecDeque::new(),
+            idle_timeout: plan.idle_timeout,
+            validation: plan.validation.as_ref().map(Sampler::new),
+            validation_purpose: build.purpose("validation"),
+            housekeeper: build.timer(HOUSEKEEPER),
+            housekeeping: false,
+            filled: plan.filled,
+            instance: build.instance,
+        }
+    }
+
+    fn start(&mut self, cx: &mut Context) {
+        if self.filled {
+            while self.size.value() < self.minimum_idle && self.adder.take_seat(cx) {
+                self.add(cx);
+            }
+            self.ask(cx);
+        }
+        self.keep_house(cx, FIRST_ROUND);
     }
 
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        match &mut self.connections {
-            Connections::Direct(permits) => permits.acquire(visit, cx),
-            Connections::Bag(bag) => bag.acquire(visit, cx),
+        let (admission, in_use) = match &mut self.connections {
+            Connections::Direct(permits) => (permits.acquire(visit, cx), permits.taken),
+            Connections::Bag(bag) => (bag.acquire(visit, cx), bag.in_use()),
+        };
+        if admission == Admission::Wait {
+            self.ask(cx);
+        } else {
+            self.active_max = self.active_max.max(in_use + self.leaving);
+            if self.tracked {
+                return self.borrowed(visit, cx);
+            }
         }
+        admission
     }
 
     #[inline(always)]
     fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
+        if self.leaving > 0 {
+            self.leaving -= 1;
+            return self.closed(cx);
+        }
         match &mut self.connections {
             Connections::Direct(permits) => permits.release(cx),
             Connections::Bag(bag) => bag.release(cx),
+        }
+        if self.tracked {
+            self.note_idle(cx);
         }
     }
 
@@ -146,34 +332,115 @@ impl Component for ConnectionPool {
             Connections::Direct(permits) => permits.cancel(visit, cx),
             Connections::Bag(bag) => bag.cancel(visit, cx),
         }
+        self.note_idle(cx);
     }
 
     fn wake(&mut self, tag: u32, cx: &mut Context) {
-        match &mut self.connections {
-            Connections::Direct(permits) => permits.expire(cx),
-            Connections::Bag(bag) if tag == WAKE_UP => bag.woken(cx),
-            Connections::Bag(bag) => bag.expire(cx),
+        match (tag, &mut self.connections) {
+            (PATIENCE, Connections::Direct(permits)) => permits.expire(cx),
+            (PATIENCE, Connections::Bag(bag)) => bag.expire(cx),
+            (WAKE_UP, Connections::Bag(bag)) => bag.woken(cx),
+            (ADDER, _) => {
+                if self.adder.connected() {
+                    self.add(cx);
+                    self.adder.rest(cx);
+                } else {
+                    self.create(cx);
+                }
+            }
+            (LIFETIME, _) => {
+                while self.adder.life_is_over(cx) {
+                    self.retire(cx);
+                }
+            }
+            (HOUSEKEEPER, _) => {
+                self.housekeeping = false;
+                self.close_idle(cx);
+                self.ask(cx);
+                self.keep_house(cx, HOUSEKEEPING);
+            }
+            _ => {}
         }
+        self.note_idle(cx);
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
-        let (size, patience) = (plan.maximum_pool_size, plan.connection_timeout.nanos());
+        self.maximum = plan.maximum_pool_size;
+        self.minimum_idle = plan.minimum_idle;
+        self.idle_timeout = plan.idle_timeout;
+        self.validation = plan.validation.as_ref().map(Sampler::new);
+        self.tracked = plan.tracked();
+        self.adder.adopt(&plan.adder);
+        let patience = or_never(plan.connection_timeout);
         match &mut self.connections {
             Connections::Direct(permits) => {
                 permits.patience = patience;
-                permits.resize(size, cx);
+                permits.expire(cx);
             }
-            Connections::Bag(bag) => bag.adopt(size, patience, cx),
+            Connections::Bag(bag) => bag.set_patience(patience, cx),
         }
+        while self.size.value() - self.leaving > self.maximum && self.shrink(cx) {
+            self.adder.end_life();
+        }
+        self.note_idle(cx);
+        self.ask(cx);
+        self.keep_house(cx, HOUSEKEEPING);
     }
 
-    fn reset(&mut self, _: SimTime) {
+    fn reset(&mut self, now: SimTime) {
+        self.size.reset(now);
+        self.active_max = self.in_use();
+        self.retired = 0;
+        self.adder.reset();
         if let Connections::Bag(bag) = &mut self.connections {
             (bag.steals, bag.acquired) = (0, 0);
         }
     }
 
-    fn observe(&self, _: &Context, _: SimTime, out: &mut Readings) {
+    fn probe(&self, cx: &Context, out: &mut Vec<f64>) {
+        out.push(self.in_use() as f64);
+        out.push(self.idle() as f64);
+        out.push(cx.meters[self.instance as usize].waiting.value() as f64);
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let now = cx.now();
+        let span = (now - since).nanos().max(1) as f64;
+        let mean = |g: &Gauge| g.area(now) as f64 / span;
+        let meter = &cx.meters[self.instance as usize];
+        let (size, pending) = (mean(&self.size), mean(&meter.waiting));
+        let active = mean(&meter.present) - pending;
+        let mut count = |name, combine, value| out.add(name, Unit::Count, combine, value);
+        count("connections_active_mean", Combine::Sum, active);
+        count("connections_active_max", Combine::Max, self.active_max as f64);
+        count("connections_idle_mean", Combine::Sum, (size - active).max(0.0));
+        count("connections_pending_mean", Combine::Sum, pending);
+        count(
+            "connections_pending_max",
+            Combine::Max,
+            meter.waiting.max() as f64,
+        );
+        count("connections_mean", Combine::Sum, size);
+        count("connections_max", Combine::Max, self.size.max() as f64);
+        count("connections_timeout_total", Combine::Sum, meter.timed_out as f64);
+        count(
+            "connections_creation_total",
+            Combine::Sum,
+            self.adder.created as f64,
+        );
+        count(
+            "connections_refused_total",
+            Combine::Sum,
+            self.adder.refused as f64,
+        );
+        count("connections_retired_total", Combine::Sum, self.retired as f64);
+        let creation = self.adder.creation_time as f64 * 1e-9 / self.adder.created as f64;
+        out.add(
+            "connections_creation_time_mean",
+            Unit::Seconds,
+            Combine::Mean,
+            creation,
+        );
         if let Connections::Bag(bag) = &self.connections
             && bag.acquired > 0
         {
@@ -183,5 +450,184 @@ impl Component for ConnectionPool {
     }
 }
 
-const PATIENCE: u32 = 0;
-const WAKE_UP: u32 = 1;
+impl Plan {
+    fn tracked(&self) -> bool {
+        self.validation.is_some() || self.minimum_idle < self.maximum_pool_size
+    }
+}
+
+impl ConnectionPool {
+    fn idle(&self) -> u64 {
+        match &self.connections {
+            Connections::Direct(permits) => permits.limit - permits.taken,
+            Connections::Bag(bag) => bag.idle(),
+        }
+    }
+
+    fn in_use(&self) -> u64 {
+        self.leaving
+            + match &self.connections {
+                Connections::Direct(permits) => permits.taken,
+                Connections::Bag(bag) => bag.in_use(),
+            }
+    }
+
+    fn waiting(&self) -> u64 {
+        match &self.connections {
+            Connections::Direct(permits) => permits.line.len() as u64,
+            Connections::Bag(bag) => bag.waiting(),
+        }
+    }
+
+    /// Asks the adder for more connections, if there is reason to.
+    fn ask(&mut self, cx: &mut Context) {
+        if self.size.value() < self.maximum && self.adder.is_off() {
+            self.create(cx);
+        }
+    }
+
+    /// HikariCP's `shouldContinueCreating`.
+    fn create(&mut self, cx: &mut Context) {
+        let idle = self.idle();
+        let wanted = self.size.value() < self.maximum && (idle < self.minimum_idle || self.waiting() > idle);
+        match self.adder.go_on(wanted, cx) {
+            Next::Connected => {
+                self.add(cx);
+                self.adder.rest(cx);
+            }
+            Next::Later => {}
+        }
+    }
+
+    /// A connection stands.
+    fn add(&mut self, cx: &mut Context) {
+        self.size.enter(cx.now());
+        self.adder.begin_life(cx);
+        match &mut self.connections {
+            Connections::Direct(permits) => permits.resize(permits.limit + 1, cx),
+            Connections::Bag(bag) => bag.grow(cx),
+        }
+        self.active_max = self.active_max.max(self.in_use());
+        self.note_idle(cx);
+    }
+
+    /// Takes one connection out, an idle one if there is one. Says whether it could.
+    fn shrink(&mut self, cx: &mut Context) -> bool {
+        let idle = self.idle() > 0;
+        if !idle && self.in_use() == self.leaving {
+            return false;
+        }
+        match &mut self.connections {
+            Connections::Direct(permits) => {
+                permits.limit -= 1;
+                permits.taken -= !idle as u64;
+            }
+            Connections::Bag(bag) if idle => bag.shrink_idle(),
+            Connections::Bag(bag) => bag.shrink_in_use(),
+        }
+        if idle {
+            self.idle_since.pop_front();
+            self.closed(cx);
+        } else {
+            self.leaving += 1;
+        }
+        true
+    }
+
+    fn retire(&mut self, cx: &mut Context) {
+        if self.shrink(cx) {
+            self.retired += 1;
+        } else {
+            // All are on their way to a waiter.
+            self.adder.live_on(cx);
+        }
+    }
+
+    /// A connection is closed; the pool is filled up.
+    fn closed(&mut self, cx: &mut Context) {
+        self.size.leave(cx.now());
+        self.adder.give_seat(cx);
+        self.ask(cx);
+    }
+
+    // ------------------------------------------------------------ idle connections
+
+    fn borrowed(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        if self.idle_since.len() as u64 > self.idle()
+            && let Some(since) = self.idle_since.pop_back()
+            && cx.nanos() - since > ALIVE_BYPASS
+            && let Some(validation) = &self.validation
+        {
+            let mut draws = cx.draws(self.validation_purpose, visit.slot);
+            return Admission::Serve(cx.sample(validation, &mut draws));
+        }
+        Admission::Proceed
+    }
+
+    fn note_idle(&mut self, cx: &Context) {
+        if !self.tracked {
+            return self.idle_since.clear();
+        }
+        let idle = self.idle() as usize;
+        self.idle_since.truncate(idle);
+        while self.idle_since.len() < idle {
+            self.idle_since.push_back(cx.nanos());
+        }
+    }
+
+    fn close_idle(&mut self, cx: &mut Context) {
+        while self.idle_timeout != u64::MAX
+            && self.minimum_idle < self.maximum
+            && self.idle() > self.minimum_idle
+            && let Some(since) = self.idle_since.front()
+            && since.saturating_add(self.idle_timeout) <= cx.nanos()
+        {
+            self.retired += self.shrink(cx) as u64;
+            // The life of one connection ends with it; which one does not matter.
+            self.adder.end_life();
+        }
+    }
+
+    fn keep_house(&mut self, cx: &mut Context, after: u64) {
+        if !self.housekeeping && (self.minimum_idle < self.maximum || !self.filled) {
+            self.housekeeping = true;
+            cx.arm(self.housekeeper, cx.nanos() + after);
+        }
+    }
+}
+
+/// Zero stands for "never".
+fn or_never(d: SimDuration) -> u64 {
+    match d.nanos() {
+        0 => u64::MAX,
+        n => n,
+    }
+}
+
+fn check_timeout(reader: &mut Reader) -> Option<SimDuration> {
+    let timeout = reader.duration("connection-timeout")?;
+    if timeout.nanos() == 0 || timeout.nanos() >= LEAST_TIMEOUT {
+        return Some(timeout);
+    }
+    let (span, what) = (reader.span("connection-timeout"), reader.what().to_owned());
+    reader
+        .sink()
+        .error(
+            span,
+            "out-of-range",
+            format!("{what} has a connection-timeout of {timeout}"),
+        )
+        .help("HikariCP takes 30 s instead of anything below 250 ms; write at least \"250ms\"");
+    None
+}
+
+/// A law of durations; the outer `None` if it is wrong, the inner one if there is none.
+pub(super) fn law(reader: &mut Reader, name: &str, names: &Names) -> Option<Option<Law>> {
+    match reader.law(name) {
+        None => Some(None),
+        Some(text) => {
+            let what = format!("`{name}` of {}", reader.what());
+            read_law(&text, LawUnit::Duration, &what, names, reader.sink()).map(Some)
+        }
+    }
+}

@@ -266,6 +266,28 @@ impl Component for Consumer {
         Some(plan.concurrency as f64)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        let mean = |law: &Option<Law>| law.as_ref().map_or(0.0, |l| l.mean().unwrap_or(f64::INFINITY));
+        let records = plan.max_poll_records as f64;
+        let (batch, polls) = if plan.batch {
+            (records, 1.0)
+        } else {
+            (1.0, 1.0 / records)
+        };
+        Facts {
+            unit: "threads",
+            feed: Some(Feed {
+                from: Some(plan.topic),
+                to: None,
+                threads: u64::from(plan.concurrency),
+                batch,
+                // A poll that finds plenty does not wait for it; it commits once.
+                pause: polls * mean(&plan.commit_time),
+            }),
+            ..Facts::default()
+        }
+    }
+
     fn agents(plan: &Plan, me: Place, l: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) -> Option<u32> {
         let frame = l.asm.depth() - 1;
         let poll = l.asm.here();

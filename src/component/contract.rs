@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-pub use super::facts::Facts;
+pub use super::facts::{Facts, Feed};
 use crate::diagnostic::Sink;
 use crate::distribution::{Law, LawUnit, Popularity};
 use crate::document::{Item, Key, Reader, Spanned};

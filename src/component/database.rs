@@ -2,20 +2,33 @@
 //!
 //! ```toml
 //! [database.mysql]
-//! cores = 4
+//! product = "mysql"
+//! cores = 4                # its own; or host = "db-box" to share one
 //! max-connections = 151
+//! parallelism = 32
 //! ```
 //!
-//! Steps `{ query = "mysql", time = "lognormal(150ms, cv 0.5)" }` run there.
+//! A step `{ query = "mysql", time = "lognormal(150ms, cv 0.5)", cpu = "2ms" }` runs there: `time` passes at the server
+//! (disk, round trips), `cpu` is a demand on its cores, which share the processor among all running statements. No more
+//! than `parallelism` statements run at once; the others wait in order.
+//!
+//! Connections are taken by the connection pools that point here with `to`, all of them together. A query outside
+//! any pool opens a connection of its own for as long as it runs. Beyond `max-connections` the server refuses at once,
+//! there is no queue: a direct query fails with `too_many_connections`, a pool's adder tries again later while borrowers wait.
+//!
+//! Readings: `connections_mean` and `_max` (MySQL `Threads_connected`), `connections_refused` a second (MySQL
+//! `Connection_errors_max_connections`); `busy_mean` is `Threads_running`. Cores of its own are the host of the same name.
 
 use super::contract::*;
 use super::permits::Permits;
+use crate::distribution::Law;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
 
 /// As running.
 pub struct Database {
     statements: Permits,
+    seat: Option<u32>,
 }
 
 /// As checked.
@@ -24,17 +37,36 @@ pub struct Plan {
     parallelism: u64,
     max_connections: u64,
     pub host: Option<ComponentId>,
+    /// It has cores of its own: the host of its name.
+    pub own_cores: bool,
 }
+
+const PRODUCTS: &[&str] = &["mysql", "postgresql"];
+
+/// The demand by which a query outside any pool is known: it brings its own connection.
+const DIRECT: f64 = 1e-9;
 
 impl Component for Database {
     const KIND: &'static str = "database";
     const ABOUT: &'static str = "a database server that runs queries";
     const KEYS: &'static [Key] = &[
         key(
+            "product",
+            Form::Choice(PRODUCTS),
+            Some("\"mysql\""),
+            "whose defaults it has",
+        ),
+        key(
             "host",
             Form::Name,
             None,
             "the host whose cores its `cpu` demands share",
+        ),
+        key(
+            "cores",
+            Form::Number,
+            None,
+            "cores of its own, shared by all running statements; instead of `host`",
         ),
         key(
             "parallelism",
@@ -45,8 +77,8 @@ impl Component for Database {
         key(
             "max-connections",
             Form::Count,
-            Some("151"),
-            "connections the server accepts (MySQL `max_connections`, 151; PostgreSQL 100)",
+            None,
+            "connections the server accepts from applications (MySQL `max_connections`, 151; PostgreSQL 97: 100 less 3 for superusers)",
         ),
     ];
     type Plan = Plan;
@@ -57,7 +89,25 @@ impl Component for Database {
         } else {
             Some(u64::MAX)
         };
-        let max_connections = reader.count_in("max-connections", 1..=u32::MAX as u64);
+        let product = reader.choice("product");
+        let max_connections = if reader.has("max-connections") {
+            reader.count_in("max-connections", 1..=u32::MAX as u64)
+        } else {
+            product.map(|p| if p == "postgresql" { 97 } else { 151 })
+        };
+        let own_cores = reader.has("cores");
+        if own_cores && reader.has("host") {
+            let (span, what) = (reader.key_span("cores"), reader.what().to_owned());
+            reader
+                .sink()
+                .error(
+                    span,
+                    "does-not-apply",
+                    format!("{what} has cores of its own and a host"),
+                )
+                .help("`cores` for a machine of its own, `host` for one it shares; leave one out");
+            return None;
+        }
         let host = match reader.name("host") {
             Some(name) => Some(names.resolve(&["host"], &name, reader)?),
             None => None,
@@ -66,6 +116,7 @@ impl Component for Database {
             parallelism: parallelism?,
             max_connections: max_connections?,
             host,
+            own_cores,
         })
     }
 
@@ -84,32 +135,72 @@ impl Component for Database {
         }
     }
 
-    fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
-        lowering.visit(step, false, body);
-    }
-
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let timer = build.timer(0);
         Database {
             statements: Permits::new(plan.parallelism, u64::MAX, Fault::Rejected, build.instance, timer),
+            seat: build.layout.seats.get(&build.id).copied(),
         }
     }
 
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        if visit.demand > 0 {
+            let now = cx.now();
+            if let Some(seat) = self.seat
+                && !cx.seats[seat as usize].take(now)
+            {
+                return Admission::Reject(Fault::TooManyConnections);
+            }
+            *cx.word(visit) = 1;
+        }
         self.statements.acquire(visit, cx)
     }
 
     #[inline(always)]
-    fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+        self.disconnect(visit, cx);
         self.statements.release(cx);
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+        self.disconnect(visit, cx);
         self.statements.cancel(visit, cx);
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
         self.statements.resize(plan.parallelism, cx);
     }
+}
+
+impl Database {
+    #[inline(always)]
+    fn disconnect(&mut self, visit: Visit, cx: &mut Context) {
+        if *cx.word(visit) != 0
+            && let Some(seat) = self.seat
+        {
+            let now = cx.now();
+            cx.seats[seat as usize].give(now);
+        }
+    }
+}
+
+/// Compiles a query; `direct` says that it runs outside any pool and brings its own connection.
+pub fn lower_query(
+    step: &UseStep,
+    direct: bool,
+    lowering: &mut Lowering,
+    body: &mut dyn FnMut(&mut Lowering),
+) {
+    let mark = direct.then_some(Law::Constant { value: DIRECT });
+    let site = lowering.site(format!("{}/enter", step.path), mark);
+    lowering
+        .asm
+        .enter(step.place.base, step.place.sel, site, false, step.name.clone());
+    if let Some(law) = &step.time {
+        let hold = lowering.site(step.path.clone(), Some(law.clone()));
+        lowering.asm.hold(hold, describe(law));
+    }
+    body(lowering);
+    lowering.asm.leave(step.name.clone());
 }

@@ -1,93 +1,119 @@
-//! A system that is not modelled further: it answers after a time, or fails.
+//! A service outside the model: an answer after a while, or an error.
 //!
 //! ```toml
-//! [external.card-gateway]
-//! time = "uniform(50ms, 150ms)"
+//! [external.payment]
+//! time = "lognormal(80ms, cv 1)"
 //! failure-rate = "0.5%"
+//! timeout = "2s"
 //! concurrency = 50
 //! ```
 //!
-//! A step `{ use = "card-gateway" }` calls it; `time` in the step takes the place of its own.
+//! A step `{ use = "payment" }` waits for its answer; `{ use = "payment", time = "200ms" }` has a law of its own. A failed
+//! call raises `failed` when its answer is there. With `concurrency` it works on so many calls at once, the others wait
+//! in line. After `timeout`, waiting included, the caller gives up with `timed_out` and the place is free again.
+//! An outage is a timeline entry: `set = { "external.payment.failure-rate" = "100%", "external.payment.failure-time" = "0s" }`.
+//!
+//! Readings: `failure_share` (of the calls answered, how many failed).
 
+use super::connection_pool::law;
 use super::contract::*;
-use super::permits::Permits;
-use crate::distribution::{Law, LawUnit, Sampler};
+use crate::distribution::{Law, Sampler};
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
-use crate::quantity::SimTime;
+use crate::kernel::{Admission, Context, Fault, Line, Outcome, TimerId, Visit};
+use crate::quantity::{SimDuration, SimTime};
+use crate::random::Draws;
 
 /// As running.
 pub struct External {
-    calls: Permits,
-    time: Option<Sampler>,
+    time: Sampler,
     failure_time: Option<Sampler>,
     failure_rate: f64,
-    failed: u64,
+    timeout: u64,
+    limit: u64,
+    busy: u64,
+    line: Line,
+    timer: TimerId,
+    armed: bool,
+    instance: u32,
     answered: u64,
+    failed: u64,
 }
 
 /// As checked.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    time: Option<Law>,
-    failure_rate: f64,
+    time: Law,
     failure_time: Option<Law>,
+    failure_rate: f64,
+    /// Nanoseconds; `u64::MAX` for ever.
+    timeout: u64,
     concurrency: u64,
 }
 
-/// The operation behind the wait: the answer is there, good or bad.
+// The lowest byte of a visit's word says how the call ends, the others how long it takes.
+const GOOD: u64 = 0;
+const FAILS: u64 = 1;
+const TIMES_OUT: u64 = 2;
+const LONGEST: u64 = u64::MAX >> 8;
+
+/// The operation behind the service: the answer is looked at.
 const ANSWER: u8 = 0;
 
 impl Component for External {
     const KIND: &'static str = "external";
-    const ABOUT: &'static str = "a system that is not modelled further: it answers after a time, or fails";
+    const ABOUT: &'static str = "a service outside the model: an answer after a while, or an error";
     const KEYS: &'static [Key] = &[
         key(
             "in",
             Form::Name,
             None,
-            "the service it is part of: one in every replica",
+            "the service whose replicas each have their own",
         ),
-        key("time", Form::Law, None, "until the answer"),
+        key("time", Form::Law, Some("\"0s\""), "how long an answer takes"),
         key(
             "failure-rate",
             Form::Share,
             Some("\"0%\""),
-            "share of the calls that fail",
+            "share of calls that fail",
         ),
         key(
             "failure-time",
             Form::Law,
             None,
-            "until a failure is known; without it as long as an answer takes",
+            "how long a failing answer takes; without it as long as any other",
+        ),
+        key(
+            "timeout",
+            Form::Duration,
+            None,
+            "the caller gives up after this; without it never (a JDBC or HTTP read without settings waits for ever)",
         ),
         key(
             "concurrency",
             Form::Count,
             None,
-            "calls that it works on at once; more wait, first come, first served",
+            "calls that it works on at once; without it there is no limit",
         ),
     ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
-        let mut law = |key: &str| match reader.law(key) {
-            Some(text) => {
-                let what = format!("`{key}` of {}", reader.what());
-                read_law(&text, LawUnit::Duration, &what, names, reader.sink()).map(Some)
-            }
-            None => (!reader.has(key)).then_some(None),
+        let time = law(reader, "time", names);
+        let failure_time = law(reader, "failure-time", names);
+        let failure_rate = reader.share("failure-rate").map(|s| s.0);
+        let timeout = match reader.has("timeout") {
+            true => reader.positive_duration("timeout").map(|d| d.nanos()),
+            false => Some(u64::MAX),
         };
-        let (time, failure_time) = (law("time"), law("failure-time"));
-        let failure_rate = reader.share("failure-rate");
         let concurrency = match reader.has("concurrency") {
             true => reader.count_in("concurrency", 1..=u32::MAX as u64),
             false => Some(u64::MAX),
         };
         Some(Plan {
-            time: time?,
-            failure_rate: failure_rate?.0,
+            time: time??,
             failure_time: failure_time?,
+            failure_rate: failure_rate?,
+            timeout: timeout?,
             concurrency: concurrency?,
         })
     }
@@ -97,9 +123,9 @@ impl Component for External {
     }
 
     fn facts(plan: &Plan) -> Facts {
-        let mean = |law: &Option<Law>| law.as_ref().map(|l| l.mean().unwrap_or(f64::INFINITY));
-        let answer = mean(&plan.time).unwrap_or(0.0);
-        let failure = mean(&plan.failure_time).unwrap_or(answer);
+        let mean = |law: &Law| law.mean().unwrap_or(f64::INFINITY);
+        let answer = mean(&plan.time);
+        let failure = plan.failure_time.as_ref().map_or(answer, mean);
         Facts {
             unit: "calls",
             time: match plan.failure_rate {
@@ -107,109 +133,146 @@ impl Component for External {
                 share => (1.0 - share) * answer + share * failure,
             },
             failure: plan.failure_rate,
+            patience: (plan.timeout != u64::MAX).then(|| (SimDuration::from_nanos(plan.timeout), "timeout")),
             ..Facts::default()
         }
     }
 
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         let site = lowering.site(step.path.clone(), step.time.clone());
-        let frame = lowering
-            .asm
-            .enter(step.place.base, step.place.sel, site, false, step.name.clone());
-        let answer = lowering.site(format!("{}/answer", step.path), None);
-        lowering
-            .asm
-            .op_at(step.place.base, step.place.sel, frame, CALL, site, "the call");
-        lowering.asm.op_at(
-            step.place.base,
-            step.place.sel,
-            frame,
-            ANSWER,
-            answer,
-            "the answer",
-        );
+        let (base, sel) = (step.place.base, step.place.sel);
+        let frame = lowering.asm.enter(base, sel, site, false, step.name.clone());
+        lowering.asm.op_at(base, sel, frame, ANSWER, site, "the answer");
         body(lowering);
         lowering.asm.leave(step.name.clone());
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
-        let timer = build.timer(0);
         External {
-            calls: Permits::new(plan.concurrency, u64::MAX, Fault::Rejected, build.instance, timer),
-            time: plan.time.as_ref().map(Sampler::new),
+            time: Sampler::new(&plan.time),
             failure_time: plan.failure_time.as_ref().map(Sampler::new),
             failure_rate: plan.failure_rate,
-            failed: 0,
+            timeout: plan.timeout,
+            limit: plan.concurrency,
+            busy: 0,
+            line: Line::default(),
+            timer: build.timer(0),
+            armed: false,
+            instance: build.instance,
             answered: 0,
+            failed: 0,
         }
     }
 
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        // The step's own time, if it has one, was drawn with the step; it is kept for when the call begins.
-        *cx.word(visit) = visit.demand;
-        self.calls.acquire(visit, cx)
+        let call = self.call(visit, cx);
+        if self.busy < self.limit {
+            self.busy += 1;
+            return Admission::Serve(self.serve(visit, call, self.timeout, cx));
+        }
+        *cx.word(visit) = call;
+        cx.begin_wait(visit);
+        self.line.push_back(&mut cx.requests, visit.slot);
+        if self.timeout != u64::MAX && !self.armed {
+            self.armed = true;
+            cx.arm(self.timer, cx.nanos().saturating_add(self.timeout));
+        }
+        Admission::Wait
     }
 
-    fn op(&mut self, op: u8, visit: Visit, cx: &mut Context) -> Admission {
-        if op == CALL {
-            let mut draws = cx.site_draws(visit);
-            let fails = self.failure_rate > 0.0 && draws.unit() < self.failure_rate;
-            let own = std::mem::replace(cx.word(visit), fails as u64);
-            let sampler = if fails && self.failure_time.is_some() {
-                &self.failure_time
-            } else {
-                &self.time
-            };
-            let time = match sampler {
-                _ if own > 0 => own,
-                Some(sampler) => cx.sample(sampler, &mut draws),
-                None => 0,
-            };
-            return if time > 0 {
-                Admission::Serve(time)
-            } else {
-                Admission::Proceed
-            };
-        }
-        if *cx.word(visit) == 1 {
-            self.failed += 1;
-            return Admission::Reject(Fault::Failed);
-        }
+    fn op(&mut self, _: u8, visit: Visit, cx: &mut Context) -> Admission {
         self.answered += 1;
-        Admission::Proceed
+        match *cx.word(visit) & 0xff {
+            FAILS => {
+                self.failed += 1;
+                Admission::Reject(Fault::Failed)
+            }
+            TIMES_OUT => {
+                self.failed += 1;
+                Admission::Reject(Fault::TimedOut)
+            }
+            _ => Admission::Proceed,
+        }
     }
 
     fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
-        self.calls.release(cx);
+        self.busy -= 1;
+        self.admit(cx);
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
-        self.calls.cancel(visit, cx);
+        self.line.remove(&mut cx.requests, visit.slot);
+        cx.abandon(visit.instance, visit.slot);
+    }
+
+    fn wake(&mut self, _: u32, cx: &mut Context) {
+        self.armed = false;
+        while let Some(slot) = self.line.head() {
+            let due = cx.requests[slot].since.saturating_add(self.timeout);
+            if due > cx.nanos() {
+                self.armed = true;
+                return cx.arm(self.timer, due);
+            }
+            self.line.pop_front(&mut cx.requests);
+            cx.refuse(self.instance, slot, Fault::TimedOut);
+        }
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
-        self.time = plan.time.as_ref().map(Sampler::new);
+        self.time = Sampler::new(&plan.time);
         self.failure_time = plan.failure_time.as_ref().map(Sampler::new);
         self.failure_rate = plan.failure_rate;
-        self.calls.resize(plan.concurrency, cx);
+        self.timeout = plan.timeout;
+        self.limit = plan.concurrency;
+        self.admit(cx);
+        self.wake(0, cx);
     }
 
     fn reset(&mut self, _: SimTime) {
-        (self.failed, self.answered) = (0, 0);
+        (self.answered, self.failed) = (0, 0);
     }
 
     fn observe(&self, _: &Context, _: SimTime, out: &mut Readings) {
-        let calls = self.failed + self.answered;
-        if calls > 0 {
-            out.add(
-                "error_share",
-                Unit::Share,
-                Combine::Mean,
-                self.failed as f64 / calls as f64,
-            );
+        if self.answered > 0 {
+            let share = self.failed as f64 / self.answered as f64;
+            out.add("failure_share", Unit::Share, Combine::Mean, share);
         }
     }
 }
 
-/// The operation that begins the wait.
-const CALL: u8 = 1;
+impl External {
+    /// How the call will end and how long it takes.
+    fn call(&self, visit: Visit, cx: &Context) -> u64 {
+        let site = &cx.sites[visit.site as usize];
+        let key = cx.requests[visit.slot].key;
+        // The complement keys a second draw of the same step.
+        let fails = self.failure_rate > 0.0 && Draws::new(site.purpose, !key).unit() < self.failure_rate;
+        let time = match &self.failure_time {
+            Some(law) if fails => cx.sample(law, &mut cx.site_draws(visit)),
+            _ if site.sampler.is_some() => visit.demand,
+            _ => cx.sample(&self.time, &mut cx.site_draws(visit)),
+        };
+        time.min(LONGEST) << 8 | if fails { FAILS } else { GOOD }
+    }
+
+    /// Begins to serve a call that may take no longer than `limit`; how long it takes.
+    fn serve(&self, visit: Visit, call: u64, limit: u64, cx: &mut Context) -> u64 {
+        let time = call >> 8;
+        let late = time > limit;
+        *cx.word(visit) = if late { TIMES_OUT } else { call & 0xff };
+        time.min(limit)
+    }
+
+    fn admit(&mut self, cx: &mut Context) {
+        while self.busy < self.limit
+            && let Some(slot) = self.line.pop_front(&mut cx.requests)
+        {
+            self.busy += 1;
+            let visit = cx.waiting_visit(self.instance, slot);
+            let call = *cx.word(visit);
+            let waited = cx.nanos() - cx.requests[slot].since;
+            let time = self.serve(visit, call, self.timeout.saturating_sub(waited), cx);
+            cx.admit_for(self.instance, slot, time);
+        }
+    }
+}

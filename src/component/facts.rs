@@ -37,12 +37,16 @@ pub struct Facts {
 /// Threads that handle what others leave for them.
 #[derive(Clone, Debug)]
 pub struct Feed {
-    /// Where it lies, as a topic; the component itself if it keeps it.
-    pub from: ComponentId,
+    /// Where it lies, as a topic; `None` if the component keeps it itself.
+    pub from: Option<ComponentId>,
+    /// Where it goes when it is done with.
+    pub to: Option<ComponentId>,
     /// Threads in each instance.
     pub threads: u64,
     /// How many things the steps handle in one go when there is plenty.
     pub batch: f64,
+    /// Mean seconds that a go takes beside the steps.
+    pub pause: f64,
 }
 
 impl Default for Facts {

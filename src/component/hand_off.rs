@@ -110,9 +110,7 @@ impl HandOff {
     }
 
     fn offer(&mut self, cx: &mut Context) {
-        if self.in_use + self.idle + self.on_their_way() >= self.limit {
-            return; // the pool has become smaller
-        }
+        debug_assert!(self.in_use + self.idle + self.on_their_way() < self.limit);
         match self.line.pop_front(&mut cx.requests) {
             None => self.idle += 1,
             Some(slot) => {
@@ -208,14 +206,40 @@ impl HandOff {
         cx.abandon(visit.instance, visit.slot);
     }
 
-    /// Another size or time-out.
-    pub fn adopt(&mut self, limit: u64, patience: u64, cx: &mut Context) {
-        self.limit = limit;
+    /// One more connection.
+    pub fn grow(&mut self, cx: &mut Context) {
+        self.limit += 1;
+        self.offer(cx);
+    }
+
+    /// One idle connection less.
+    pub fn shrink_idle(&mut self) {
+        self.limit -= 1;
+        self.idle -= 1;
+    }
+
+    /// One connection in use no longer counts: it will not come back.
+    pub fn shrink_in_use(&mut self) {
+        self.limit -= 1;
+        self.in_use -= 1;
+    }
+
+    pub fn idle(&self) -> u64 {
+        self.idle
+    }
+
+    pub fn in_use(&self) -> u64 {
+        self.in_use
+    }
+
+    /// Who stands in line.
+    pub fn waiting(&self) -> u64 {
+        self.line.len() as u64
+    }
+
+    /// Another time-out.
+    pub fn set_patience(&mut self, patience: u64, cx: &mut Context) {
         self.patience = patience;
-        let there = self.in_use + self.on_their_way();
-        self.idle = self.idle.min(limit.saturating_sub(there));
-        for _ in there + self.idle..limit {
-            self.offer(cx);
-        }
+        self.expire(cx);
     }
 }

@@ -5,30 +5,59 @@
 //! cores = 6
 //! discipline = "processor-sharing"
 //! contention = { sigma = 0.02, kappa = 0.001 }
+//!
+//! [host.batch]
+//! cores = 2
+//! discipline = "round-robin"
+//! quantum = "3ms"
+//! switch-time = "5us"
 //! ```
 //!
 //! Steps `{ cpu = "exp(2ms)" }` run on the host of their service.
+//!
+//! **Processor sharing**: with n jobs on c cores each runs at min(1, c / n) of a core's speed, exactly. It is the limit of short
+//! slices. A core with `hyper-thread-gain` g runs two threads at (1 + g) / 2 each. `contention` takes a share of the speed away:
+//! with the excess e = n / c - 1 it is divided by 1 + sigma e + kappa e (e + 1), the Universal Scalability Law with e in place of N - 1,
+//! and while e > 0 `switch` is lost to context switches. **First come, first served** fits demands below a slice.
+//! **Round robin** counts slices of a `quantum` out, with `switch-time` before each change of job.
+//!
+//! Jobs of a paused process leave the cores to others and go on with what they have left.
+//!
+//! Readings: `load_average_mean` and `_max` (Linux's one-minute average; without tasks that wait for a disk), `runnable_mean`
+//! (processor sharing), `context_switches` a second (round robin).
 
 use super::contract::*;
+use super::first_come::FirstCome;
+use super::load_average::{self, LoadAverage};
 use super::processor_sharing::{Contention, ProcessorSharing};
+use super::round_robin::RoundRobin;
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Line, Outcome, TimerId, Visit};
+use crate::kernel::{Admission, Context, Outcome, TimerId, TimerOwner, Visit};
 use crate::quantity::SimTime;
 
 /// As running.
 pub struct Host {
-    plan: Plan,
-    instance: u32,
-    sharing: ProcessorSharing,
-    // First come, first served:
-    busy: u64,
+    speed: f64,
+    cores: Cores,
     /// Threads that belong to no request.
     others: u64,
-    line: Line,
-    /// Jobs of paused replicas, with what they have left.
-    paused: Vec<(u32, u32, u64)>,
     load: LoadAverage,
     tick: TimerId,
+    instance: u32,
+}
+
+/// The cores, by discipline.
+enum Cores {
+    Sharing(Sharing),
+    FirstCome(FirstCome),
+    RoundRobin(RoundRobin),
+}
+
+/// Processor sharing, and who stands still meanwhile.
+struct Sharing {
+    jobs: ProcessorSharing,
+    /// Jobs of paused replicas, with what they have left.
+    paused: Vec<(u32, u32, u64)>,
 }
 
 /// As checked.
@@ -38,27 +67,24 @@ pub struct Plan {
     discipline: Discipline,
     speed: f64,
     contention: Contention,
+    /// Nanoseconds.
+    quantum: u64,
+    switch_time: u64,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Discipline {
     Sharing,
     FirstCome,
+    RoundRobin,
 }
 
-/// The one-minute load average as Linux computes it: every 5 s, decayed by exp(-5/60) (kernel/sched/loadavg.c).
-#[derive(Default)]
-struct LoadAverage {
-    one: f64,
-    max: f64,
-    sum: f64,
-    samples: u64,
-}
-
-const LOAD_PERIOD: u64 = 5_000_000_000;
 const SHARING_TIMER: u32 = 0;
 const LOAD_TIMER: u32 = 1;
-const DISCIPLINES: &[&str] = &["processor-sharing", "fcfs"];
+const CORE_TIMERS: u32 = 2;
+const DISCIPLINES: &[&str] = &["processor-sharing", "fcfs", "round-robin"];
+/// Each core of a round has a timer of its own.
+const MOST_IN_TURN: f64 = 4096.0;
 
 impl Component for Host {
     const KIND: &'static str = "host";
@@ -71,13 +97,31 @@ impl Component for Host {
             "discipline",
             Form::Choice(DISCIPLINES),
             Some("\"processor-sharing\""),
-            "who runs: all at once at equal speed, or first come first served",
+            "who runs: all at once at equal speed, first come first served to the end, or in turn for a `quantum`",
         ),
         key(
             "speed",
             Form::Number,
             Some("1.0"),
             "work done a second by one core; demands are stated for 1",
+        ),
+        key(
+            "hyper-thread-gain",
+            Form::Number,
+            Some("0.0"),
+            "what a core's second thread adds to it, from 0 (none) to 1 (Intel 0.2 to 0.3)",
+        ),
+        key(
+            "quantum",
+            Form::Duration,
+            Some("\"3ms\""),
+            "in turn: longest slice (Linux EEVDF base slice on 8 cores and more, 2.8 to 3 ms)",
+        ),
+        key(
+            "switch-time",
+            Form::Duration,
+            Some("\"0s\""),
+            "in turn: cost of taking up another job (a direct context switch takes 1 to 3 us, 5 to 50 us with caches)",
         ),
         key(
             "contention",
@@ -92,26 +136,67 @@ impl Component for Host {
         let cores = reader.number_in("cores", 0.001..=1e6);
         let discipline = match reader.choice("discipline")? {
             "fcfs" => Discipline::FirstCome,
+            "round-robin" => Discipline::RoundRobin,
             _ => Discipline::Sharing,
         };
         let speed = reader.number_in("speed", 1e-6..=1e6);
+        let second_thread = reader.number_in("hyper-thread-gain", 0.0..=1.0);
+        let quantum = reader.positive_duration("quantum");
+        let switch_time = reader.duration("switch-time");
         let contention = check_contention(reader);
         let cores = cores?;
-        if discipline == Discipline::FirstCome && cores.fract() != 0.0 {
+        let mut fits = true;
+        let others: &[&str] = match discipline {
+            Discipline::Sharing => &["quantum", "switch-time"],
+            Discipline::FirstCome => &["quantum", "switch-time", "contention", "hyper-thread-gain"],
+            Discipline::RoundRobin => &["contention", "hyper-thread-gain"],
+        };
+        for name in others {
+            if reader.has(name) {
+                let (span, what) = (reader.key_span(name), reader.what().to_owned());
+                reader
+                    .sink()
+                    .error(span, "does-not-apply", format!("{what} has no use for `{name}` with its discipline"))
+                    .help("`quantum` and `switch-time` belong to \"round-robin\", `contention` and `hyper-thread-gain` to \"processor-sharing\"");
+                fits = false;
+            }
+        }
+        if discipline != Discipline::Sharing && cores.fract() != 0.0 {
             let span = reader.span("cores");
+            let which = match discipline {
+                Discipline::FirstCome => "first come first served",
+                _ => "round robin",
+            };
             reader.sink().error(
                 span,
                 "out-of-range",
-                "first come first served needs a whole number of cores",
+                format!("{which} needs a whole number of cores"),
             );
             return None;
         }
-        Some(Plan {
+        if discipline == Discipline::RoundRobin && cores > MOST_IN_TURN {
+            let span = reader.span("cores");
+            reader
+                .sink()
+                .error(
+                    span,
+                    "out-of-range",
+                    format!("round robin has at most {MOST_IN_TURN} cores"),
+                )
+                .help("with so many, processor sharing gives the same");
+            return None;
+        }
+        let mut contention = contention?;
+        contention.second_thread = second_thread?;
+        let plan = Plan {
             cores,
             discipline,
             speed: speed?,
-            contention: contention?,
-        })
+            contention,
+            quantum: quantum?.nanos(),
+            switch_time: switch_time?.nanos(),
+        };
+        fits.then_some(plan)
     }
 
     fn accepts(_: &Plan, usage: Usage) -> Result<(), String> {
@@ -138,186 +223,206 @@ impl Component for Host {
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
-        let timer = build.timer(SHARING_TIMER);
+        let instance = build.instance;
+        let cores = match plan.discipline {
+            Discipline::Sharing => {
+                let timer = build.timer(SHARING_TIMER);
+                Cores::Sharing(Sharing {
+                    jobs: ProcessorSharing::new(plan.cores, plan.speed, plan.contention, timer),
+                    paused: Vec::new(),
+                })
+            }
+            Discipline::FirstCome => Cores::FirstCome(FirstCome::new(plan.cores as u32, instance)),
+            Discipline::RoundRobin => {
+                let timers = (0..plan.cores as u32)
+                    .map(|core| build.timer(CORE_TIMERS + core))
+                    .collect();
+                Cores::RoundRobin(RoundRobin::new(plan.quantum, plan.switch_time, timers, instance))
+            }
+        };
         Host {
-            plan: plan.clone(),
-            instance: build.instance,
-            sharing: ProcessorSharing::new(plan.cores, plan.speed, plan.contention, timer),
-            busy: 0,
+            speed: plan.speed,
+            cores,
             others: 0,
-            line: Line::default(),
-            paused: Vec::new(),
             load: LoadAverage::default(),
             tick: build.timer(LOAD_TIMER),
+            instance,
         }
     }
 
     fn start(&mut self, cx: &mut Context) {
-        cx.arm(self.tick, LOAD_PERIOD);
+        cx.arm(self.tick, load_average::PERIOD);
     }
 
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        match self.plan.discipline {
-            Discipline::FirstCome => {
-                let demand = self.scaled(visit.demand);
-                if ((self.busy + self.others) as f64) < self.plan.cores {
-                    self.busy += 1;
-                    return Admission::Serve(demand);
-                }
-                *cx.word(visit) = demand;
-                cx.begin_wait(visit);
-                self.line.push_back(&mut cx.requests, visit.slot);
-                Admission::Wait
-            }
-            Discipline::Sharing => {
+        let demand = self.scaled(visit.demand);
+        match &mut self.cores {
+            Cores::FirstCome(cores) => cores.enter(visit, demand, cx),
+            Cores::RoundRobin(cores) => cores.enter(visit, demand, cx),
+            Cores::Sharing(cores) => {
                 if visit.demand == 0 {
-                    *cx.word(visit) = 1;
                     return Admission::Proceed;
                 }
                 cx.unwaited(visit.instance);
-                self.sharing.enter(visit.slot, visit.demand, cx);
+                cores.jobs.enter(visit.slot, visit.demand, cx);
                 Admission::Wait
             }
         }
     }
 
     #[inline(always)]
-    fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
-        if self.plan.discipline == Discipline::FirstCome {
-            self.busy -= 1;
-            self.admit_next(cx);
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+        if let Cores::FirstCome(cores) = &mut self.cores {
+            cores.leave(visit, cx);
         }
     }
 
     fn load(&mut self, threads: i32, cx: &mut Context) {
         self.others = self.others.saturating_add_signed(threads as i64);
-        match self.plan.discipline {
-            Discipline::Sharing => self.sharing.set_others(self.others, cx),
-            // Who is being served stays; fewer are let in behind them.
-            Discipline::FirstCome => self.admit_next(cx),
+        match &mut self.cores {
+            Cores::Sharing(cores) => cores.jobs.set_others(self.others, cx),
+            // Who is on a core stays; fewer are taken up behind them.
+            Cores::FirstCome(cores) => cores.set_others(self.others as usize, cx),
+            Cores::RoundRobin(cores) => cores.set_others(self.others as usize, cx),
         }
     }
 
     fn wake(&mut self, tag: u32, cx: &mut Context) {
         if tag == LOAD_TIMER {
-            let runnable = match self.plan.discipline {
-                Discipline::Sharing => self.sharing.runnable_now(),
-                Discipline::FirstCome => self.busy + self.others + self.line.len() as u64,
+            let runnable = match &self.cores {
+                Cores::Sharing(cores) => cores.jobs.runnable_now(),
+                Cores::FirstCome(cores) => cores.runnable() + self.others,
+                Cores::RoundRobin(cores) => cores.runnable() + self.others,
             };
-            self.load.sample(runnable as f64);
-            return cx.arm(self.tick, cx.nanos() + LOAD_PERIOD);
+            self.load.sample(runnable);
+            return cx.arm(self.tick, cx.nanos() + load_average::PERIOD);
         }
-        self.sharing.wake(cx, |slot, cx| cx.proceed(slot));
+        match &mut self.cores {
+            Cores::Sharing(cores) => cores.jobs.wake(cx, |slot, cx| cx.proceed(slot)),
+            Cores::RoundRobin(cores) => cores.wake((tag - CORE_TIMERS) as usize, cx),
+            Cores::FirstCome(_) => {}
+        }
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
-        match self.plan.discipline {
-            Discipline::FirstCome => {
-                self.line.remove(&mut cx.requests, visit.slot);
-                cx.abandon(visit.instance, visit.slot);
-            }
-            Discipline::Sharing => match self.paused.iter().position(|p| p.1 == visit.slot) {
+        match &mut self.cores {
+            Cores::FirstCome(cores) => cores.cancel(visit, cx),
+            Cores::RoundRobin(cores) => cores.cancel(visit, cx),
+            Cores::Sharing(cores) => match cores.paused.iter().position(|p| p.1 == visit.slot) {
                 Some(i) => {
-                    self.paused.remove(i);
+                    cores.paused.remove(i);
                 }
                 None => {
-                    self.sharing.remove(visit.slot, cx);
+                    cores.jobs.remove(visit.slot, cx);
                 }
             },
         }
     }
 
     fn freeze(&mut self, replica: u32, cx: &mut Context) {
-        if self.plan.discipline == Discipline::Sharing {
-            let taken = self.sharing.take(replica, cx);
-            self.paused
-                .extend(taken.into_iter().map(|(slot, left)| (replica, slot, left)));
+        match &mut self.cores {
+            Cores::FirstCome(cores) => cores.freeze(replica, cx),
+            Cores::RoundRobin(cores) => cores.freeze(replica, cx),
+            Cores::Sharing(cores) => {
+                let taken = cores.jobs.take(replica, cx);
+                let taken = taken.into_iter().map(|(slot, left)| (replica, slot, left));
+                cores.paused.extend(taken);
+            }
         }
     }
 
     fn thaw(&mut self, replica: u32, cx: &mut Context) {
-        let (back, stay) = std::mem::take(&mut self.paused)
-            .into_iter()
-            .partition(|p| p.0 == replica);
-        self.paused = stay;
-        let back: Vec<(u32, u32, u64)> = back;
-        for (_, slot, left) in back {
-            self.sharing.enter(slot, left.max(1), cx);
+        match &mut self.cores {
+            Cores::FirstCome(cores) => cores.thaw(replica, cx),
+            Cores::RoundRobin(cores) => cores.thaw(replica, cx),
+            Cores::Sharing(cores) => {
+                let (back, stay) = std::mem::take(&mut cores.paused)
+                    .into_iter()
+                    .partition(|p| p.0 == replica);
+                cores.paused = stay;
+                let back: Vec<(u32, u32, u64)> = back;
+                for (_, slot, left) in back {
+                    cores.jobs.enter(slot, left.max(1), cx);
+                }
+            }
         }
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
-        self.plan = plan.clone();
-        self.sharing.adopt(plan.cores, plan.speed, plan.contention, cx);
+        self.speed = plan.speed;
+        match &mut self.cores {
+            Cores::Sharing(cores) => cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx),
+            Cores::FirstCome(cores) => cores.adopt(plan.cores as u32, cx),
+            Cores::RoundRobin(cores) => {
+                let timers = (cores.timers()..plan.cores as usize)
+                    .map(|core| {
+                        cx.timer(TimerOwner::Component {
+                            instance: self.instance,
+                            tag: CORE_TIMERS + core as u32,
+                        })
+                    })
+                    .collect();
+                cores.adopt(plan.quantum, plan.switch_time, timers, plan.cores as usize, cx);
+            }
+        }
     }
 
     fn reset(&mut self, now: SimTime) {
-        self.sharing.busy.reset(now);
-        self.sharing.runnable.reset(now);
-        self.load = LoadAverage {
-            one: self.load.one,
-            ..LoadAverage::default()
-        };
+        match &mut self.cores {
+            Cores::Sharing(cores) => {
+                cores.jobs.busy.reset(now);
+                cores.jobs.runnable.reset(now);
+            }
+            Cores::RoundRobin(cores) => {
+                cores.busy.reset(now);
+                cores.switches = 0;
+            }
+            Cores::FirstCome(_) => {}
+        }
+        self.load.reset();
     }
 
     fn probe(&self, _: &Context, out: &mut Vec<f64>) {
-        out.push(self.load.one);
+        out.push(self.load.now()[0]);
     }
 
     fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
-        if self.load.samples > 0 {
-            out.add(
-                "load_average_mean",
-                Unit::Count,
-                Combine::Mean,
-                self.load.sum / self.load.samples as f64,
-            );
-            out.add("load_average_max", Unit::Count, Combine::Max, self.load.max);
+        if let Some((mean, max)) = self.load.mean_and_max() {
+            out.add("load_average_mean", Unit::Count, Combine::Mean, mean);
+            out.add("load_average_max", Unit::Count, Combine::Max, max);
         }
-        if self.plan.discipline == Discipline::Sharing {
-            let span = (cx.now() - since).nanos().max(1) as f64;
-            let runnable = self.sharing.runnable.area(cx.now()) as f64 / span;
-            out.add("runnable_mean", Unit::Count, Combine::Mean, runnable);
+        let span = (cx.now() - since).nanos().max(1) as f64;
+        match &self.cores {
+            Cores::Sharing(cores) => {
+                let runnable = cores.jobs.runnable.area(cx.now()) as f64 / span;
+                out.add("runnable_mean", Unit::Count, Combine::Mean, runnable);
+            }
+            Cores::RoundRobin(cores) => {
+                let switches = cores.switches as f64 * 1e9 / span;
+                out.add("context_switches", Unit::PerSecond, Combine::Sum, switches);
+            }
+            Cores::FirstCome(_) => {}
         }
     }
 
     fn busy(&self, now: SimTime) -> Option<f64> {
-        (self.plan.discipline == Discipline::Sharing).then(|| self.sharing.busy.area(now) as f64 / 1000.0)
+        match &self.cores {
+            Cores::Sharing(cores) => Some(cores.jobs.busy.area(now) as f64 / 1000.0),
+            Cores::RoundRobin(cores) => Some(cores.busy.area(now) as f64),
+            Cores::FirstCome(_) => None,
+        }
     }
 }
 
 impl Host {
-    /// First come, first served: lets in as many as there are free cores.
-    #[inline(always)]
-    fn admit_next(&mut self, cx: &mut Context) {
-        while ((self.busy + self.others) as f64) < self.plan.cores
-            && let Some(next) = self.line.pop_front(&mut cx.requests)
-        {
-            self.busy += 1;
-            let demand = *cx.waiting_word(next);
-            cx.admit_for(self.instance, next, demand);
-        }
-    }
-
     #[inline(always)]
     fn scaled(&self, demand: u64) -> u64 {
-        if self.plan.speed == 1.0 {
+        if self.speed == 1.0 {
             demand
         } else {
-            libm::round(demand as f64 / self.plan.speed) as u64
+            libm::round(demand as f64 / self.speed) as u64
         }
-    }
-}
-
-impl LoadAverage {
-    fn sample(&mut self, runnable: f64) {
-        // exp(-5/60) in the kernel's fixed point: 1884 of 2048.
-        const DECAY: f64 = 1884.0 / 2048.0;
-        self.one = self.one * DECAY + runnable * (1.0 - DECAY);
-        self.max = self.max.max(self.one);
-        self.sum += self.one;
-        self.samples += 1;
     }
 }
 
@@ -359,5 +464,6 @@ fn check_contention(reader: &mut Reader) -> Option<Contention> {
         kappa: kappa?,
         switch: switch?,
         process_switch: process_switch?.as_secs_f64() / slice?.as_secs_f64(),
+        second_thread: 0.0,
     })
 }

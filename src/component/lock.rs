@@ -1,395 +1,512 @@
-//! A lock: a mutex, or rows of a table of which each is locked by itself.
+//! A lock: one mutex, or a row for each of many keys.
 //!
 //! ```toml
 //! [lock.inventory-row]
-//! key = "zipf(1000, 1.1)"      # which row; a hot row is a skewed key. Without it there is one lock
-//! wait-timeout = "50s"
+//! key = "zipf(1000, 1.1)"      # one request always meets the same row
+//! wait-timeout = "50s"         # InnoDB
+//!
+//! [lock.cache-refresh]         # a mutex in each JVM
+//! in = "order-api"
+//! order = "unfair"
+//! deadlock-detection = false
 //! ```
 //!
-//! `{ use = "inventory-row", steps = [..] }` holds it. A request always meets the same row of one lock: the key is
-//! drawn for the request, not for the step (in a later round of a loop or of a retry it is drawn anew). Within a request a lock can be taken again (it is re-entrant).
+//! Steps inside `{ use = "inventory-row", steps = [..] }` run while it is held; held again by the same request, or by a
+//! branch of it, it is simply held (re-entrant). A row has at most the rate 1 / mean hold time, and whoever waits
+//! holds a connection and a thread meanwhile.
 //!
-//! With `wake-up-latency` a lock that is released is free until the first in line has been woken and runs: whoever
-//! comes meanwhile takes it, and the first in line waits on **at the head**. So PostgreSQL locks rows: a newcomer that
-//! finds no holder takes the row without queueing, while the first waiter keeps the tuple lock that the others wait
-//! for (`heap_lock_tuple`, src/backend/access/heap/heapam.c).
+//! Order: `fair` hands a freed row to the first in line (InnoDB's CATS falls back to this for waiters that hold nothing
+//! else, MySQL 8.0.20). With `unfair`, or a `wake-up-latency`, it is free until the first in line has woken up; a newcomer
+//! may take it, and the loser stays first (PostgreSQL's tuple lock, Java's unfair locks).
+//!
+//! A wait that closes a circle of waits is a deadlock: the one that closes it fails with `deadlock`, at once (InnoDB) or
+//! after `deadlock-timeout` (PostgreSQL, 1 s). Only waits for locks are looked at. A row is named by the draw of the
+//! request's key, so a round of a loop and another attempt of a retry meet a row of their own.
+//!
+//! Readings: `contention_share` (acquisitions that had to wait), `queue_of_a_key_max` (longest line before one key),
+//! `hottest_key_share` (acquisitions of the most popular key), `hottest_key_utilisation`, `deadlocks` and `lock_timeouts`
+//! a second, `claimed_share` (acquisitions that overtook a waiter).
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BinaryHeap, VecDeque};
 
+use super::connection_pool::law;
 use super::contract::*;
-use crate::distribution::{Law, LawUnit, Popularity, PopularitySampler, Sampler};
+use crate::distribution::{Law, Popularity, PopularitySampler, Sampler};
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Line, NONE, Outcome, TimerId, Visit};
+use crate::kernel::rows::within;
+use crate::kernel::{Admission, Context, Fault, NONE, Outcome, TimerId, Visit};
+use crate::metric::Gauge;
 use crate::quantity::{SimDuration, SimTime};
 use crate::random::child_key;
 
-/// As running. State is kept only for keys in use; the map is never iterated.
+/// As running.
 pub struct Lock {
-    rows: HashMap<u64, Row, BuildHasherDefault<Mix>>,
-    keys: Option<PopularitySampler>,
+    key: Option<PopularitySampler>,
+    hottest: u64,
     purpose: u32,
-    fair: bool,
-    patience: u64,
-    timer: TimerId,
-    armed: bool,
-    /// All who wait, in the order in which they came, for the time-out.
-    waiting: std::collections::VecDeque<(u64, u32, u64)>,
-    instance: u32,
+    /// The time to wake up, for a lock that may be barged.
     wake_up: Option<Sampler>,
-    wake_purpose: u32,
+    wakes: BinaryHeap<Reverse<(u64, u64, u64)>>,
+    wakes_begun: u64,
     wake_timer: TimerId,
-    /// Rows that are free until their first waiter runs: when it does, and which.
-    waking: BinaryHeap<Reverse<(u64, u64)>>,
-    hand_offs: u64,
-    contended: u64,
-    taken: u64,
-    claimed: u64,
-    longest: u64,
+    time_limit: Deadlines,
+    deadlock: Deadlines,
+    detects: bool,
+    instance: u32,
+    waiting: u64,
+    held: Gauge,
+    hot: Gauge,
+    acquired: u64,
+    waited: u64,
+    hot_acquired: u64,
+    barged: u64,
     deadlocks: u64,
-}
-
-/// One row that is locked.
-struct Row {
-    /// `NONE` while it is free and its first waiter is being woken.
-    owner: u32,
-    /// How often the owner has taken it.
-    depth: u32,
-    line: Line,
-}
-
-/// Keys are small numbers: one multiplication spreads them.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.write_u64(u64::from(*b));
-        }
-    }
-    fn write_u64(&mut self, v: u64) {
-        let x = (self.0 ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = x ^ (x >> 32);
-    }
+    timeouts: u64,
+    longest: u64,
 }
 
 /// As checked.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    keys: Option<Popularity>,
-    fair: bool,
-    patience: Option<SimDuration>,
-    wake_up: Option<Law>,
+    key: Popularity,
+    barging: Option<Law>,
+    /// Nanoseconds; `u64::MAX` for ever.
+    wait_timeout: u64,
+    deadlock_timeout: u64,
+    detects: bool,
 }
 
-const PATIENCE: u32 = 0;
-const WAKE_UP: u32 = 1;
+/// Marks a visit that found the lock held by its own request.
+const HELD_ALREADY: u64 = u64::MAX;
+
+const TIME_LIMIT: u32 = 0;
+const DEADLOCK: u32 = 1;
+const WAKE_UP: u32 = 2;
+
+/// Seconds.
+const UNFAIR_WAKE_UP: f64 = 50e-6;
+
 const ORDERS: &[&str] = &["fair", "unfair"];
 
 impl Component for Lock {
     const KIND: &'static str = "lock";
-    const ABOUT: &'static str = "a mutex, or rows of which each is locked by itself";
+    const ABOUT: &'static str = "a mutex, or a row lock for each of many keys";
     const KEYS: &'static [Key] = &[
         key(
             "in",
             Form::Name,
             None,
-            "the service it is part of: one in every replica; a row of a database is in none",
+            "the service it is part of: one in every replica",
         ),
         key(
             "key",
             Form::Text,
-            None,
-            "which row: `uniform(n)`, `zipf(n, s)` or `list(3, 2, 1)` of weights",
+            Some("\"uniform(1)\""),
+            "how popular each key is: `uniform(n)`, `zipf(n, s)` or `list(weights)`; without it there is one, a mutex",
         ),
         key(
             "order",
             Form::Choice(ORDERS),
             Some("\"fair\""),
-            "who is next: the first in line (InnoDB with equal weights, a fair ReentrantLock), or the last to come (`unfair`, the worst case of a barging lock)",
-        ),
-        key(
-            "wait-timeout",
-            Form::Duration,
-            None,
-            "longest wait for one lock (InnoDB `innodb_lock_wait_timeout` is 50 s; PostgreSQL `lock_timeout` is off)",
+            "`fair`: the first in line has it at once; `unfair`: until the first in line has woken up a newcomer may take it (PostgreSQL, Java's unfair locks)",
         ),
         key(
             "wake-up-latency",
             Form::Law,
             None,
-            "how long the first in line takes to run after a release; until then a newcomer may take the lock (PostgreSQL's rows). Without it the hand-over is immediate",
+            "how long the first in line takes to run after a release; until then a newcomer may take the lock (PostgreSQL's rows). Without it 50 us with `unfair` (Linux 5 to 50 us on an idle CPU), else the hand-over is immediate",
+        ),
+        key(
+            "wait-timeout",
+            Form::Duration,
+            None,
+            "longest wait, 0 for none (NOWAIT); without it there is no limit (PostgreSQL `lock_timeout` 0, mutexes; InnoDB `innodb_lock_wait_timeout` is 50 s)",
+        ),
+        key(
+            "deadlock-detection",
+            Form::Boolean,
+            Some("true"),
+            "whether circles of waits are looked for (InnoDB `innodb_deadlock_detect` ON; mutexes of a JVM are not looked at)",
+        ),
+        key(
+            "deadlock-timeout",
+            Form::Duration,
+            Some("\"0s\""),
+            "a waiter looks for a circle after this (InnoDB at once; PostgreSQL `deadlock_timeout`, 1 s)",
         ),
     ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
-        let keys = match reader.text("key") {
-            Some(text) => match Popularity::parse(&text) {
-                Ok(keys) => Some(keys),
-                Err(why) => {
-                    let span = reader.span("key");
-                    reader.sink().error(span, "bad-key", why);
-                    return None;
-                }
-            },
-            None if reader.has("key") => return None,
-            None => None,
-        };
-        let fair = reader.choice("order")? == "fair";
-        let patience = if reader.has("wait-timeout") {
-            Some(reader.duration("wait-timeout")?)
-        } else {
-            None
-        };
-        let wake_up = match reader.law("wake-up-latency") {
-            Some(text) => {
-                let what = format!("`wake-up-latency` of {}", reader.what());
-                Some(read_law(&text, LawUnit::Duration, &what, names, reader.sink())?)
+        let span = reader.span("key");
+        let popularity = reader.text("key").map(|text| Popularity::parse(&text));
+        let popularity = match popularity? {
+            Ok(p) => Some(p),
+            Err(problem) => {
+                let what = format!("`key` of {}", reader.what());
+                reader.sink().error(span, "bad-law", format!("{what}: {problem}"));
+                None
             }
-            None => None,
         };
+        let barging = reader.choice("order").map(|o| o == "unfair");
+        let wake_up = law(reader, "wake-up-latency", names);
+        let wait_timeout = match reader.has("wait-timeout") {
+            true => reader.duration("wait-timeout").map(|d| d.nanos()),
+            false => Some(u64::MAX),
+        };
+        let detects = reader.boolean("deadlock-detection");
+        let deadlock_timeout = reader.duration("deadlock-timeout").map(|d| d.nanos());
+        let wake_up = wake_up?.or(barging?.then_some(Law::Constant { value: UNFAIR_WAKE_UP }));
         Some(Plan {
-            keys,
-            fair,
-            patience,
-            wake_up,
+            key: popularity?,
+            barging: wake_up,
+            wait_timeout: wait_timeout?,
+            deadlock_timeout: deadlock_timeout?,
+            detects: detects?,
         })
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
-        plan.keys.is_none().then_some(1.0)
+        (plan.key.len() == 1).then_some(1.0)
     }
 
     fn facts(plan: &Plan) -> Facts {
+        let finite = plan.wait_timeout != u64::MAX;
         Facts {
             unit: "holders",
-            hottest: plan.keys.as_ref().map(Popularity::hottest),
-            patience: plan.patience.map(|p| (p, "wait-timeout")),
+            hottest: (plan.key.len() > 1).then(|| plan.key.hottest()),
+            patience: finite.then(|| (SimDuration::from_nanos(plan.wait_timeout), "wait-timeout")),
             ..Facts::default()
         }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
         Lock {
-            rows: HashMap::default(),
-            keys: plan.keys.as_ref().map(Popularity::sampler),
+            key: (plan.key.len() > 1).then(|| plan.key.sampler()),
+            hottest: hottest(&plan.key),
             purpose: build.purpose("key"),
-            fair: plan.fair,
-            patience: plan.patience.map_or(u64::MAX, SimDuration::nanos),
-            timer: build.timer(PATIENCE),
-            armed: false,
-            waiting: Default::default(),
-            instance: build.instance,
-            wake_up: plan.wake_up.as_ref().map(Sampler::new),
-            wake_purpose: build.purpose("wake-up"),
+            wake_up: plan.barging.as_ref().map(Sampler::new),
+            wakes: BinaryHeap::new(),
+            wakes_begun: 0,
             wake_timer: build.timer(WAKE_UP),
-            waking: BinaryHeap::new(),
-            hand_offs: 0,
-            contended: 0,
-            taken: 0,
-            claimed: 0,
-            longest: 0,
+            time_limit: Deadlines::new(plan.wait_timeout, build.timer(TIME_LIMIT)),
+            deadlock: Deadlines::new(plan.check_after(), build.timer(DEADLOCK)),
+            detects: plan.detects,
+            instance: build.instance,
+            waiting: 0,
+            held: Gauge::default(),
+            hot: Gauge::default(),
+            acquired: 0,
+            waited: 0,
+            hot_acquired: 0,
+            barged: 0,
             deadlocks: 0,
+            timeouts: 0,
+            longest: 0,
         }
     }
 
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        let row = match &self.keys {
-            Some(keys) => keys.sample(&mut cx.draws(self.purpose, visit.slot)),
+        let key = match &self.key {
+            Some(sampler) => sampler.sample(&mut cx.draws(self.purpose, visit.slot)),
             None => 0,
         };
-        *cx.word(visit) = row;
-        self.taken += 1;
-        match self.rows.get_mut(&row) {
-            None => {
-                self.rows.insert(
-                    row,
-                    Row {
-                        owner: visit.slot,
-                        depth: 1,
-                        line: Line::default(),
-                    },
-                );
-                Admission::Proceed
-            }
-            Some(r) if r.owner == visit.slot => {
-                r.depth += 1;
-                Admission::Proceed
-            }
-            Some(r) if r.owner == NONE => {
-                self.claimed += 1;
-                r.give(visit.slot, cx);
-                Admission::Proceed
-            }
-            Some(r) => {
-                self.contended += 1;
-                let owner = r.owner;
-                if cx.waits_for(owner, visit.slot) {
-                    self.deadlocks += 1;
-                    return Admission::Reject(Fault::Deadlock);
-                }
-                cx.begin_wait(visit);
-                cx.set_blocker(visit.slot, owner);
-                let before = if self.fair { None } else { r.line.head() };
-                r.line.insert_before(&mut cx.requests, before, visit.slot);
-                self.longest = self.longest.max(r.line.len() as u64);
-                if self.patience != u64::MAX {
-                    let due = cx.nanos().saturating_add(self.patience);
-                    self.waiting.push_back((due, visit.slot, row));
-                    if !self.armed {
-                        self.armed = true;
-                        cx.arm(self.timer, due);
-                    }
-                }
-                Admission::Wait
-            }
+        let slot = visit.slot;
+        let Some(row) = cx.rows.find(self.instance, key) else {
+            let row = cx.rows.insert(self.instance, key, slot);
+            *cx.word(visit) = row as u64;
+            self.acquire(key, cx.now());
+            return Admission::Proceed;
+        };
+        let owner = cx.rows[row].owner;
+        if owner == NONE {
+            // Whoever it was given up for has not woken up yet.
+            cx.rows[row].owner = slot;
+            *cx.word(visit) = row as u64;
+            self.barged += 1;
+            self.acquire(key, cx.now());
+            return Admission::Proceed;
         }
+        if within(slot, owner, &cx.requests) {
+            *cx.word(visit) = HELD_ALREADY;
+            return Admission::Proceed;
+        }
+        if self.time_limit.after == 0 {
+            self.timeouts += 1;
+            return Admission::Reject(Fault::LockTimeout);
+        }
+        if self.detects && self.deadlock.after == u64::MAX && cx.rows.closes_a_circle(slot, row, &cx.requests)
+        {
+            self.deadlocks += 1;
+            return Admission::Reject(Fault::Deadlock);
+        }
+        cx.begin_wait(visit);
+        *cx.word(visit) = row as u64;
+        cx.rows[row].line.push_back(&mut cx.requests, slot);
+        cx.rows.set_waits(slot, Some(row));
+        self.waited += 1;
+        self.waiting += 1;
+        self.longest = self.longest.max(cx.rows[row].line.len() as u64);
+        let instance = self.instance;
+        self.time_limit.begin(slot, row, self.waiting, instance, cx);
+        self.deadlock.begin(slot, row, self.waiting, instance, cx);
+        Admission::Wait
     }
 
     fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
-        let row = *cx.word(visit);
-        let Some(r) = self.rows.get_mut(&row) else { return };
-        r.depth -= 1;
-        if r.depth > 0 {
-            return;
+        let word = *cx.word(visit);
+        if word != HELD_ALREADY {
+            self.release(word as u32, cx);
         }
-        if r.line.is_empty() {
-            self.rows.remove(&row);
-            return;
-        }
-        let Some(wake_up) = &self.wake_up else {
-            if let Some(next) = r.line.pop_front(&mut cx.requests) {
-                r.give(next, cx);
-                cx.admit(self.instance, next);
-            }
-            return;
-        };
-        r.owner = NONE;
-        let mut at = r.line.head();
-        while let Some(s) = at {
-            cx.clear_blocker(s);
-            at = r.line.after(&cx.requests, s);
-        }
-        self.hand_offs += 1;
-        let key = child_key(u64::from(self.instance), self.hand_offs);
-        let due = cx.nanos() + cx.sample(wake_up, &mut cx.draws_of(self.wake_purpose, key));
-        self.waking.push(Reverse((due, row)));
-        cx.arm(self.wake_timer, due);
-    }
-
-    fn cancel(&mut self, visit: Visit, cx: &mut Context) {
-        let row = *cx.waiting_word(visit.slot);
-        self.take_out(visit.slot, row, cx);
-        cx.abandon(visit.instance, visit.slot);
     }
 
     fn wake(&mut self, tag: u32, cx: &mut Context) {
-        if tag == WAKE_UP {
-            return self.woken(cx);
-        }
-        self.armed = false;
-        while let Some(&(due, slot, row)) = self.waiting.front() {
-            let waits = self.still_waits(due, slot, row, cx);
-            if waits && due > cx.nanos() {
-                self.armed = true;
-                return cx.arm(self.timer, due);
+        match tag {
+            TIME_LIMIT => {
+                while let Some((slot, row)) = self.time_limit.next(self.instance, cx) {
+                    self.timeouts += 1;
+                    self.turn_away(slot, row, Fault::LockTimeout, cx);
+                }
             }
-            self.waiting.pop_front();
-            if waits {
-                self.take_out(slot, row, cx);
-                cx.refuse(self.instance, slot, Fault::LockTimeout);
+            DEADLOCK => {
+                while let Some((slot, row)) = self.deadlock.next(self.instance, cx) {
+                    if cx.rows.closes_a_circle(slot, row, &cx.requests) {
+                        self.deadlocks += 1;
+                        self.turn_away(slot, row, Fault::Deadlock, cx);
+                    }
+                }
             }
+            _ => self.woken(cx),
         }
     }
 
-    fn adopt(&mut self, plan: &Plan, _: &mut Context) {
-        self.patience = plan.patience.map_or(u64::MAX, SimDuration::nanos);
-        self.fair = plan.fair;
-        self.wake_up = plan.wake_up.as_ref().map(Sampler::new);
+    fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+        let row = *cx.word(visit) as u32;
+        cx.abandon(visit.instance, visit.slot);
+        self.unqueue(visit.slot, row, cx);
     }
 
-    fn reset(&mut self, _: SimTime) {
-        (self.contended, self.taken, self.longest, self.deadlocks) = (0, 0, 0, 0);
-        self.claimed = 0;
+    fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
+        self.key = (plan.key.len() > 1).then(|| plan.key.sampler());
+        let hottest = hottest(&plan.key);
+        if hottest != self.hottest {
+            self.hottest = hottest;
+            self.hot.add(cx.now(), -(self.hot.value() as i64));
+        }
+        self.detects = plan.detects;
+        // Waits under way keep their limits in order: the longer of two comes later.
+        self.time_limit.after = plan.wait_timeout;
+        self.deadlock.after = plan.check_after();
+        self.time_limit.rearm(cx);
+        self.deadlock.rearm(cx);
+    }
+
+    fn busy(&self, now: SimTime) -> Option<f64> {
+        Some(self.held.area(now) as f64)
+    }
+
+    fn reset(&mut self, now: SimTime) {
+        self.held.reset(now);
+        self.hot.reset(now);
+        (self.acquired, self.waited, self.hot_acquired, self.barged) = (0, 0, 0, 0);
+        (self.deadlocks, self.timeouts, self.longest) = (0, 0, 0);
     }
 
     fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
-        if self.taken > 0 {
-            out.add(
-                "contended_share",
-                Unit::Share,
-                Combine::Mean,
-                self.contended as f64 / self.taken as f64,
-            );
-        }
-        if self.taken > 0 && self.wake_up.is_some() {
-            let share = self.claimed as f64 / self.taken as f64;
-            out.add("claimed_share", Unit::Share, Combine::Mean, share);
-        }
-        out.add("longest_line", Unit::Count, Combine::Max, self.longest as f64);
-        let span = (cx.now() - since).as_secs_f64().max(1e-9);
+        let span = (cx.now() - since).nanos().max(1) as f64;
+        let came = self.acquired + self.waiting + self.timeouts + self.deadlocks;
+        let share = |n: u64, of: u64| if of > 0 { n as f64 / of as f64 } else { f64::NAN };
+        out.add(
+            "contention_share",
+            Unit::Share,
+            Combine::Mean,
+            share(self.waited, came),
+        );
+        out.add(
+            "queue_of_a_key_max",
+            Unit::Count,
+            Combine::Max,
+            self.longest as f64,
+        );
+        let hot = share(self.hot_acquired, self.acquired);
+        out.add("hottest_key_share", Unit::Share, Combine::Mean, hot);
+        let hot = self.hot.area(cx.now()) as f64 / span;
+        out.add("hottest_key_utilisation", Unit::Share, Combine::Max, hot);
+        let per_second = |n: u64| n as f64 * 1e9 / span;
         out.add(
             "deadlocks",
             Unit::PerSecond,
             Combine::Sum,
-            self.deadlocks as f64 / span,
+            per_second(self.deadlocks),
         );
+        out.add(
+            "lock_timeouts",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(self.timeouts),
+        );
+        if self.wake_up.is_some() {
+            let barged = share(self.barged, self.acquired);
+            out.add("claimed_share", Unit::Share, Combine::Mean, barged);
+        }
     }
 }
 
-impl Row {
-    /// Gives the row to a request, for which all in line now wait.
-    fn give(&mut self, to: u32, cx: &mut Context) {
-        (self.owner, self.depth) = (to, 1);
-        cx.clear_blocker(to);
-        let mut at = self.line.head();
-        while let Some(s) = at {
-            cx.set_blocker(s, to);
-            at = self.line.after(&cx.requests, s);
+impl Plan {
+    /// When a waiter looks for a circle; `u64::MAX` for not later than at once.
+    fn check_after(&self) -> u64 {
+        match self.deadlock_timeout {
+            0 => u64::MAX,
+            _ if !self.detects => u64::MAX,
+            after => after,
         }
     }
 }
 
 impl Lock {
-    /// First waiters run: each takes its row unless somebody has come before.
+    fn acquire(&mut self, key: u64, now: SimTime) {
+        self.acquired += 1;
+        self.held.enter(now);
+        if key == self.hottest {
+            self.hot_acquired += 1;
+            self.hot.enter(now);
+        }
+    }
+
+    fn release(&mut self, row: u32, cx: &mut Context) {
+        let (now, key) = (cx.now(), cx.rows[row].key);
+        self.held.leave(now);
+        // The hottest key may have become another one meanwhile.
+        if key == self.hottest && self.hot.value() > 0 {
+            self.hot.leave(now);
+        }
+        if cx.rows[row].line.is_empty() {
+            return cx.rows.remove(row);
+        }
+        let Some(wake_up) = &self.wake_up else {
+            return self.grant(row, cx);
+        };
+        cx.rows[row].owner = NONE;
+        self.wakes_begun += 1;
+        let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.wakes_begun));
+        let due = cx.nanos().saturating_add(cx.sample(wake_up, &mut draws));
+        self.wakes.push(Reverse((due, self.wakes_begun, key)));
+        cx.arm(self.wake_timer, due);
+    }
+
+    /// The first in line has the row.
+    fn grant(&mut self, row: u32, cx: &mut Context) {
+        let Some(next) = cx.rows[row].line.pop_front(&mut cx.requests) else {
+            return;
+        };
+        cx.rows[row].owner = next;
+        cx.rows.set_waits(next, None);
+        self.waiting -= 1;
+        self.acquire(cx.rows[row].key, cx.now());
+        cx.admit(self.instance, next);
+    }
+
     fn woken(&mut self, cx: &mut Context) {
-        while let Some(&Reverse((due, row))) = self.waking.peek() {
+        while let Some(Reverse((due, _, key))) = self.wakes.peek().copied() {
             if due > cx.nanos() {
                 return;
             }
-            self.waking.pop();
-            let Some(r) = self.rows.get_mut(&row).filter(|r| r.owner == NONE) else {
-                continue;
-            };
-            if let Some(next) = r.line.pop_front(&mut cx.requests) {
-                r.give(next, cx);
-                cx.admit(self.instance, next);
+            self.wakes.pop();
+            if let Some(row) = cx.rows.find(self.instance, key)
+                && cx.rows[row].owner == NONE
+            {
+                self.grant(row, cx);
             }
         }
     }
 
-    fn take_out(&mut self, slot: u32, row: u64, cx: &mut Context) {
-        cx.clear_blocker(slot);
-        if let Some(r) = self.rows.get_mut(&row) {
-            r.line.remove(&mut cx.requests, slot);
-            // A free row that nobody waits for any more is as if it had never been locked.
-            if r.owner == NONE && r.line.is_empty() {
-                self.rows.remove(&row);
-            }
+    fn turn_away(&mut self, slot: u32, row: u32, fault: Fault, cx: &mut Context) {
+        cx.refuse(self.instance, slot, fault);
+        self.unqueue(slot, row, cx);
+    }
+
+    fn unqueue(&mut self, slot: u32, row: u32, cx: &mut Context) {
+        cx.rows[row].line.remove(&mut cx.requests, slot);
+        cx.rows.set_waits(slot, None);
+        self.waiting -= 1;
+        if cx.rows[row].owner == NONE && cx.rows[row].line.is_empty() {
+            cx.rows.remove(row);
+        }
+    }
+}
+
+/// The most popular key. Of `uniform` and `zipf` it is the first.
+fn hottest(key: &Popularity) -> u64 {
+    let mut best = 0;
+    for i in 1..key.len().min(100_000) {
+        if key.probability(i) > key.probability(best) {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Instants equally long after the begin of each wait, in the order of the waits; who waits no longer is passed over.
+struct Deadlines {
+    after: u64,
+    waits: VecDeque<(u64, u32, u32)>,
+    timer: TimerId,
+    armed: bool,
+}
+
+impl Deadlines {
+    fn new(after: u64, timer: TimerId) -> Self {
+        Deadlines {
+            after,
+            waits: VecDeque::new(),
+            timer,
+            armed: false,
         }
     }
 
-    /// Whether an entry of the time-out queue is not stale: its request still stands in that row's line since then.
-    fn still_waits(&self, due: u64, slot: u32, row: u64, cx: &Context) -> bool {
-        let Some(r) = self.rows.get(&row) else {
-            return false;
-        };
-        cx.requests[slot].since.saturating_add(self.patience) == due && r.line.contains(&cx.requests, slot)
+    fn begin(&mut self, slot: u32, row: u32, waiting: u64, instance: u32, cx: &mut Context) {
+        if self.after == u64::MAX {
+            return;
+        }
+        // Waits that are over are dropped before they outnumber those that are not.
+        if self.waits.len() as u64 > 4 * waiting + 64 {
+            self.waits.retain(|w| still_waits(*w, instance, cx));
+        }
+        self.waits.push_back((cx.nanos(), slot, row));
+        self.rearm(cx);
     }
+
+    fn rearm(&mut self, cx: &mut Context) {
+        if !self.armed
+            && self.after != u64::MAX
+            && let Some(first) = self.waits.front()
+        {
+            self.armed = true;
+            cx.arm(self.timer, first.0.saturating_add(self.after));
+        }
+    }
+
+    /// The next one who has waited so long, and for which row.
+    fn next(&mut self, instance: u32, cx: &mut Context) -> Option<(u32, u32)> {
+        self.armed = false;
+        while let Some(first) = self.waits.front().copied() {
+            let waits = still_waits(first, instance, cx);
+            if waits && first.0.saturating_add(self.after) > cx.nanos() {
+                break;
+            }
+            self.waits.pop_front();
+            if waits {
+                return Some((first.1, first.2));
+            }
+        }
+        self.rearm(cx);
+        None
+    }
+}
+
+fn still_waits((since, slot, row): (u64, u32, u32), instance: u32, cx: &Context) -> bool {
+    cx.rows.waits_for(slot) == Some(row)
+        && cx.requests[slot].since == since
+        && cx.rows[row].instance == instance
 }

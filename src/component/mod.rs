@@ -8,15 +8,19 @@ mod bulkhead;
 mod cache;
 mod cache_store;
 mod circuit_breaker;
+mod connection_adder;
 mod connection_pool;
+mod connector;
 mod consumer;
 mod database;
 mod external;
 mod facts;
 mod faults;
+mod first_come;
 mod hand_off;
 mod heap;
 mod host;
+mod load_average;
 mod lock;
 mod outbox;
 mod permits;
@@ -24,9 +28,9 @@ mod processor_sharing;
 mod producer;
 mod rate_limiter;
 mod retry;
+mod round_robin;
 mod service;
 mod station;
-mod syn_retry;
 mod thread_pool;
 mod time_limiter;
 mod topic;
@@ -36,6 +40,7 @@ pub use contract::{
     SitePlan, Unit, Usage, UseStep, describe, read_law, single,
 };
 
+pub use database::lower_query;
 pub use facts::{Facts, Feed, counted};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;

@@ -171,6 +171,24 @@ impl Component for Outbox {
         Some(1.0)
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            unit: "pollers",
+            feed: Some(Feed {
+                from: None,
+                to: plan.publishes,
+                threads: 1,
+                batch: plan.batch as f64,
+                pause: if plan.drain {
+                    0.0
+                } else {
+                    plan.interval as f64 / 1e9
+                },
+            }),
+            ..Facts::default()
+        }
+    }
+
     /// Writing a row. It goes to the table that all pollers share, wherever the writer runs.
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, _: &mut dyn FnMut(&mut Lowering)) {
         let site = lowering.site(step.path.clone(), None);

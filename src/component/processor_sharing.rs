@@ -22,6 +22,8 @@ pub struct Contention {
     pub switch: f64,
     /// Cost of a switch to a thread of another process, which finds the core's caches cold, over a time slice.
     pub process_switch: f64,
+    /// What a core's second thread adds to its speed; zero without hyper-threads.
+    pub second_thread: f64,
 }
 
 impl Contention {
@@ -31,6 +33,7 @@ impl Contention {
         kappa: 0.0,
         switch: 0.0,
         process_switch: 0.0,
+        second_thread: 0.0,
     };
 
     /// Share of the cores' speed that is left with `n` runnable threads, of which any two in turn belong to
@@ -114,7 +117,10 @@ impl ProcessorSharing {
             true => 1.0 - ((self.squares + self.others * self.others) as f64 / (n * n)).min(1.0),
             false => 0.0,
         };
-        let share = (self.cores / n).min(1.0) * self.speed * self.contention.efficiency(n, self.cores, mixed);
+        // Beyond the cores, second threads run beside the first ones.
+        let extra = (n - self.cores).clamp(0.0, self.cores) * self.contention.second_thread;
+        let threads = n.min(self.cores) + extra;
+        let share = threads / n * self.speed * self.contention.efficiency(n, self.cores, mixed);
         self.rate = libm::round(share * ONE).max(1.0) as u64;
     }
 

@@ -1,73 +1,117 @@
-//! A thread pool: Tomcat's connector, or a plain Java executor.
+//! A thread pool: Tomcat's connector and threads, or a plain Java executor.
 //!
 //! ```toml
 //! [thread-pool.http]
 //! in = "order-api"
 //! max-threads = 200
-//! accept-count = 100
 //! max-connections = 8192
+//! accept-count = 100
+//!
+//! [thread-pool.async]
+//! in = "order-api"
+//! executor = "java"
+//! core-threads = 8
+//! queue-capacity = 100
+//! max-threads = 16
+//! policy = "caller-runs"
 //! ```
 //!
-//! Tomcat's chain: a new connection waits in the kernel's backlog (`accept-count` + 1 places) while `max-connections`
-//! are open, and is dropped when that is full: the client's kernel tries again 1, 3, 7, 15, 31 and 63 s after the first
-//! try and gives up at 127 s (newer ones sooner: `tcp-syn-linear-timeouts`). An accepted request takes a thread, a new one up to `max-threads`, then waits in the
-//! executor's queue without any time limit. A request whose caller has left runs all the same.
+//! **Tomcat** (`executor = "tomcat"`). A request comes through the kernel's accept queue to a connection, then to a
+//! thread: the pool grows to `max-threads` first, then the executor's queue fills. At each limit the caller sees something else:
 //!
-//! `executor = "java"` is `ThreadPoolExecutor`: up to `core-threads`, then the queue, then up to `max-threads`, then refusal;
-//! the task that finds the queue full starts at once on a new thread and so overtakes those in the queue.
+//! | limit | what happens |
+//! | --- | --- |
+//! | all threads busy | waits in the executor's queue, without a time limit |
+//! | `max-queue-capacity` | the connection is closed at once: `rejected` |
+//! | `max-connections` | waits in silence in the accept queue, `accept-count` + 1 places |
+//! | accept queue full | the SYN is dropped and sent again after 1, 3, 7, 15, 31, 63 s; given up after 127 s: `connect_timeout` |
+//!
+//! A request whose client has left is run all the same, unless its handshake was never completed. While its process
+//! is paused the server accepts nothing, so a long pause fills the accept queue.
+//!
+//! **Java** (`executor = "java"`). `core-threads` first, then the queue, then up to `max-threads`, each running the task
+//! that just came, which so overtakes the queue; then `policy`. Threads beyond the core die after `thread-keep-alive`.
+//!
+//! Beside what every component reports (`busy_mean` is Micrometer's `tomcat_threads_busy_threads`):
+//! `threads_current` (threads started, at the end; `tomcat_threads_current_threads`), `connections_open_mean` and `_max`
+//! (`tomcat_connections_current_connections`), `connections_idle_mean` (kept alive, unused), `executor_queue_mean` and `_max`,
+//! `backlog_mean` and `_max` (accept queue), `syns_dropped` and `connect_timeouts` and `resets` a second,
+//! `caller_runs` a second (Java).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::VecDeque;
 
+use super::connector::{Connector, Dialled, Limits, NO_THREAD, QUEUED, stage};
 use super::contract::*;
-use super::syn_retry::{MOST_LINEAR, SynRetry};
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Line, Outcome, Visit};
+use crate::metric::Gauge;
 use crate::quantity::SimTime;
 
 /// As running.
 pub struct ThreadPool {
-    plan: Plan,
+    threads: Threads,
+    /// Absent for a plain executor, which has no connections.
+    front: Option<Connector>,
+    started: u64,
     busy: u64,
     queue: Line,
-    backlog: Line,
-    dropped: SynRetry,
-    connections: u64,
-    most_connections: u64,
-    /// Open keep-alive connections and the requests that they have carried; never iterated.
-    open: HashMap<(u16, u32), u64, BuildHasherDefault<DefaultHasher>>,
+    queued: Gauge,
+    /// Java: since when each idle thread is, longest first.
+    resting: VecDeque<u64>,
+    caller_runs: u64,
     instance: u32,
-    refused: u64,
+    home: Option<u32>,
 }
 
 /// As checked.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    java: bool,
-    core: u64,
-    max_threads: u64,
-    queue: u64,
-    max_connections: u64,
-    accept_count: u64,
-    /// Tries of a dropped handshake at one distance before it doubles.
-    linear_tries: u64,
-    /// Requests on one connection before the server closes it; `None` for a connection a request.
-    keep_alive: Option<u64>,
-    /// Nothing is limited but threads and queue: the common case, kept short.
-    plain: bool,
+    threads: Threads,
+    limits: Option<Limits>,
 }
 
+#[derive(Clone, Debug)]
+struct Threads {
+    /// Tomcat: started at once. Java: the core.
+    core: u64,
+    max: u64,
+    queue: u64,
+    caller_runs: bool,
+    /// Nanoseconds.
+    keep_alive: u64,
+    java: bool,
+}
+
+/// Java's `Integer.MAX_VALUE`, which stands for "no limit".
+const UNBOUNDED: u64 = 2_147_483_647;
+
 const EXECUTORS: &[&str] = &["tomcat", "java"];
-const CONNECTIONS: &[&str] = &["per-request", "keep-alive"];
-const UNLIMITED: u64 = u64::MAX;
-/// Bits of the visit's word: the connection stays open; a core thread runs the task.
-const QUEUED: u64 = 1;
+const POLICIES: &[&str] = &["abort", "caller-runs"];
+const CONNECTIONS: &[&str] = &["keep-alive", "per-request"];
+const TOMCAT_ONLY: &[&str] = &[
+    "min-spare-threads",
+    "max-queue-capacity",
+    "virtual-threads",
+    "max-connections",
+    "accept-count",
+    "connections",
+    "max-keep-alive-requests",
+    "keep-alive-timeout",
+    "abort-on-overflow",
+    "tcp-syn-retries",
+    "tcp-syn-linear-timeouts",
+];
+const JAVA_ONLY: &[&str] = &["core-threads", "queue-capacity", "policy", "thread-keep-alive"];
 
 impl Component for ThreadPool {
     const KIND: &'static str = "thread-pool";
-    const ABOUT: &'static str =
-        "threads that are held while a request runs: Tomcat's connector or a Java executor";
-    const PROBES: &'static [(&'static str, Unit, Combine)] = &[("backlog", Unit::Count, Combine::Sum)];
+    const ABOUT: &'static str = "threads that are held while a request runs";
+    const FREEZES: bool = true;
+    const PROBES: &'static [(&'static str, Unit, Combine)] = &[
+        ("connections_open", Unit::Count, Combine::Sum),
+        ("backlog", Unit::Count, Combine::Sum),
+        ("executor_queue", Unit::Count, Combine::Sum),
+    ];
     const KEYS: &'static [Key] = &[
         key(
             "in",
@@ -79,374 +123,535 @@ impl Component for ThreadPool {
             "executor",
             Form::Choice(EXECUTORS),
             Some("\"tomcat\""),
-            "`tomcat`: threads up to the maximum, then the queue; `java`: core, queue, maximum, refusal",
+            "`tomcat`: threads to the maximum, then the queue; `java`: core, queue, maximum, then the policy (ThreadPoolExecutor)",
         ),
         key(
             "max-threads",
             Form::Count,
             Some("200"),
-            "most threads (Tomcat `maxThreads`, 200)",
+            "most threads (Tomcat `maxThreads`, 200; with `executor = \"java\"` unbounded unless written)",
         ),
         key(
-            "core-threads",
+            "min-spare-threads",
             Form::Count,
-            None,
-            "`java` only: threads that are started before the queue is used; without it as many as `max-threads`",
+            Some("10"),
+            "threads that stand ready from the start (Tomcat `minSpareThreads`, 10)",
         ),
         key(
             "max-queue-capacity",
             Form::Count,
             Some("2147483647"),
-            "places in the executor's queue (Tomcat `maxQueueSize`, 2147483647); more are refused and their connection is closed",
+            "places in the executor's queue (Tomcat `maxQueueSize`, unbounded)",
         ),
         key(
             "virtual-threads",
             Form::Boolean,
             Some("false"),
-            "one virtual thread a request: no limit but `max-connections`",
+            "a new virtual thread for each request, limited by `max-connections` alone (Spring `spring.threads.virtual.enabled`, false)",
         ),
         key(
             "max-connections",
-            Form::Count,
+            Form::Number,
             Some("8192"),
-            "open connections, idle ones included (Tomcat `maxConnections`, 8192); more wait in the kernel",
+            "most open connections, idle ones included; -1 for no limit (Tomcat `maxConnections`, 8192)",
         ),
         key(
             "accept-count",
             Form::Count,
             Some("100"),
-            "the kernel's backlog (Tomcat `acceptCount`, 100); it has one place more",
+            "length of the kernel's accept queue, which holds one more (Tomcat `acceptCount`, 100)",
+        ),
+        key(
+            "connections",
+            Form::Choice(CONNECTIONS),
+            Some("\"keep-alive\""),
+            "`keep-alive`: a user of a closed workload keeps its connection while it thinks, requests without a user bring their own; `per-request`: each request brings its own (HTTP/1.1 keeps alive)",
+        ),
+        key(
+            "max-keep-alive-requests",
+            Form::Number,
+            Some("100"),
+            "requests after which a kept connection is closed; -1 for no limit, 1 for none kept (Tomcat `maxKeepAliveRequests`, 100)",
+        ),
+        key(
+            "keep-alive-timeout",
+            Form::Duration,
+            Some("\"60s\""),
+            "an idle connection is closed after this (Tomcat `keepAliveTimeout` = `connectionTimeout`, 60 s under Spring Boot, 20 s in the shipped server.xml)",
+        ),
+        key(
+            "abort-on-overflow",
+            Form::Boolean,
+            Some("false"),
+            "a full accept queue resets the connection instead of dropping the SYN (Linux `tcp_abort_on_overflow`, 0)",
+        ),
+        key(
+            "tcp-syn-retries",
+            Form::Count,
+            Some("6"),
+            "how often the client's kernel sends a SYN again, at doubling distances from 1 s (Linux `tcp_syn_retries`, 6)",
         ),
         key(
             "tcp-syn-linear-timeouts",
             Form::Count,
             Some("0"),
-            "tries of a dropped handshake one second apart before the distance doubles (the client's kernel: 0 before Linux 6.5, 4 from then on)",
+            "how often it does so 1 s apart before that (Linux `tcp_syn_linear_timeouts`: none before 6.5, then 4)",
         ),
         key(
-            "connections",
-            Form::Choice(CONNECTIONS),
-            Some("\"per-request\""),
-            "`keep-alive`: a user of a closed workload keeps its connection while it thinks",
-        ),
-        key(
-            "max-keep-alive-requests",
+            "core-threads",
             Form::Count,
-            Some("100"),
-            "requests on one connection before the server closes it (Tomcat `maxKeepAliveRequests`, 100); 0 for no limit",
+            Some("8"),
+            "Java: threads that are started before the queue fills (Spring Boot `spring.task.execution.pool.core-size`, 8)",
+        ),
+        key(
+            "queue-capacity",
+            Form::Count,
+            Some("2147483647"),
+            "Java: places in the queue; 0 hands over directly (Spring Boot `queue-capacity`, unbounded)",
+        ),
+        key(
+            "policy",
+            Form::Choice(POLICIES),
+            Some("\"abort\""),
+            "Java: when the queue is full and all threads run: `abort` rejects, `caller-runs` lets the caller do it (AbortPolicy)",
+        ),
+        key(
+            "thread-keep-alive",
+            Form::Duration,
+            Some("\"60s\""),
+            "Java: an idle thread beyond the core dies after this (Spring Boot `keep-alive`, 60 s)",
         ),
     ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
         let java = reader.choice("executor")? == "java";
-        let most = u64::from(u32::MAX);
-        let max_threads = reader.count_in("max-threads", 1..=most);
-        let core = if reader.has("core-threads") {
-            Some(reader.count_in("core-threads", 0..=most)?)
+        let (others, mode) = if java {
+            (TOMCAT_ONLY, "\"java\"")
         } else {
-            None
+            (JAVA_ONLY, "\"tomcat\"")
         };
-        let queue = reader.count("max-queue-capacity");
-        let virtual_threads = reader.boolean("virtual-threads")?;
-        let max_connections = reader.count_in("max-connections", 1..=most);
-        let accept_count = reader.count_in("accept-count", 0..=most);
-        let linear_tries = reader.count_in("tcp-syn-linear-timeouts", 0..=MOST_LINEAR);
-        let keep_alive = reader.choice("connections")? == "keep-alive";
-        let requests = reader.count("max-keep-alive-requests");
-        let what = reader.what().to_owned();
-        let mut max_threads = max_threads?;
-        if !java && core.is_some() {
-            let span = reader.key_span("core-threads");
+        let mut fits = true;
+        for name in others {
+            if !reader.has(name) {
+                continue;
+            }
+            let (span, what) = (reader.key_span(name), reader.what().to_owned());
             reader
                 .sink()
-                .error(span, "not-taken", format!("{what}: Tomcat's executor has no `core-threads`"))
-                .help("Tomcat starts threads up to `max-threads` before it queues; `executor = \"java\"` has a core");
-            return None;
+                .error(
+                    span,
+                    "does-not-apply",
+                    format!("{what} has no `{name}` with executor = {mode}"),
+                )
+                .help(format!(
+                    "leave it out, or write executor = {}",
+                    if java { "\"tomcat\"" } else { "\"java\"" }
+                ));
+            fits = false;
         }
-        let core = core.unwrap_or(max_threads);
-        if core > max_threads {
-            let span = reader.span("core-threads");
-            reader.sink().error(
-                span,
-                "out-of-range",
-                format!("{what}: {core} core threads, but at most {max_threads} threads"),
-            );
-            return None;
-        }
-        if virtual_threads {
-            max_threads = UNLIMITED;
-        }
-        let max_connections = if java { UNLIMITED } else { max_connections? };
-        let keep_alive = keep_alive.then_some(match requests? {
-            0 => UNLIMITED,
-            n => n,
-        });
-        Some(Plan {
-            java,
-            core: if virtual_threads { UNLIMITED } else { core },
-            max_threads,
-            queue: queue?,
-            max_connections,
-            accept_count: accept_count?,
-            linear_tries: linear_tries?,
-            keep_alive,
-            plain: false,
-        })
+        let plan = if java {
+            check_java(reader)
+        } else {
+            check_tomcat(reader)
+        };
+        plan.filter(|_| fits)
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
-        // A Java executor starts more than its core only when its queue is full.
-        let endless = plan.java && plan.queue >= i32::MAX as u64;
-        let threads = if endless { plan.core } else { plan.max_threads };
-        (threads != UNLIMITED).then_some(threads as f64)
+        let t = &plan.threads;
+        let most = match &plan.limits {
+            // An unbounded queue never lets the pool grow beyond its core.
+            None if t.queue >= UNBOUNDED => t.core.max(1),
+            None => t.max,
+            Some(limits) => t.max.min(limits.max_connections),
+        };
+        (most < UNBOUNDED).then_some(most as f64)
     }
 
     fn facts(plan: &Plan) -> Facts {
         Facts {
             unit: "threads",
             // Tomcat's default is as good as none.
-            bounded: plan.queue < i32::MAX as u64,
+            bounded: plan.threads.queue < UNBOUNDED,
             ..Facts::default()
         }
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
-        let mut plan = plan.clone();
-        plan.plain = !plan.java && plan.keep_alive.is_none();
+        let instance = build.instance;
+        let front = plan.limits.as_ref().map(|limits| {
+            let timers = (0..Connector::timers(limits))
+                .map(|tag| build.timer(tag))
+                .collect();
+            Connector::new(limits.clone(), instance, timers)
+        });
         ThreadPool {
-            dropped: SynRetry::new(plan.linear_tries, build),
-            plan,
+            threads: plan.threads.clone(),
+            front,
+            started: if plan.threads.java { 0 } else { plan.threads.core },
             busy: 0,
             queue: Line::default(),
-            backlog: Line::default(),
-            connections: 0,
-            most_connections: 0,
-            open: HashMap::default(),
-            instance: build.instance,
-            refused: 0,
+            queued: Gauge::default(),
+            resting: VecDeque::new(),
+            caller_runs: 0,
+            instance,
+            home: build.home(),
         }
     }
 
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        if self.plan.plain
-            && self.connections < self.plan.max_connections
-            && self.busy < self.plan.max_threads
-        {
-            self.connections += 1;
-            self.busy += 1;
-            return Admission::Proceed;
+        let Some(front) = &mut self.front else {
+            return self.enter_java(visit, cx);
+        };
+        match front.connect(visit, cx) {
+            Dialled::Connected if self.busy < self.threads.max => {
+                self.busy += 1;
+                self.started = self.started.max(self.busy);
+                Admission::Proceed
+            }
+            Dialled::Connected if (self.queue.len() as u64) < self.threads.queue => self.wait(visit, cx),
+            Dialled::Connected => {
+                front.close(visit, cx);
+                self.accept(cx);
+                Admission::Reject(Fault::Rejected)
+            }
+            Dialled::Waits => Admission::Wait,
+            Dialled::Reset => Admission::Reject(Fault::Rejected),
         }
-        self.connect(visit, cx)
     }
 
     #[inline(always)]
     fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
-        match self.queue.pop_front(&mut cx.requests) {
-            // A thread above a lowered limit ends instead of taking the next task.
-            Some(next) if self.busy <= self.plan.max_threads => cx.admit(self.instance, next),
-            Some(next) => {
-                let first = self.queue.head();
-                self.queue.insert_before(&mut cx.requests, first, next);
-                self.busy -= 1;
+        match &mut self.front {
+            Some(front) => {
+                let place = front.done(visit, cx);
+                self.next_task(cx);
+                if place {
+                    self.accept(cx);
+                }
             }
-            None => self.busy -= 1,
+            None => {
+                if *cx.word(visit) & NO_THREAD == 0 && !self.next_task(cx) {
+                    self.resting.push_back(cx.nanos());
+                }
+            }
         }
-        if self.plan.plain && self.backlog.is_empty() {
-            self.connections -= 1;
-        } else {
-            self.disconnect(visit.slot, cx);
+    }
+
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        if let Some(front) = &mut self.front {
+            front.wake(tag, cx);
+            self.accept(cx);
         }
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
-        match *cx.word(visit) & 3 {
-            IN_BACKLOG => self.backlog.remove(&mut cx.requests, visit.slot),
-            IN_RETRY => self.dropped.remove(visit.slot, cx),
-            _ => {
-                self.queue.remove(&mut cx.requests, visit.slot);
-                cx.abandon(visit.instance, visit.slot);
-                return self.disconnect(visit.slot, cx);
+        if let Some(front) = &mut self.front {
+            if front.cancel(visit, cx) {
+                return;
             }
+            front.close(visit, cx);
         }
+        self.queue.remove(&mut cx.requests, visit.slot);
+        self.queued.leave(cx.now());
         cx.abandon(visit.instance, visit.slot);
+        self.accept(cx);
     }
 
-    fn wake(&mut self, tag: u32, cx: &mut Context) {
-        while let Some(slot) = self.dropped.due(tag, cx) {
-            if self.connections < self.plan.max_connections {
-                self.accept(slot, cx);
-            } else if (self.backlog.len() as u64) <= self.plan.accept_count {
-                *cx.waiting_word(slot) = IN_BACKLOG;
-                self.backlog.push_back(&mut cx.requests, slot);
-            } else if !self.dropped.again(tag, slot, cx) {
-                cx.refuse(self.instance, slot, Fault::ConnectTimeout);
-            }
+    fn freeze(&mut self, replica: u32, _: &mut Context) {
+        if let Some(front) = &mut self.front {
+            front.frozen |= self.home == Some(replica);
+        }
+    }
+
+    fn thaw(&mut self, replica: u32, cx: &mut Context) {
+        if let Some(front) = &mut self.front
+            && self.home == Some(replica)
+        {
+            front.frozen = false;
+            self.accept(cx);
+        }
+    }
+
+    fn stopped(&mut self, cx: &mut Context) {
+        if let Some(front) = &mut self.front {
+            front.close_all_idle(cx);
+            self.accept(cx);
         }
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
-        let plain = self.plan.plain;
-        self.plan = Plan {
-            plain,
-            ..plan.clone()
-        };
-        while self.busy < self.plan.max_threads {
-            let Some(next) = self.queue.pop_front(&mut cx.requests) else {
-                break;
-            };
-            self.busy += 1;
-            cx.admit(self.instance, next);
+        if plan.threads.java != self.threads.java {
+            return; // an executor of another make is another component
         }
-        self.accept_more(cx);
+        self.threads = plan.threads.clone();
+        if let (Some(front), Some(limits)) = (&mut self.front, &plan.limits) {
+            front.adopt(limits);
+        }
+        while self.busy < self.threads.max
+            && let Some(slot) = self.queue.pop_front(&mut cx.requests)
+        {
+            self.queued.leave(cx.now());
+            self.busy += 1;
+            self.started = self.started.max(self.busy);
+            cx.admit(self.instance, slot);
+        }
+        self.accept(cx);
     }
 
-    fn reset(&mut self, _: SimTime) {
-        self.refused = 0;
-        self.dropped.dropped = 0;
-        self.most_connections = self.connections;
+    fn reset(&mut self, now: SimTime) {
+        self.queued.reset(now);
+        self.caller_runs = 0;
+        if let Some(front) = &mut self.front {
+            front.reset(now);
+        }
     }
 
     fn probe(&self, _: &Context, out: &mut Vec<f64>) {
-        out.push(self.backlog.len() as f64);
+        let front = self.front.as_ref();
+        out.push(front.map_or(0.0, |f| f.open() as f64));
+        out.push(front.map_or(0.0, |f| f.in_backlog.value() as f64));
+        out.push(self.queue.len() as f64);
     }
 
     fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
-        let span = (cx.now() - since).as_secs_f64().max(1e-9);
-        if self.dropped.dropped > 0 {
-            out.add(
-                "syn_dropped",
+        let now = cx.now();
+        let span = (now - since).nanos().max(1) as f64;
+        let per_second = |n: u64| n as f64 * 1e9 / span;
+        let mean = |g: &Gauge| g.area(now) as f64 / span;
+        out.add("threads_current", Unit::Count, Combine::Sum, self.started as f64);
+        out.add(
+            "executor_queue_mean",
+            Unit::Count,
+            Combine::Sum,
+            mean(&self.queued),
+        );
+        out.add(
+            "executor_queue_max",
+            Unit::Count,
+            Combine::Max,
+            self.queued.max() as f64,
+        );
+        let Some(front) = &self.front else {
+            return out.add(
+                "caller_runs",
                 Unit::PerSecond,
                 Combine::Sum,
-                self.dropped.dropped as f64 / span,
+                per_second(self.caller_runs),
             );
-        }
-        if self.refused > 0 {
-            out.add(
-                "queue_refused",
-                Unit::PerSecond,
-                Combine::Sum,
-                self.refused as f64 / span,
-            );
-        }
-        if self.plan.keep_alive.is_some() {
-            out.add(
-                "connections_max",
-                Unit::Count,
-                Combine::Max,
-                self.most_connections as f64,
-            );
-        }
+        };
+        // Whoever is inside has a connection, except those in the kernel's hands.
+        let inside = mean(&cx.meters[self.instance as usize].present);
+        let open = inside - mean(&front.in_backlog) - mean(&front.unconnected) + mean(&front.idle);
+        out.add("connections_open_mean", Unit::Count, Combine::Sum, open);
+        out.add(
+            "connections_open_max",
+            Unit::Count,
+            Combine::Max,
+            front.open_max as f64,
+        );
+        out.add(
+            "connections_idle_mean",
+            Unit::Count,
+            Combine::Sum,
+            mean(&front.idle),
+        );
+        out.add("backlog_mean", Unit::Count, Combine::Sum, mean(&front.in_backlog));
+        out.add(
+            "backlog_max",
+            Unit::Count,
+            Combine::Max,
+            front.in_backlog.max() as f64,
+        );
+        out.add(
+            "syns_dropped",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(front.syns_dropped),
+        );
+        out.add(
+            "connect_timeouts",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(front.connect_timeouts),
+        );
+        out.add("resets", Unit::PerSecond, Combine::Sum, per_second(front.resets));
     }
 }
 
-const IN_BACKLOG: u64 = 2;
-const IN_RETRY: u64 = 3;
-
 impl ThreadPool {
-    /// A request comes: on its open connection, on a new one, or not yet.
-    fn connect(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        let r = cx.requests[visit.slot];
-        let user = (r.workload, r.parent);
-        if self.plan.keep_alive.is_some() && self.open.contains_key(&user) {
-            return self.submit(visit, cx);
-        }
-        if self.connections < self.plan.max_connections {
-            self.opened(user);
-            return self.submit(visit, cx);
-        }
+    fn wait(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         cx.begin_wait(visit);
-        if (self.backlog.len() as u64) <= self.plan.accept_count {
-            *cx.word(visit) = IN_BACKLOG;
-            self.backlog.push_back(&mut cx.requests, visit.slot);
-        } else {
-            *cx.word(visit) = IN_RETRY;
-            self.dropped.drop_first(visit.slot, cx);
-        }
+        *cx.word(visit) |= QUEUED;
+        self.queue.push_back(&mut cx.requests, visit.slot);
+        self.queued.enter(cx.now());
         Admission::Wait
     }
 
-    fn opened(&mut self, user: (u16, u32)) {
-        self.connections += 1;
-        self.most_connections = self.most_connections.max(self.connections);
-        if self.plan.keep_alive.is_some() {
-            self.open.insert(user, 0);
-        }
-    }
-
-    /// Hands a request whose connection is open to the executor.
-    fn submit(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        let threads = if self.plan.java {
-            self.plan.core
-        } else {
-            self.plan.max_threads
-        };
-        if self.busy < threads {
-            self.busy += 1;
-            return Admission::Proceed;
-        }
-        if (self.queue.len() as u64) < self.plan.queue {
-            cx.begin_wait(visit);
-            *cx.word(visit) = QUEUED;
-            self.queue.push_back(&mut cx.requests, visit.slot);
-            return Admission::Wait;
-        }
-        if self.busy < self.plan.max_threads {
-            self.busy += 1;
-            return Admission::Proceed;
-        }
-        self.refused += 1;
-        self.close(visit.slot, cx);
-        Admission::Reject(Fault::Rejected)
-    }
-
-    /// The acceptor takes a waiting connection.
-    fn accept(&mut self, slot: u32, cx: &mut Context) {
-        let r = cx.requests[slot];
-        self.opened((r.workload, r.parent));
-        if self.busy < self.plan.max_threads {
-            self.busy += 1;
+    /// A thread is free: it takes the next task, if there is one, unless there are too many threads now.
+    #[inline(always)]
+    fn next_task(&mut self, cx: &mut Context) -> bool {
+        if self.busy <= self.threads.max
+            && let Some(slot) = self.queue.pop_front(&mut cx.requests)
+        {
+            self.queued.leave(cx.now());
             cx.admit(self.instance, slot);
-        } else if (self.queue.len() as u64) < self.plan.queue {
-            *cx.waiting_word(slot) = QUEUED;
-            self.queue.push_back(&mut cx.requests, slot);
-        } else {
-            self.refused += 1;
-            self.connections -= 1;
-            self.open.remove(&(r.workload, r.parent));
-            cx.refuse(self.instance, slot, Fault::Rejected);
+            return true;
         }
+        self.busy -= 1;
+        false
     }
 
-    /// A request is done: its connection closes, or stays open for the user's next one.
-    fn disconnect(&mut self, slot: u32, cx: &mut Context) {
-        if let Some(most) = self.plan.keep_alive {
-            let r = cx.requests[slot];
-            let gone = r.flags & crate::kernel::request::DETACHED != 0;
-            if let Some(served) = self.open.get_mut(&(r.workload, r.parent)) {
-                *served += 1;
-                if *served < most && !gone {
-                    return;
-                }
+    /// Free places are taken from the accept queue, and the accepted go to the executor.
+    fn accept(&mut self, cx: &mut Context) {
+        let Some(front) = &mut self.front else { return };
+        while let Some(slot) = front.accept(cx) {
+            if self.busy < self.threads.max {
+                self.busy += 1;
+                self.started = self.started.max(self.busy);
+                cx.admit(self.instance, slot);
+            } else if (self.queue.len() as u64) < self.threads.queue {
+                stage(slot, QUEUED, cx);
+                self.queue.push_back(&mut cx.requests, slot);
+                self.queued.enter(cx.now());
+            } else {
+                front.close(cx.waiting_visit(self.instance, slot), cx);
+                cx.refuse(self.instance, slot, Fault::Rejected);
             }
         }
-        self.close(slot, cx);
     }
 
-    fn close(&mut self, slot: u32, cx: &mut Context) {
-        let r = cx.requests[slot];
-        self.connections -= 1;
-        self.open.remove(&(r.workload, r.parent));
-        self.accept_more(cx);
-    }
-
-    fn accept_more(&mut self, cx: &mut Context) {
-        while self.connections < self.plan.max_connections {
-            let Some(next) = self.backlog.pop_front(&mut cx.requests) else {
-                return;
-            };
-            self.accept(next, cx);
+    fn enter_java(&mut self, visit: Visit, cx: &mut Context) -> Admission {
+        let t = &self.threads;
+        let now = cx.nanos();
+        while self.started > t.core
+            && let Some(since) = self.resting.front()
+            && since.saturating_add(t.keep_alive) <= now
+        {
+            self.resting.pop_front();
+            self.started -= 1;
         }
+        // Without a core the first task still gets a thread.
+        let new_thread = self.started < t.core.max(1);
+        if !new_thread {
+            if self.queue.is_empty() && self.resting.pop_front().is_some() {
+                self.busy += 1;
+                return Admission::Proceed;
+            }
+            if (self.queue.len() as u64) < t.queue {
+                return self.wait(visit, cx);
+            }
+        }
+        if new_thread || self.started < t.max {
+            self.started += 1;
+            self.busy += 1;
+            return Admission::Proceed;
+        }
+        if t.caller_runs {
+            self.caller_runs += 1;
+            *cx.word(visit) = NO_THREAD;
+            return Admission::Proceed;
+        }
+        Admission::Reject(Fault::Rejected)
     }
+}
+
+/// A number of which -1 means that there is no limit.
+fn limit(reader: &mut Reader, name: &str) -> Option<u64> {
+    let value = reader.number_in(name, -1.0..=4e9)?;
+    if value == -1.0 {
+        return Some(u64::MAX);
+    }
+    if value < 1.0 || value.fract() != 0.0 {
+        let span = reader.span(name);
+        reader
+            .sink()
+            .error(span, "out-of-range", format!("`{name}` is {value}"))
+            .help("write a whole number from 1 up, or -1 for no limit");
+        return None;
+    }
+    Some(value as u64)
+}
+
+fn check_tomcat(reader: &mut Reader) -> Option<Plan> {
+    let max = reader.count_in("max-threads", 1..=u32::MAX as u64);
+    let core = reader.count("min-spare-threads");
+    let queue = reader.count("max-queue-capacity");
+    let virtual_threads = reader.boolean("virtual-threads");
+    let max_connections = limit(reader, "max-connections");
+    let accept_count = reader.count_in("accept-count", 0..=u32::MAX as u64);
+    let keep_alive = reader.choice("connections").map(|c| c == "keep-alive");
+    let max_keep_alive_requests = limit(reader, "max-keep-alive-requests");
+    let keep_alive_timeout = reader.duration("keep-alive-timeout");
+    let reset_on_overflow = reader.boolean("abort-on-overflow");
+    let syn_retries = reader.count_in("tcp-syn-retries", 0..=100);
+    let syn_linear = reader.count_in("tcp-syn-linear-timeouts", 0..=100);
+    let virtual_threads = virtual_threads?;
+    if virtual_threads && reader.has("max-threads") {
+        let span = reader.key_span("max-threads");
+        reader
+            .sink()
+            .error(span, "does-not-apply", "virtual threads have no `max-threads`")
+            .help("leave it out: `max-connections` is the limit");
+        return None;
+    }
+    let max = if virtual_threads { u64::MAX } else { max? };
+    Some(Plan {
+        threads: Threads {
+            core: if virtual_threads { 0 } else { core?.min(max) },
+            max,
+            queue: queue?,
+            caller_runs: false,
+            keep_alive: u64::MAX,
+            java: false,
+        },
+        limits: Some(Limits {
+            max_connections: max_connections?,
+            backlog: accept_count? + 1,
+            keep_alive: keep_alive?,
+            keep_alive_timeout: keep_alive_timeout?.nanos(),
+            max_keep_alive_requests: max_keep_alive_requests?,
+            reset_on_overflow: reset_on_overflow?,
+            syn_retries: syn_retries? as u32,
+            syn_linear: syn_linear? as u32,
+        }),
+    })
+}
+
+fn check_java(reader: &mut Reader) -> Option<Plan> {
+    let core = reader.count_in("core-threads", 0..=u32::MAX as u64);
+    let max = if reader.has("max-threads") {
+        reader.count_in("max-threads", 1..=u32::MAX as u64)
+    } else {
+        Some(UNBOUNDED)
+    };
+    let queue = reader.count("queue-capacity");
+    let policy = reader.choice("policy");
+    let keep_alive = reader.duration("thread-keep-alive");
+    let (core, max) = (core?, max?);
+    if core > max {
+        let span = reader.span("max-threads");
+        reader
+            .sink()
+            .error(
+                span,
+                "out-of-range",
+                format!("{max} threads at most, but a core of {core}"),
+            )
+            .help("`max-threads` counts the core threads too (ThreadPoolExecutor refuses this as well)");
+        return None;
+    }
+    Some(Plan {
+        threads: Threads {
+            core,
+            max,
+            queue: queue?,
+            caller_runs: policy? == "caller-runs",
+            keep_alive: keep_alive?.nanos(),
+            java: true,
+        },
+        limits: None,
+    })
 }

@@ -235,6 +235,13 @@ impl Component for Topic {
         })
     }
 
+    fn facts(plan: &Plan) -> Facts {
+        Facts {
+            partitions: Some(u64::from(plan.partitions)),
+            ..Facts::default()
+        }
+    }
+
     fn check_step(_: &Plan, options: &BTreeMap<String, Item>, sink: &mut Sink) {
         if let Some(item) = options.get("key")
             && let Some(text) = item.text("`key`", sink)

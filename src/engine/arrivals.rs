@@ -479,7 +479,7 @@ impl Engine<'_> {
                 let batches = ((t / step) + 1e-9).floor() + 1.0;
                 let want = (batches * batch).min(profile.at(t));
                 let done = want >= profile.peak() && profile.stages.is_empty();
-                (want as u32, (!done).then(|| batches * step))
+                (want as u32, (!done).then_some(batches * step))
             }
             None => (whole(profile.at(t)), next_change(profile, t)),
         };

@@ -119,7 +119,7 @@ impl FlowMeter {
 
     /// Sent = ended + inside.
     pub fn check(&self) -> Result<(), String> {
-        let inside = self.inside.value() as u64;
+        let inside = self.inside.value();
         if self.total_started == self.total_ended + inside {
             Ok(())
         } else {

@@ -231,7 +231,7 @@ impl<'m> Engine<'m> {
                 })
                 .collect(),
             spun: (0, 0),
-            next_check: CHECK_EVERY,
+            next_check: CHECK_EVERY.min(options.budget.events),
         }
     }
 
@@ -323,7 +323,9 @@ impl<'m> Engine<'m> {
                 self.carry_out();
             }
             if self.cx.events >= self.next_check {
-                self.next_check = self.cx.events + CHECK_EVERY;
+                let events = self.cx.events;
+                // Never beyond the last event that is allowed.
+                self.next_check = (events + CHECK_EVERY).min(self.options.budget.events.max(events + 1));
                 if self.over_budget(begun) {
                     return;
                 }

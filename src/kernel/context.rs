@@ -95,7 +95,7 @@ pub struct Seats {
 impl Seats {
     /// Takes a place, or counts a refusal.
     pub fn take(&mut self, now: SimTime) -> bool {
-        if (self.used.value() as u64) < self.limit {
+        if self.used.value() < self.limit {
             self.used.enter(now);
             true
         } else {
@@ -125,6 +125,8 @@ pub struct Context {
     number: u64,
     coin: Option<Draws>,
     pub requests: Requests,
+    /// Keyed locks in use.
+    pub rows: super::rows::Rows,
     pub meters: Vec<Meter>,
     pub times: Vec<Times>,
     pub(crate) effects: Vec<Effect>,
@@ -155,6 +157,7 @@ impl Context {
             number: 0,
             coin,
             requests: Requests::new(stride),
+            rows: super::rows::Rows::default(),
             meters: Vec::new(),
             times: Vec::new(),
             effects: Vec::new(),

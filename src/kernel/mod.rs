@@ -6,6 +6,7 @@ pub mod context;
 pub mod log;
 pub mod meter;
 pub mod request;
+pub mod rows;
 pub(crate) mod unchecked;
 
 pub use context::{Context, Effect, Replica, Seats, Site, TimerId, TimerOwner};

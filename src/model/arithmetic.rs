@@ -207,13 +207,16 @@ impl Calculation<'_> {
                 None => 0.0,
             };
             let mut each = walk.sums;
-            each.busy[i] += time / feed.batch + self.facts[i].time;
-            if feed.from != id {
+            each.busy[i] += (time + feed.pause) / feed.batch;
+            if feed.from.is_some() {
                 each.visits[i] += 1.0;
+            }
+            if let Some(to) = feed.to {
+                each.visits[to.0 as usize] += 1.0;
             }
             list.push(Hands {
                 id,
-                from: feed.from,
+                from: feed.from.unwrap_or(id),
                 each,
             });
         }
@@ -330,7 +333,7 @@ impl Calculation<'_> {
         }
         if let Some(feed) = &facts.feed {
             let threads = feed.threads as f64 * instances;
-            let places = self.facts[feed.from.0 as usize].partitions;
+            let places = feed.from.and_then(|f| self.facts[f.0 as usize].partitions);
             return Some(places.map_or(threads, |p| threads.min(p as f64)));
         }
         if let Some(rate) = facts.rate {

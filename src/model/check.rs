@@ -323,6 +323,15 @@ impl<'a> Checker<'a> {
                 list.push((rank("host"), name.to_owned(), host.clone()));
             }
         }
+        for (name, _, table) in self.named("database") {
+            if let Some(cores) = table.entries.iter().find(|e| e.key == "cores") {
+                let host = Table {
+                    entries: vec![cores.clone()],
+                    span: table.span.clone(),
+                };
+                list.push((rank("host"), name.to_owned(), host));
+            }
+        }
         for (name, span, table) in self.named("workload") {
             if table.get("client").is_some() {
                 list.push((
@@ -348,7 +357,7 @@ impl<'a> Checker<'a> {
                             pair[0].1
                         ),
                     )
-                    .help("a service's own host and balancer bear the service's name; rename the other one");
+                    .help("a service's own host and balancer bear the service's name, a database's own cores the database's; rename the other one");
             }
         }
         for (rank, name, table) in list {

@@ -31,6 +31,8 @@ struct Here {
     services: Vec<(ComponentId, u16)>,
     /// Flows on the way, to find cycles of calls.
     flows: Vec<usize>,
+    /// Where the connections lead that are held on the way, in this process.
+    pools: Vec<Option<ComponentId>>,
     path: String,
     /// The component whose own threads run these steps, where it handles several things at once.
     batch: Option<(Place, u16)>,
@@ -63,6 +65,7 @@ pub struct Compiled {
 }
 
 impl<'a> Compiler<'a> {
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         components: &'a [Entry],
         layout: &'a Layout,
@@ -165,6 +168,7 @@ impl<'a> Compiler<'a> {
                 let here = Here {
                     services: Vec::new(),
                     flows: Vec::new(),
+                    pools: Vec::new(),
                     path: format!("flow.{}", flow.name),
                     batch: None,
                 };
@@ -192,6 +196,7 @@ impl<'a> Compiler<'a> {
             let here = Here {
                 services,
                 flows: Vec::new(),
+                pools: Vec::new(),
                 path: component.subject(),
                 batch: component.plan.batches().then_some((Place { base, sel }, frame)),
             };
@@ -289,6 +294,7 @@ impl<'a> Compiler<'a> {
             .asm
             .enter(base, NO_FRAME, site, false, format!("to a replica, by {name}"));
         here.services.push((service, frame));
+        here.pools.clear();
         match self.heaps.get(&service).copied() {
             Some(heap) => {
                 let step = self.use_step(heap, None, BTreeMap::new(), true, &here, &flow.span);
@@ -400,7 +406,13 @@ impl<'a> Compiler<'a> {
                 ) else {
                     return;
                 };
-                self.lowered(|me, lowering| plan.lower(&u, lowering, &mut |l| me.steps_in(steps, outer, l)));
+                let mut inside = outer.clone();
+                if let Plan::ConnectionPool(pool) = &plan {
+                    inside.pools.push(pool.to);
+                }
+                self.lowered(|me, lowering| {
+                    plan.lower(&u, lowering, &mut |l| me.steps_in(steps, &inside, l))
+                });
             }
             What::Cpu { time, allocates, on } => {
                 if let Some(law) = allocates {
@@ -439,9 +451,19 @@ impl<'a> Compiler<'a> {
                     return;
                 };
                 let host = match &plan {
+                    Plan::Database(p) if p.own_cores => {
+                        let name = &self.components[database.0 as usize].name;
+                        let own = self
+                            .components
+                            .iter()
+                            .position(|c| c.kind == "host" && c.name == *name);
+                        own.map(|i| ComponentId(i as u32))
+                    }
                     Plan::Database(p) => p.host,
                     _ => None,
                 };
+                // A query outside any pool that may lead there brings a connection of its own.
+                let direct = !here.pools.iter().any(|to| to.is_none_or(|to| to == *database));
                 if cpu.is_some() && host.is_none() {
                     let name = self.components[database.0 as usize].name.clone();
                     self.sink
@@ -450,11 +472,11 @@ impl<'a> Compiler<'a> {
                             "no-host",
                             format!("database `{name}` has no host for a `cpu` demand"),
                         )
-                        .help("give it one: `host = \"name\"`");
+                        .help("give it cores of its own, `cores = 4`, or a host: `host = \"name\"`");
                     return;
                 }
                 self.lowered(|me, lowering| {
-                    plan.lower(&u, lowering, &mut |l| {
+                    crate::component::lower_query(&u, direct, lowering, &mut |l| {
                         if let (Some(law), Some(host)) = (cpu, host) {
                             let mut inner = here.clone();
                             inner.path = format!("{}/cpu", here.path);

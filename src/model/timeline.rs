@@ -215,7 +215,13 @@ fn set_values(
             parts.next().unwrap_or("").trim_matches('"'),
         );
         match names.get(kind, name) {
-            Some(id) if !matches!(kind, "service" | "balancer") => touched.push((id, e.item.span.clone())),
+            // A database's own cores are a host of their own.
+            Some(id)
+                if !(matches!(kind, "service" | "balancer")
+                    || kind == "database" && e.key.ends_with(".cores")) =>
+            {
+                touched.push((id, e.item.span.clone()));
+            }
             _ => {
                 sink.error(
                     e.key_span.clone(),

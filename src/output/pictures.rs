@@ -122,7 +122,8 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
         middling if middling > 600.0 => (60.0, "min"),
         _ => (1.0, "s"),
     };
-    let wanted: [(&str, Unit, fn(&SeriesColumn) -> bool); 4] = [
+    type Wanted = (&'static str, Unit, fn(&SeriesColumn) -> bool);
+    let wanted: [Wanted; 4] = [
         ("requests", Unit::PerSecond, |column| {
             reading::is_flow(&column.subject)
         }),

@@ -30,12 +30,11 @@ impl Frame {
     pub fn place(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         let (x, y) = (self.across.place(x), self.up.place(y / self.factor));
         let inside = |place: f64| (-0.001..=1.001).contains(&place);
-        (inside(x) && inside(y)).then(|| {
-            (
-                self.left + x * (self.right - self.left),
-                self.bottom - y * (self.bottom - self.top),
-            )
-        })
+        let place = (
+            self.left + x * (self.right - self.left),
+            self.bottom - y * (self.bottom - self.top),
+        );
+        (inside(x) && inside(y)).then_some(place)
     }
 
     /// The height of a value, at the frame's edge if it lies beyond.

@@ -226,7 +226,7 @@ fn bars(panel: &Panel, names: &[String], scale: Scale, width: usize) -> Vec<Stri
         };
         let eighths = (share * (room * 8) as f64).round() as usize;
         let mut drawn = "█".repeat(eighths / 8);
-        if eighths % 8 > 0 {
+        if !eighths.is_multiple_of(8) {
             drawn.push(['▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8 - 1]);
         }
         let label = padded(&fitted(&bar.label, names), names);

@@ -70,9 +70,11 @@ fn step() -> impl Strategy<Value = String> {
         1 => Just("{ use = \"card\" }".to_owned()),
     ];
     leaf.prop_recursive(4, 16, 4, |inner| {
+        // A guard must have something to guard.
+        let some = prop::collection::vec(inner.clone(), 1..4).prop_map(|l| format!("[{}]", l.join(", ")));
         let list = prop::collection::vec(inner, 0..4).prop_map(|l| format!("[{}]", l.join(", ")));
         prop_oneof![
-            (prop::sample::select(holders()), list.clone())
+            (prop::sample::select(holders()), some)
                 .prop_map(|(who, s)| format!("{{ use = \"{who}\", steps = {s} }}")),
             (1u32..9, list.clone(), list.clone()).prop_map(|(w, a, b)| format!(
                 "{{ choose = [{{ weight = {w}, steps = {a} }}, {{ weight = 3, steps = {b} }}] }}"

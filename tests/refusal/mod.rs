@@ -94,7 +94,6 @@ const UNREACHABLE: &[(&str, &str)] = &[
         "a million instructions: tests/properties has the model",
     ),
     ("too-many", "65,536 workloads or flows"),
-    ("wrong-use", "every kind that a step can name holds and serves"),
 ];
 
 #[test]

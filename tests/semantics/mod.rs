@@ -1,8 +1,14 @@
 //! How each kind behaves: one test a rule, named after it.
 
 mod cache;
+mod connection_pool;
+mod database;
+mod external;
 mod guards;
+mod host;
+mod lock;
 mod retry;
+mod thread_pool;
 mod time_limiter;
 mod workload;
 mod consumer;

@@ -62,9 +62,11 @@ fn the_loser_waits_again_at_the_end_with_what_is_left_of_its_time() {
 
 #[test]
 fn a_waiter_that_leaves_hands_its_connection_on() {
-    let short = format!("{{ timeout = \"5.5ms\", steps = [{HOLD}] }}");
+    let short = format!("{{ use = \"limit\", steps = [{HOLD}] }}");
+    let limit = "[time-limiter.limit]\ntimeout-duration = \"5.5ms\"\ncancel-running = true";
+    let pool = format!("{SLOW}\n{limit}");
     let o = play(
-        SLOW,
+        &pool,
         &[("a", "0s", HOLD), ("b", "5ms", &short), ("e", "6ms", HOLD)],
     );
     took(&o, "e", 15.5); // b leaves at 10.5 ms, e runs at 11.5 ms

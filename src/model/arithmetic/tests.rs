@@ -361,12 +361,12 @@ fn a_time_limiter_shorter_than_a_wait_inside_it_is_an_inversion() {
 #[test]
 fn a_hot_key_has_one_holder() {
     let a = sums(
-        "[lock.row]\nkey = \"list(3, 1)\"\n[flow.f]\nsteps = [{ use = \"row\", steps = [{ delay = \"50ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"30/s\"",
+        "[lock.row]\nkey = \"list(3, 1)\"\n[flow.f]\nsteps = [{ use = \"row\", steps = [{ delay = \"50ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"32/s\"",
     );
-    near(load(&a, "lock.row").utilisation(), 30.0 * 0.75 * 0.05);
+    near(load(&a, "lock.row").utilisation(), 32.0 * 0.75 * 0.05);
     assert_eq!(
         load(&a, "lock.row").sum,
-        "30/s × 75 % × 50ms = 1.13 of 1 holder of the hottest key"
+        "32/s × 75 % × 50ms = 1.2 of 1 holder of the hottest key"
     );
     assert!(told(&a, "overload").contains("the queue of `row` grows without bound"));
 }
@@ -379,4 +379,71 @@ fn an_external_takes_its_own_time_unless_the_step_says_otherwise() {
     near(load(&a, "station.after").visits_per_second, 8.0);
     let stepped = external.replace("{ use = \"card\" }", "{ use = \"card\", time = \"10ms\" }");
     near(load(&sums(&stepped), "external.card").load, 0.1);
+}
+
+const STREAM: &str = r#"
+[topic.events]
+partitions = 2
+[consumer.settle]
+topic = "events"
+concurrency = 3
+max-poll-records = 50
+[station.db]
+servers = 10
+[flow.f]
+steps = [{ publish = "events" }]
+[workload.w]
+executor = "poisson"
+rate = "60/s"
+"#;
+
+fn stream(keys: &str) -> Arithmetic {
+    sums(&STREAM.replace("concurrency = 3\n", &format!("concurrency = 3\n{keys}\n")))
+}
+
+#[test]
+fn more_threads_than_partitions_do_not_help_a_consumer() {
+    let a = stream("steps = [{ use = \"db\", time = \"50ms\" }]");
+    let group = load(&a, "consumer.settle");
+    assert_eq!(group.sum, "60/s × 50ms = 3 of 2 threads");
+    near(load(&a, "station.db").load, 3.0);
+    assert!(told(&a, "overload").contains("the lag of `settle` grows without bound"));
+}
+
+#[test]
+fn a_batch_shares_what_it_does_once() {
+    let a = stream(
+        "batch = true\nsteps = [{ use = \"db\", time = \"100ms\" }, { each = [{ use = \"db\", time = \"3ms\" }] }]",
+    );
+    near(load(&a, "consumer.settle").load, 60.0 * (0.1 / 50.0 + 0.003));
+    near(
+        load(&a, "station.db").visits_per_second,
+        60.0 * (1.0 + 1.0 / 50.0),
+    );
+    assert!(a.warnings.is_empty(), "{:?}", a.warnings);
+}
+
+#[test]
+fn a_poller_that_waits_carries_a_batch_each_interval() {
+    let source = r#"
+[topic.payments]
+[outbox.rows]
+poll-interval = "900ms"
+batch = 100
+publishes = "payments"
+steps = [{ delay = "100ms" }]
+[consumer.ledger]
+topic = "payments"
+steps = [{ delay = "5ms" }]
+[flow.f]
+steps = [{ publish = "rows" }]
+[workload.w]
+executor = "poisson"
+rate = "120/s"
+"#;
+    let a = sums(source);
+    // A hundred rows a second at most.
+    near(load(&a, "outbox.rows").load, 1.2);
+    near(load(&a, "consumer.ledger").load, 0.6);
+    assert!(told(&a, "overload").contains("the lag of `rows` grows without bound"));
 }

@@ -189,7 +189,9 @@ impl<'a> Walk<'a> {
                 certain(self.compute(host, mean_of(time), weight))
             }
             What::Query { database, time, cpu } => {
-                let host = match &self.model.components[database.0 as usize].plan {
+                let entry = &self.model.components[database.0 as usize];
+                let host = match &entry.plan {
+                    Plan::Database(p) if p.own_cores => self.host_called(&entry.name),
                     Plan::Database(p) => p.host,
                     _ => None,
                 };
@@ -233,8 +235,14 @@ impl<'a> Walk<'a> {
                 let n = mean_of(rounds);
                 self.rounds(steps, weight, |p| geometric(p, n), |p| libm::pow(p, n))
             }
-            // At least one record a batch.
-            What::Each(steps) => self.steps(steps, weight),
+            What::Each(steps) => {
+                let n = self.batch;
+                let one = self.steps(steps, weight * n);
+                Passage {
+                    time: times(n, one.time),
+                    passes: libm::pow(one.passes, n),
+                }
+            }
             What::Fail { share } => Passage {
                 time: 0.0,
                 passes: 1.0 - mean(share),
@@ -319,13 +327,17 @@ impl<'a> Walk<'a> {
         let service = &self.model.components[self.services.last()?.0 as usize];
         match &service.plan {
             Plan::Service(p) if p.own_cores => {
-                let mut all = self.model.components.iter();
-                let own = all.position(|c| c.kind == "host" && c.name == service.name)?;
-                Some(ComponentId(own as u32))
+                self.host_called(&service.name)
             }
             Plan::Service(p) => p.host,
             _ => None,
         }
+    }
+
+    fn host_called(&self, name: &str) -> Option<ComponentId> {
+        let mut all = self.model.components.iter();
+        let own = all.position(|c| c.kind == "host" && c.name == name)?;
+        Some(ComponentId(own as u32))
     }
 
     fn subject(&self, id: ComponentId) -> String {

@@ -1,0 +1,450 @@
+//! How a server comes by its connections: handshakes, the kernel's accept queue, the limit of open connections, keep-alive.
+//!
+//! ```text
+//! SYN ──▶ accept queue (accept-count + 1) ──▶ open connection (max-connections) ──▶ executor
+//!  └─ dropped while the accept queue is full, sent again after 1, 3, 7, 15, 31, 63 s, given up after 127 s
+//! ```
+//!
+//! A connection that has been accepted by the kernel waits in silence; the server knows nothing of it
+//! (Tomcat takes a place of its connection latch before it calls `accept()`). A user of a closed workload keeps the
+//! connection between requests and so holds a place while thinking.
+//!
+//! All requests whose SYN was dropped equally often wait equally long for the next attempt, so each number of
+//! attempts has a first-in-first-out line with one timer.
+
+use crate::kernel::request::{AGENT, CHILD, DETACHED};
+use crate::kernel::{Context, Fault, Line, NONE, TimerId, Visit};
+use crate::metric::Gauge;
+use crate::quantity::SimTime;
+
+/// As checked.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub max_connections: u64,
+    /// Places in the accept queue.
+    pub backlog: u64,
+    pub keep_alive: bool,
+    /// Nanoseconds.
+    pub keep_alive_timeout: u64,
+    pub max_keep_alive_requests: u64,
+    pub reset_on_overflow: bool,
+    pub syn_retries: u32,
+    pub syn_linear: u32,
+}
+
+/// What became of an attempt to connect.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Dialled {
+    /// There is a connection.
+    Connected,
+    /// The visitor waits in the kernel, or for its next SYN.
+    Waits,
+    /// Refused at once.
+    Reset,
+}
+
+// The lowest byte of a visit's word says where it waits.
+/// In the executor's queue.
+pub const QUEUED: u64 = 1;
+const BACKLOG: u64 = 2;
+const SYN: u64 = 16;
+const STAGE: u64 = 0xff;
+/// The connection is the one that a user keeps.
+const KEPT: u64 = 1 << 8;
+/// The task runs on its caller's thread.
+pub const NO_THREAD: u64 = 1 << 9;
+
+/// Timers: connections that have idled too long, then one for each number of attempts.
+const IDLE_TIMER: u32 = 0;
+const SYN_TIMERS: u32 = 1;
+
+/// A user's connection.
+#[derive(Clone, Copy)]
+struct Kept {
+    /// The slot of the request that uses it, or one of the two below.
+    holder: u32,
+    served: u32,
+    idle_since: u64,
+}
+
+const CLOSED: u32 = NONE;
+const IDLE: u32 = NONE - 1;
+
+/// As running.
+pub struct Connector {
+    limits: Limits,
+    instance: u32,
+    open: u64,
+    backlog: Line,
+    /// Requests whose SYN was dropped, by the number of attempts made less one.
+    dropped: Vec<Line>,
+    /// Nanoseconds from the first SYN to the end of each of those waits.
+    schedule: Vec<u64>,
+    timers: Vec<TimerId>,
+    armed: Vec<bool>,
+    /// The server is paused and accepts nothing.
+    pub frozen: bool,
+    /// By workload and user.
+    kept: Vec<Vec<Kept>>,
+    /// No kept connection has idled too long before this instant.
+    no_expiry_before: u64,
+    /// Kept connections that nobody uses now. One that has idled too long counts until its place is needed.
+    pub idle: Gauge,
+    /// Visitors in the accept queue.
+    pub in_backlog: Gauge,
+    /// Visitors whose SYN was dropped.
+    pub unconnected: Gauge,
+    pub open_max: u64,
+    pub syns_dropped: u64,
+    pub connect_timeouts: u64,
+    pub resets: u64,
+}
+
+impl Connector {
+    /// Number of timers that [`Connector::new`] takes.
+    pub fn timers(limits: &Limits) -> u32 {
+        SYN_TIMERS + limits.syn_linear + limits.syn_retries + 1
+    }
+
+    /// `timers` must wake [`Connector::wake`] with their index.
+    pub fn new(limits: Limits, instance: u32, timers: Vec<TimerId>) -> Self {
+        let schedule = schedule(limits.syn_linear, limits.syn_retries);
+        Connector {
+            limits,
+            instance,
+            open: 0,
+            backlog: Line::default(),
+            dropped: vec![Line::default(); schedule.len()],
+            schedule,
+            armed: vec![false; timers.len()],
+            timers,
+            frozen: false,
+            kept: Vec::new(),
+            no_expiry_before: 0,
+            idle: Gauge::default(),
+            in_backlog: Gauge::default(),
+            unconnected: Gauge::default(),
+            open_max: 0,
+            syns_dropped: 0,
+            connect_timeouts: 0,
+            resets: 0,
+        }
+    }
+
+    /// Open connections, idle ones included.
+    pub fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// A visitor comes, on the connection it keeps or on a new one.
+    #[inline(always)]
+    pub fn connect(&mut self, visit: Visit, cx: &mut Context) -> Dialled {
+        if self.limits.keep_alive {
+            let r = &cx.requests[visit.slot];
+            if r.parent != NONE && r.flags & (CHILD | AGENT) == 0 {
+                return self.connect_user(visit, cx);
+            }
+        }
+        self.dial(visit, cx)
+    }
+
+    #[inline(always)]
+    fn dial(&mut self, visit: Visit, cx: &mut Context) -> Dialled {
+        if self.open < self.limits.max_connections && !self.frozen && self.backlog.is_empty() {
+            self.open += 1;
+            self.open_max = self.open_max.max(self.open);
+            return Dialled::Connected;
+        }
+        self.dial_in_vain(visit, cx)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn dial_in_vain(&mut self, visit: Visit, cx: &mut Context) -> Dialled {
+        let full = self.backlog.len() as u64 >= self.limits.backlog;
+        if full && self.limits.reset_on_overflow {
+            self.resets += 1;
+            return Dialled::Reset;
+        }
+        cx.begin_wait(visit);
+        if full {
+            self.unconnected.enter(cx.now());
+            self.drop_syn(visit.slot, 0, cx);
+        } else {
+            self.join_backlog(visit.slot, cx);
+        }
+        Dialled::Waits
+    }
+
+    fn join_backlog(&mut self, slot: u32, cx: &mut Context) {
+        stage(slot, BACKLOG, cx);
+        self.in_backlog.enter(cx.now());
+        self.backlog.push_back(&mut cx.requests, slot);
+        self.watch_idle(cx);
+    }
+
+    fn drop_syn(&mut self, slot: u32, attempt: usize, cx: &mut Context) {
+        self.syns_dropped += 1;
+        stage(slot, SYN + attempt as u64, cx);
+        self.dropped[attempt].push_back(&mut cx.requests, slot);
+        let i = SYN_TIMERS as usize + attempt;
+        if !self.armed[i] {
+            self.armed[i] = true;
+            let due = cx.requests[slot].since.saturating_add(self.schedule[attempt]);
+            cx.arm(self.timers[i], due);
+        }
+    }
+
+    fn connect_user(&mut self, visit: Visit, cx: &mut Context) -> Dialled {
+        let (slot, now) = (visit.slot, cx.now());
+        let timeout = self.limits.keep_alive_timeout;
+        let kept = self.of_user(slot, cx);
+        if kept.holder == IDLE {
+            if now.nanos() < kept.idle_since.saturating_add(timeout) {
+                kept.holder = slot;
+                *cx.word(visit) = KEPT;
+                self.idle.leave(now);
+                return Dialled::Connected;
+            }
+            // It has idled too long: the server has closed it meanwhile.
+            kept.holder = CLOSED;
+            self.idle.leave(now);
+            self.open -= 1;
+            if !self.backlog.is_empty() {
+                cx.arm(self.timers[IDLE_TIMER as usize], now.nanos());
+            }
+        }
+        let kept = self.of_user(slot, cx);
+        if kept.holder != slot {
+            // A request that the user has given up may still run; its connection ends with it.
+            kept.holder = slot;
+            kept.served = 0;
+            *cx.word(visit) = KEPT;
+        }
+        let dialled = self.dial(visit, cx);
+        if dialled == Dialled::Reset {
+            self.forget(visit, cx);
+        }
+        dialled
+    }
+
+    fn of_user(&mut self, slot: u32, cx: &Context) -> &mut Kept {
+        let r = &cx.requests[slot];
+        let (w, user) = (r.workload as usize, r.parent as usize);
+        if self.kept.len() <= w {
+            self.kept.resize(w + 1, Vec::new());
+        }
+        let users = &mut self.kept[w];
+        if users.len() <= user {
+            let closed = Kept {
+                holder: CLOSED,
+                served: 0,
+                idle_since: 0,
+            };
+            users.resize(user + 1, closed);
+        }
+        &mut users[user]
+    }
+
+    /// The visitor's kept connection is no more.
+    fn forget(&mut self, visit: Visit, cx: &mut Context) {
+        if *cx.word(visit) & KEPT != 0 {
+            let kept = self.of_user(visit.slot, cx);
+            if kept.holder == visit.slot {
+                kept.holder = CLOSED;
+            }
+        }
+    }
+
+    /// The visitor has its answer: its connection is kept or closed. Says whether a place is free now.
+    #[inline(always)]
+    pub fn done(&mut self, visit: Visit, cx: &mut Context) -> bool {
+        if *cx.word(visit) & KEPT != 0 {
+            let detached = cx.requests[visit.slot].flags & DETACHED != 0;
+            let (now, limit) = (cx.now(), self.limits.max_keep_alive_requests);
+            let kept = self.of_user(visit.slot, cx);
+            if kept.holder == visit.slot {
+                kept.served = kept.served.saturating_add(1);
+                if !detached && (kept.served as u64) < limit {
+                    kept.holder = IDLE;
+                    kept.idle_since = now.nanos();
+                    self.idle.enter(now);
+                    self.watch_idle(cx);
+                    return false;
+                }
+                kept.holder = CLOSED;
+            }
+        }
+        self.open -= 1;
+        !self.backlog.is_empty()
+    }
+
+    /// The server closes the connection of a visitor that it turns away.
+    pub fn close(&mut self, visit: Visit, cx: &mut Context) {
+        self.forget(visit, cx);
+        self.open -= 1;
+    }
+
+    /// The next visitor from the accept queue, if a place is free.
+    pub fn accept(&mut self, cx: &mut Context) -> Option<u32> {
+        if self.frozen || self.open >= self.limits.max_connections {
+            return None;
+        }
+        let slot = self.backlog.pop_front(&mut cx.requests)?;
+        self.in_backlog.leave(cx.now());
+        self.open += 1;
+        self.open_max = self.open_max.max(self.open);
+        stage(slot, 0, cx);
+        Some(slot)
+    }
+
+    /// A waiting visitor goes away. Says whether it stood here, or else in the executor's queue, connected.
+    pub fn cancel(&mut self, visit: Visit, cx: &mut Context) -> bool {
+        let stage = *cx.word(visit) & STAGE;
+        let now = cx.now();
+        match stage {
+            QUEUED => return false,
+            BACKLOG => {
+                self.backlog.remove(&mut cx.requests, visit.slot);
+                self.in_backlog.leave(now);
+            }
+            _ => {
+                let attempt = (stage - SYN) as usize;
+                self.dropped[attempt].remove(&mut cx.requests, visit.slot);
+                self.unconnected.leave(now);
+            }
+        }
+        self.forget(visit, cx);
+        cx.abandon(visit.instance, visit.slot);
+        true
+    }
+
+    /// A timer went off. The accept queue may have changed.
+    pub fn wake(&mut self, timer: u32, cx: &mut Context) {
+        self.armed[timer as usize] = false;
+        if timer == IDLE_TIMER {
+            return self.close_idle(cx);
+        }
+        let attempt = (timer - SYN_TIMERS) as usize;
+        while let Some(slot) = self.dropped[attempt].head() {
+            let due = cx.requests[slot].since.saturating_add(self.schedule[attempt]);
+            if due > cx.nanos() {
+                self.armed[timer as usize] = true;
+                return cx.arm(self.timers[timer as usize], due);
+            }
+            self.dropped[attempt].pop_front(&mut cx.requests);
+            self.try_again(slot, attempt, cx);
+        }
+    }
+
+    fn try_again(&mut self, slot: u32, attempt: usize, cx: &mut Context) {
+        let last = attempt + 1 == self.schedule.len();
+        let left = cx.requests[slot].flags & DETACHED != 0;
+        if last || left {
+            self.connect_timeouts += !left as u64;
+            self.unconnected.leave(cx.now());
+            self.forget(cx.waiting_visit(self.instance, slot), cx);
+            cx.refuse(self.instance, slot, Fault::ConnectTimeout);
+        } else if (self.backlog.len() as u64) < self.limits.backlog {
+            self.unconnected.leave(cx.now());
+            self.join_backlog(slot, cx);
+        } else {
+            self.drop_syn(slot, attempt + 1, cx);
+        }
+    }
+
+    // ------------------------------------------------------------ connections that idle too long
+
+    /// While somebody waits for a place, connections are closed as soon as they have idled too long.
+    #[inline(always)]
+    fn watch_idle(&mut self, cx: &mut Context) {
+        let i = IDLE_TIMER as usize;
+        if !self.backlog.is_empty() && self.idle.value() > 0 && !self.armed[i] {
+            self.armed[i] = true;
+            cx.arm(self.timers[i], self.no_expiry_before.max(cx.nanos()));
+        }
+    }
+
+    fn close_idle(&mut self, cx: &mut Context) {
+        let (now, timeout) = (cx.now(), self.limits.keep_alive_timeout);
+        if now.nanos() >= self.no_expiry_before {
+            let mut earliest = now.nanos().saturating_add(timeout);
+            for kept in self.kept.iter_mut().flatten().filter(|k| k.holder == IDLE) {
+                let end = kept.idle_since.saturating_add(timeout);
+                if end <= now.nanos() {
+                    kept.holder = CLOSED;
+                    self.open -= 1;
+                    self.idle.leave(now);
+                } else {
+                    earliest = earliest.min(end);
+                }
+            }
+            self.no_expiry_before = earliest;
+        }
+        if self.open >= self.limits.max_connections {
+            self.watch_idle(cx);
+        }
+    }
+
+    /// The process has ended: connections that nobody uses are closed.
+    pub fn close_all_idle(&mut self, cx: &mut Context) {
+        let now = cx.now();
+        for kept in self.kept.iter_mut().flatten().filter(|k| k.holder == IDLE) {
+            kept.holder = CLOSED;
+            self.open -= 1;
+            self.idle.leave(now);
+        }
+    }
+
+    /// Other limits. The schedule of SYNs stays as it was.
+    pub fn adopt(&mut self, limits: &Limits) {
+        self.limits = limits.clone();
+        self.no_expiry_before = 0;
+    }
+
+    pub fn reset(&mut self, now: SimTime) {
+        self.idle.reset(now);
+        self.in_backlog.reset(now);
+        self.unconnected.reset(now);
+        self.open_max = self.open;
+        (self.syns_dropped, self.connect_timeouts, self.resets) = (0, 0, 0);
+    }
+}
+
+/// Notes where a waiting visitor stands.
+pub fn stage(slot: u32, stage: u64, cx: &mut Context) {
+    let word = cx.waiting_word(slot);
+    *word = (*word & !STAGE) | stage;
+}
+
+/// When Linux sends a SYN again and when it gives up, in nanoseconds from the first: `linear` gaps of 1 s, then
+/// `retries` gaps of 1, 2, 4 … s and a last wait twice the last of them (tcp(7), `tcp_syn_retries`, 6;
+/// `tcp_syn_linear_timeouts`, new in Linux 6.5). No gap is longer than 120 s.
+fn schedule(linear: u32, retries: u32) -> Vec<u64> {
+    let gaps = (0..linear)
+        .map(|_| 1)
+        .chain((0..=retries).map(|i| (1u64 << i.min(7)).min(120)));
+    gaps.scan(0, |at, gap| {
+        *at += gap * 1_000_000_000;
+        Some(*at)
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::schedule;
+
+    #[test]
+    fn a_syn_is_sent_again_as_linux_does() {
+        let seconds = |linear, retries| -> Vec<u64> {
+            schedule(linear, retries)
+                .iter()
+                .map(|t| t / 1_000_000_000)
+                .collect()
+        };
+        assert_eq!(seconds(0, 6), [1, 3, 7, 15, 31, 63, 127]);
+        // Linux 6.5 and later: 67 s to the last one, 131 s to the end (Documentation/networking/ip-sysctl.rst).
+        assert_eq!(seconds(4, 6), [1, 2, 3, 4, 5, 7, 11, 19, 35, 67, 131]);
+    }
+}
