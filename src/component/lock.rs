@@ -157,7 +157,9 @@ impl Component for Lock {
         };
         let detects = reader.boolean("deadlock-detection");
         let deadlock_timeout = reader.duration("deadlock-timeout").map(|d| d.nanos());
-        let wake_up = wake_up?.or(barging?.then_some(Law::Constant { value: UNFAIR_WAKE_UP }));
+        let wake_up = wake_up?.or(barging?.then_some(Law::Constant {
+            value: UNFAIR_WAKE_UP,
+        }));
         Some(Plan {
             key: popularity?,
             barging: wake_up,

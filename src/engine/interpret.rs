@@ -1,6 +1,7 @@
 //! The instruction `match`: how a request runs until it waits, and how its scopes are closed when it fails.
 
 use super::{Engine, MOST_SPINS, Stopped};
+use crate::component::Instance;
 use crate::kernel::request::{CHILD, FAILING, State, round_key};
 use crate::kernel::unchecked::{at, at_mut};
 use crate::kernel::{Admission, Caught, Fault, Frame, NONE, Outcome, Visit};
@@ -54,11 +55,12 @@ impl Engine<'_> {
                     let m = at_mut(&mut self.cx.meters, i);
                     m.arrivals += 1;
                     m.present.enter(now);
+                    self.cx.requests[slot].pc = pc;
                     match at_mut(&mut self.components, i).enter(visit, &mut self.cx) {
                         Admission::Proceed => {
                             at_mut(&mut self.cx.meters, i).unwaited += 1;
                             pc += 1;
-                            if self.cx.is_frozen(slot) {
+                            if self.cx.is_frozen(slot) && !self.knocks(pc) {
                                 self.cx.requests[slot].pc = pc;
                                 return self.stall(slot);
                             }
@@ -72,8 +74,10 @@ impl Engine<'_> {
                         }
                         Admission::Wait => {
                             let r = &mut self.cx.requests[slot];
-                            r.pc = pc;
-                            r.state = State::Waiting;
+                            // It may have been let in already, by what its coming set off.
+                            if r.pc == pc {
+                                r.state = State::Waiting;
+                            }
                             return;
                         }
                         Admission::Skip => {
@@ -222,7 +226,10 @@ impl Engine<'_> {
             }
             Admission::Skip => jump,
             Admission::Wait => {
-                self.cx.requests[slot].state = State::Waiting;
+                let r = &mut self.cx.requests[slot];
+                if r.pc == pc {
+                    r.state = State::Waiting;
+                }
                 return None;
             }
             Admission::Reject(fault) => {
@@ -266,6 +273,21 @@ impl Engine<'_> {
             }
             None => 1,
         }
+    }
+
+    /// Whether what comes next is a server's connector: a paused process does not hear a request that comes from
+    /// outside, but its kernel does.
+    #[cold]
+    fn knocks(&self, mut pc: u32) -> bool {
+        while let Instr::Enter { comp, .. } = self.code[pc as usize] {
+            match &self.components[comp as usize] {
+                Instance::ThreadPool(_) => return true,
+                // The heap of the process is entered with the process itself.
+                Instance::Heap(_) => pc += 1,
+                _ => return false,
+            }
+        }
+        false
     }
 
     fn end_of_scope(&self, pc: u32) -> u32 {

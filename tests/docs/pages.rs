@@ -60,8 +60,15 @@ pub fn verbs() -> String {
 pub fn kinds() -> String {
     let mut out = String::new();
     for kind in KINDS {
-        let file = format!("src/component/{}.rs", kind.name.replace('-', "_"));
-        let source = std::fs::read_to_string(root().join(&file)).expect("reading the kind's file");
+        // A kind is a file, or a folder where it has outgrown one.
+        let name = kind.name.replace('-', "_");
+        let source = [
+            format!("src/component/{name}.rs"),
+            format!("src/component/{name}/mod.rs"),
+        ]
+        .iter()
+        .find_map(|file| std::fs::read_to_string(root().join(file)).ok())
+        .expect("reading the kind's file");
         let _ = writeln!(out, "### {}\n", kind.name);
         for line in source.lines().take_while(|l| l.starts_with("//!")) {
             let _ = writeln!(out, "{}", line["//!".len()..].strip_prefix(' ').unwrap_or(""));

@@ -126,7 +126,7 @@ fn an_infinite_pool_around_steps_changes_nothing() {
     )
     .replace("  ] },\n]", "  ] }] },\n]");
     unchanged(
-        &(text + "[connection-pool.wide]\nmaximum-pool-size = 4000000000\n"),
+        &(text + "[connection-pool.wide]\nmaximum-pool-size = 1000000\n"),
         &["connection-pool.wide"],
     );
 }

@@ -58,7 +58,7 @@ fn rows_are_independent_and_skew_makes_one_hot() {
         observe(
             &burst(
                 &format!("key = \"{key}\""),
-                r#"{ use = "row", steps = [{ delay = "1ms" }] }"#,
+                r#"{ use = "row", steps = [{ delay = "5ms" }] }"#,
                 20_000,
             ),
             20.0,
@@ -181,10 +181,7 @@ fn without_detection_only_a_time_out_ends_a_deadlock() {
 fn until_the_first_in_line_has_woken_up_a_newcomer_may_take_the_row_and_the_loser_stays_first() {
     // Requests at 0, 1, 2, 3 .. ms; the row is free from 2.5 to 3.5 ms, when the second wakes up.
     let steps = r#"{ use = "row", steps = [{ delay = "2500us" }] }"#;
-    let o = observe(
-        &burst("wake-up-latency = \"1ms\"", steps, 4),
-        1.0,
-    );
+    let o = observe(&burst("wake-up-latency = \"1ms\"", steps, 4), 1.0);
     assert_eq!(row(&o, "claimed_share"), 0.25);
     // The loser stays first: at 5.5 ms the barger ends, at 6.5 the second begins.
     near(row(&o, "waiting_time_max"), 0.008, 1e-9);

@@ -20,7 +20,7 @@ fn retries_multiply_the_load_by_the_geometric_sum() {
         executor = "poisson"
         rate = "500/s"
         [run]
-        duration = "110s"
+        duration = "410s"
         warm-up = "10s"
     "#;
     let p: f64 = 0.3;

@@ -326,9 +326,7 @@ impl<'a> Walk<'a> {
     fn host(&self) -> Option<ComponentId> {
         let service = &self.model.components[self.services.last()?.0 as usize];
         match &service.plan {
-            Plan::Service(p) if p.own_cores => {
-                self.host_called(&service.name)
-            }
+            Plan::Service(p) if p.own_cores => self.host_called(&service.name),
             Plan::Service(p) => p.host,
             _ => None,
         }
