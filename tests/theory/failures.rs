@@ -20,8 +20,8 @@ fn retries_multiply_the_load_by_the_geometric_sum() {
         executor = "poisson"
         rate = "500/s"
         [run]
-        duration = "410s"
-        warm-up = "10s"
+        duration = "440s"
+        warm-up = "40s"
     "#;
     let p: f64 = 0.3;
     let (first, second, third) = (1.0 - p, p * (1.0 - p), p * p * (1.0 - p));
