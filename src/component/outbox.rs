@@ -2,15 +2,15 @@
 //!
 //! ```toml
 //! [outbox.payment-events]
-//! in = "ingest"                  # a poller in every replica; without it, one for all
+//! in = "order-api"                  # a poller in every replica; without it, one for all
 //! poll-interval = "250ms"
 //! batch = 1000
-//! publishes = "payments"         # the topic to which a row's message goes when the row is marked as sent
+//! publishes = "order-events"         # the topic to which a row's message goes when the row is marked as sent
 //! steps = [
-//!   { use = "db", steps = [
-//!     { query = "mariadb", time = "5ms" },          # select
+//!   { use = "orders-db", steps = [
+//!     { query = "mysql", time = "5ms" },          # select
 //!     { each = [{ delay = "2ms" }] },               # send each
-//!     { query = "mariadb", time = "8ms" },          # mark
+//!     { query = "mysql", time = "8ms" },          # mark
 //!   ] },
 //! ]
 //! ```

@@ -6,7 +6,7 @@
 //! The virtual clock is an integer in units of 2^-32 ns, so no rounding of floats orders two jobs.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::kernel::{Context, NONE, TimerId};
 use crate::metric::Gauge;
@@ -64,8 +64,10 @@ pub struct ProcessorSharing {
     clock: u128,
     rate: u64,
     last: u64,
-    /// Jobs by virtual finish time, then order of coming; entries whose request has another ticket are stale.
+    /// Jobs by virtual finish time, then order of coming; those in `gone` are stale.
     jobs: BinaryHeap<Reverse<(u128, u32, u32)>>,
+    /// Numbers of jobs that went away before they were done and whose entries are still there.
+    gone: BTreeSet<u32>,
     running: u64,
     /// Jobs of each replica, and of requests at no service; the sum of their squares.
     of_process: Vec<u64>,
@@ -95,6 +97,7 @@ impl ProcessorSharing {
             rate: 0,
             last: 0,
             jobs: BinaryHeap::new(),
+            gone: BTreeSet::new(),
             running: 0,
             of_process: Vec::new(),
             squares: 0,
@@ -166,7 +169,7 @@ impl ProcessorSharing {
 
     fn schedule(&mut self, cx: &mut Context) {
         while let Some(Reverse((finish, ticket, slot))) = self.jobs.peek().copied() {
-            if cx.requests[slot].ticket != ticket {
+            if self.gone.remove(&ticket) {
                 self.jobs.pop();
                 continue;
             }
@@ -211,10 +214,11 @@ impl ProcessorSharing {
         self.advance(cx.nanos());
         let now = cx.now();
         while let Some(Reverse((finish, ticket, slot))) = self.jobs.peek().copied() {
-            let stale = cx.requests[slot].ticket != ticket;
+            let stale = self.gone.contains(&ticket);
             if !stale && finish > self.clock {
                 break;
             }
+            self.gone.remove(&ticket);
             self.jobs.pop();
             if !stale {
                 self.part(cx.requests[slot].home);
@@ -226,25 +230,15 @@ impl ProcessorSharing {
         self.changed(cx);
     }
 
-    /// A job goes away; returns the demand that was left, in nanoseconds.
-    pub fn remove(&mut self, slot: u32, cx: &mut Context) -> u64 {
+    /// A job goes away. Its entry stays until it comes to the front.
+    pub fn remove(&mut self, slot: u32, cx: &mut Context) {
         self.advance(cx.nanos());
-        let ticket = std::mem::replace(&mut cx.requests[slot].ticket, 0);
-        // Taken out at once: a ticket left behind could fit another wait of the same request's slot.
-        let mut left = 0;
-        let clock = self.clock;
-        self.jobs.retain(|Reverse((finish, t, s))| {
-            let mine = *s == slot && *t == ticket;
-            if mine {
-                left = (finish.saturating_sub(clock) >> 32) as u64;
-            }
-            !mine
-        });
+        let number = std::mem::replace(&mut cx.requests[slot].ticket, 0);
+        self.gone.insert(number);
         self.part(cx.requests[slot].home);
         let now = cx.now();
         self.runnable.leave(now);
         self.changed(cx);
-        left
     }
 
     /// Takes out the jobs of one replica and returns them with what they have left, in the order they came.
@@ -252,7 +246,7 @@ impl ProcessorSharing {
         self.advance(cx.nanos());
         let mut taken = Vec::new();
         for Reverse((finish, ticket, slot)) in std::mem::take(&mut self.jobs).into_vec() {
-            if cx.requests[slot].ticket != ticket {
+            if self.gone.remove(&ticket) {
                 continue;
             }
             if cx.requests[slot].home == replica {

@@ -708,6 +708,8 @@ impl<'m> Engine<'m> {
                 self.started, self.ended
             )));
         }
+        // A run that a limit cut short may have left some between two steps.
+        let whole = self.stopped.is_none();
         if let Some(slot) =
             (0..self.cx.requests.slots() as u32).find(|s| whole && self.cx.requests[*s].state == State::Ready)
         {

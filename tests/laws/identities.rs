@@ -85,7 +85,7 @@ fn littles_law_and_the_balance_of_flows_hold_for_every_component_of_every_model(
                 // What the load generator dropped at its end is told apart: it is no failure of the system.
                 value(&o, &s, "throughput")
                     + value(&o, &s, "failures")
-                    + value(&o, &s, "failures_interrupted"),
+                    + o.figure(&s, "failures_interrupted").unwrap_or(0.0),
             );
             same(&name, &format!("{s}: sent and ended"), offered, done);
         }
