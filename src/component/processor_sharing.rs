@@ -168,7 +168,7 @@ impl ProcessorSharing {
     }
 
     fn schedule(&mut self, cx: &mut Context) {
-        while let Some(Reverse((finish, ticket, slot))) = self.jobs.peek().copied() {
+        while let Some(Reverse((finish, ticket, _))) = self.jobs.peek().copied() {
             if self.gone.remove(&ticket) {
                 self.jobs.pop();
                 continue;

@@ -288,7 +288,7 @@ impl Canvas {
         let place = |x: f64, y: f64| {
             let (x, y) = (across.place(x), up.place(y / scale.factor));
             let inside = |place: f64| (-0.001..=1.001).contains(&place);
-            (inside(x) && inside(y)).then(|| (x * wide, (1.0 - y) * high + 1.5))
+            (inside(x) && inside(y)).then_some((x * wide, (1.0 - y) * high + 1.5))
         };
         let mut last: Option<(f64, f64)> = None;
         for mark in &line.marks {

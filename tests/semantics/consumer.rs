@@ -210,7 +210,7 @@ fn a_slow_batch_stops_the_whole_group_in_a_rebalance() {
 #[test]
 fn the_partitions_of_a_crashed_replica_are_not_read_until_the_session_ends() {
     let stop = "[[timeline]]\nat = \"40s\"\nstop = \"worker\"\nreplica = 0\n";
-    let crash = format!("on-stop = \"crash\"\nmax-poll-records = 10\nsteps = [{{ delay = \"1ms\" }}]");
+    let crash = "on-stop = \"crash\"\nmax-poll-records = 10\nsteps = [{ delay = \"1ms\" }]".to_string();
     let o = observe(&replicated(&crash, stop), 100.0);
     // Half of 100/s for 45 s.
     near(figure(&o, "consumer.c", "lag_max"), 2250.0, 150.0);
