@@ -161,7 +161,7 @@ pub(super) fn choice(value: &Value, choices: &'static [&'static str]) -> Result<
     })
 }
 
-/// Reads single values for which no [`Key`] is declared, such as those under names the modeller
+/// Reads single values for which no `Key` is declared, such as those under names the modeller
 /// chose. `what` opens the message: "`purchase` in the mix of workload `shoppers`".
 impl Item {
     pub(super) fn read<T>(

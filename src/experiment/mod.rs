@@ -2,7 +2,7 @@
 //! the figures are worth and what they say.
 //!
 //! [`load`] reads an experiment or a model into an [`Experiment`], with every point's model checked.
-//! [`carry_out`](sweep::carry_out) runs it on all threads. What it finds are [`results`], which do not
+//! [`sweep::carry_out`] runs it on all threads. What it finds are [`results`], which do not
 //! depend on the number of threads. Nothing here prints or writes a file.
 
 pub mod axis;

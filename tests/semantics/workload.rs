@@ -28,7 +28,7 @@ const RAMPING: &str = "executor = \"ramping-arrival-rate\"\npre-allocated-vus = 
 fn a_ramp_starts_iteration_i_when_the_area_under_the_rate_is_i() {
     // From 0 to 10 a second in 10 s: iteration i at the square root of 2 i seconds.
     for (seconds, count) in [
-        (std::f64::consts::SQRT_2, 0.0),
+        (1.4141, 0.0),
         (1.4143, 1.0),
         (1.9999, 1.0),
         (2.0001, 2.0),
