@@ -201,7 +201,7 @@ impl<'m> Engine<'m> {
             .workloads
             .iter()
             .enumerate()
-            .map(|(i, plan)| Workload::new(i as u32, plan, options, &mut cx))
+            .map(|(i, plan)| Workload::new(i as u32, plan, &model.flows, &mut cx))
             .collect();
         let recorder = Recorder::new(model, options, &mut cx);
         Engine {

@@ -57,12 +57,16 @@ impl Event {
     /// taken modulo 2^38; a rank or payload out of range is a bug of the caller.
     #[inline(always)]
     pub fn new(time: SimTime, rank: u8, number: u64, payload: u32) -> Self {
+        Self::within(time.nanos().min(Self::TIME_MAX.nanos()), rank, number, payload)
+    }
+
+    /// [`Event::new`] for an instant that is known to be in range.
+    #[inline(always)]
+    pub(super) fn within(time: u64, rank: u8, number: u64, payload: u32) -> Self {
+        debug_assert!(time <= Self::TIME_MAX.nanos(), "a time has 60 bits");
         debug_assert!(rank <= Self::RANK_MAX, "a rank has two bits");
         debug_assert!(payload <= Self::PAYLOAD_MAX, "a payload has 28 bits");
-        let time = time.nanos().min(Self::TIME_MAX.nanos());
-        let rank = rank & Self::RANK_MAX;
         let number = number & Self::NUMBER_MAX;
-        let payload = payload & Self::PAYLOAD_MAX;
         Event(
             (time as u128) << TIME_SHIFT
                 | (rank as u128) << RANK_SHIFT
