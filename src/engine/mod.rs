@@ -305,6 +305,9 @@ impl<'m> Engine<'m> {
         while let Some(event) = self.cx.calendar.pop() {
             self.cx.advance(event.time().nanos());
             self.cx.events += 1;
+            if let Some(soon) = self.cx.calendar.soon() {
+                self.cx.requests.prefetch(soon.payload());
+            }
             let payload = event.payload();
             if payload & TIMER_BIT == 0 {
                 let r = &mut self.cx.requests[payload];
