@@ -370,10 +370,7 @@ impl Component for Host {
 
     fn reset(&mut self, now: SimTime) {
         match &mut self.cores {
-            Cores::Sharing(cores) => {
-                cores.jobs.busy.reset(now);
-                cores.jobs.runnable.reset(now);
-            }
+            Cores::Sharing(cores) => cores.jobs.reset(now),
             Cores::RoundRobin(cores) => {
                 cores.busy.reset(now);
                 cores.switches = 0;
@@ -397,6 +394,9 @@ impl Component for Host {
             Cores::Sharing(cores) => {
                 let runnable = cores.jobs.runnable.area(cx.now()) as f64 / span;
                 out.add("runnable_mean", Unit::Count, Combine::Mean, runnable);
+                if let Some(lost) = cores.jobs.share_lost(cx.now()) {
+                    out.add("contention_loss", Unit::Share, Combine::Mean, lost);
+                }
             }
             Cores::RoundRobin(cores) => {
                 let switches = cores.switches as f64 * 1e9 / span;

@@ -2,7 +2,7 @@
 //! points form a line, what a figure is called, what the answer is in a sentence.
 
 use crate::experiment::results::{Kind, Metric, Point, Results, SYSTEM, Unit, Verdict};
-use crate::output::figure;
+use crate::output::{explain, figure};
 
 /// Points along the x axis with every other coordinate fixed.
 pub struct Line<'a> {
@@ -258,6 +258,7 @@ pub fn headline(results: &Results) -> Vec<String> {
             lines.push(verdicts(results, points));
             lines.extend(range(results));
             lines.extend(bottlenecks(results));
+            lines.extend(explain::cost_of_a_request(results));
         }
     }
     if let Some(note) = unfinished(results) {
