@@ -223,7 +223,7 @@ fn carry(args: &ValidateArgs, file: &Path) -> Result<(), Problem> {
     let picture = args.out.with_file_name("testbed.svg");
     let page = page(&rows, &lines);
     print(&page);
-    put(&args.out, page.trim_end()).map_err(Problem::Other)?;
+    super::page::put(&args.out, "testbed", page.trim_end()).map_err(Problem::Other)?;
     std::fs::write(&picture, drawing::svg(&rows, &lines))
         .map_err(|why| Problem::Other(format!("cannot write `{}`: {why}", picture.display())))?;
     say(&format!(
@@ -455,25 +455,4 @@ fn short(value: f64) -> String {
         1
     };
     format!("{value:.*}", 4usize.saturating_sub(before))
-}
-
-const BEGIN: &str = "<!-- testbed: begin -->";
-const END: &str = "<!-- testbed: end -->";
-
-/// Puts the section between its markers; a page without them gets them at its end.
-fn put(path: &Path, section: &str) -> Result<(), String> {
-    let old = match std::fs::read_to_string(path) {
-        Ok(old) => old,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
-            "# Validation\n\nFigures of real systems beside what their models give.\n".to_owned()
-        }
-        Err(why) => return Err(format!("cannot read the page `{}`: {why}", path.display())),
-    };
-    let (before, after) = match (old.find(BEGIN), old.find(END)) {
-        (Some(begin), Some(end)) if begin < end => (&old[..begin], &old[end + END.len()..]),
-        _ => (&*old, "\n"),
-    };
-    let gap = if before.ends_with("\n\n") { "" } else { "\n" };
-    let page = format!("{before}{gap}{BEGIN}\n\n{section}\n\n{END}{after}");
-    std::fs::write(path, page).map_err(|why| format!("cannot write the page `{}`: {why}", path.display()))
 }

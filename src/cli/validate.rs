@@ -105,9 +105,6 @@ enum Sense {
     },
 }
 
-const BEGIN: &str = "<!-- cases: begin -->";
-const END: &str = "<!-- cases: end -->";
-
 /// Runs what the rows name and writes the page.
 pub fn validate(args: &ValidateArgs) -> Exit {
     let source = match std::fs::read_to_string(&args.file) {
@@ -166,7 +163,7 @@ pub fn validate(args: &ValidateArgs) -> Exit {
         page.push_str("\n\n");
     }
     print(&page);
-    match put(&args.out, page.trim_end()) {
+    match super::page::put(&args.out, "cases", page.trim_end()) {
         Ok(()) => {
             say(&format!("written to {}\n", args.out.display()));
             Exit::Done
@@ -376,22 +373,4 @@ fn judged(row: &Row, metric: Option<&Metric>, least: bool) -> String {
         _ => "undecided",
     }
     .to_owned()
-}
-
-/// Puts the section between its markers; a page without them gets them at its end.
-fn put(path: &Path, section: &str) -> Result<(), String> {
-    let old = match std::fs::read_to_string(path) {
-        Ok(old) => old,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
-            "# Validation\n\nReported figures of real systems beside what their models give.\n".to_owned()
-        }
-        Err(why) => return Err(format!("cannot read the page `{}`: {why}", path.display())),
-    };
-    let (before, after) = match (old.find(BEGIN), old.find(END)) {
-        (Some(begin), Some(end)) if begin < end => (&old[..begin], &old[end + END.len()..]),
-        _ => (&*old, "\n"),
-    };
-    let gap = if before.ends_with("\n\n") { "" } else { "\n" };
-    let page = format!("{before}{gap}{BEGIN}\n\n{section}\n\n{END}{after}");
-    std::fs::write(path, page).map_err(|why| format!("cannot write the page `{}`: {why}", path.display()))
 }

@@ -18,6 +18,30 @@ pub struct Figure {
     pub value: f64,
 }
 
+/// The times behind percentiles, so that several replications can be looked at as one sample.
+#[derive(Clone, Debug)]
+pub struct Times {
+    pub subject: String,
+    /// The figures' names without their ends: `response_time`.
+    pub what: String,
+    pub histogram: Histogram,
+}
+
+/// The ends of percentiles' names, and their probabilities.
+pub const PERCENTILES: [(&str, f64); 5] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p95", 0.95),
+    ("p99", 0.99),
+    ("p99_9", 0.999),
+];
+
+/// A percentile in seconds, if there are observations beyond it.
+pub fn percentile(h: &Histogram, p: f64) -> Option<f64> {
+    let enough = h.count() as f64 * (1.0 - p) >= 1.0 || p == 0.5 && h.count() > 0;
+    h.quantile(p).filter(|_| enough).map(|v| v * 1e-9)
+}
+
 /// A figure over time, one value a window.
 #[derive(Clone, Debug)]
 pub struct Column {
@@ -31,6 +55,7 @@ pub struct Column {
 #[derive(Clone, Debug)]
 pub struct Observations {
     pub figures: Vec<Figure>,
+    pub samples: Vec<Times>,
     /// Ends of the windows, seconds.
     pub times: Vec<f64>,
     pub columns: Vec<Column>,
@@ -323,6 +348,7 @@ pub fn collect(engine: &mut Engine) -> Observations {
     let span = (now.nanos() - warm_up).max(1) as f64 * 1e-9;
     let mut out = Figures {
         list: Vec::new(),
+        samples: Vec::new(),
         span,
     };
     let mut all = FlowMeter::default();
@@ -424,6 +450,7 @@ pub fn collect(engine: &mut Engine) -> Observations {
         .collect();
     Observations {
         figures: out.list,
+        samples: out.samples,
         times: std::mem::take(&mut engine.recorder.times),
         columns: std::mem::take(&mut engine.recorder.columns),
         inside: std::mem::take(&mut engine.recorder.inside),
@@ -439,6 +466,7 @@ pub fn collect(engine: &mut Engine) -> Observations {
 
 struct Figures {
     list: Vec<Figure>,
+    samples: Vec<Times>,
     span: f64,
 }
 
@@ -459,22 +487,15 @@ impl Figures {
             Unit::Seconds,
             h.mean().map_or(f64::NAN, |v| v * 1e-9),
         );
-        for (name, p) in [
-            ("p50", 0.5),
-            ("p90", 0.9),
-            ("p95", 0.95),
-            ("p99", 0.99),
-            ("p99_9", 0.999),
-        ] {
-            // A percentile needs observations beyond it.
-            let enough = h.count() as f64 * (1.0 - p) >= 1.0 || p == 0.5 && h.count() > 0;
-            let value = if enough {
-                h.quantile(p).map_or(f64::NAN, |v| v * 1e-9)
-            } else {
-                f64::NAN
-            };
+        for (name, p) in PERCENTILES {
+            let value = percentile(h, p).unwrap_or(f64::NAN);
             self.put(subject, &format!("{what}_{name}"), Unit::Seconds, value);
         }
+        self.samples.push(Times {
+            subject: subject.into(),
+            what: what.into(),
+            histogram: h.clone(),
+        });
         let max = h.max().map_or(f64::NAN, |v| v as f64 * 1e-9);
         self.put(subject, &format!("{what}_max"), Unit::Seconds, max);
     }

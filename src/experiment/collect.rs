@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::results::Unit;
 use crate::component;
 use crate::engine::Stopped;
-use crate::engine::observe::{Figure, Observations};
+use crate::engine::observe::{Figure, Observations, PERCENTILES, Times, percentile};
+use crate::statistics::Refusal;
 use crate::statistics::batch::into_batches;
+use crate::statistics::interval::{Estimate, mean_interval, quantile_by_sections};
 use crate::statistics::trend::STRETCHES;
 
 /// Everything that is kept of a point's replications. Floats are kept as their bits, so that what is read back
@@ -54,6 +56,9 @@ pub struct Values {
     pub name: String,
     pub unit: Unit,
     pub values: Bits,
+    /// Of a percentile, that of all replications' times together.
+    #[serde(default)]
+    pub pooled: Option<Bit>,
 }
 
 /// One figure over time, the mean over replications.
@@ -122,10 +127,27 @@ pub fn unit(unit: component::Unit) -> Unit {
     }
 }
 
+impl Values {
+    /// The values of the replications that observed it.
+    pub fn observed(&self) -> Vec<f64> {
+        self.values.0.iter().copied().filter(|v| v.is_finite()).collect()
+    }
+}
+
+/// A figure from its values in the replications: a percentile by sectioning, anything else as their mean.
+pub fn over_replications(values: &[f64], pooled: Option<f64>, level: f64) -> Result<Estimate, Refusal> {
+    match pooled.filter(|p| p.is_finite()) {
+        Some(pooled) => quantile_by_sections(pooled, values, level),
+        None => mean_interval(values, level),
+    }
+}
+
 /// Gathers replications, which must come in the order of their numbers.
 #[derive(Debug, Default)]
 pub struct Collector {
     out: Collected,
+    /// The times of all replications together.
+    samples: Vec<Times>,
     /// Sums and counts behind the columns of the series.
     sums: Vec<(Vec<f64>, Vec<u32>)>,
 }
@@ -139,6 +161,7 @@ impl Collector {
                 converged: true,
                 ..Collected::default()
             },
+            samples: Vec::new(),
             sums: Vec::new(),
         }
     }
@@ -158,16 +181,16 @@ impl Collector {
         self.out.events
     }
 
-    /// The values of a figure so far, those that were observed.
-    pub fn observed(&self, subject: &str, name: &str) -> Vec<f64> {
+    /// A figure so far, with its interval.
+    pub fn estimate(&self, subject: &str, name: &str, level: f64) -> Result<Estimate, Refusal> {
         let figure = self
             .out
             .figures
             .iter()
             .find(|f| f.subject == subject && f.name == name);
-        figure.map_or(Vec::new(), |f| {
-            f.values.0.iter().copied().filter(|v| v.is_finite()).collect()
-        })
+        let values = figure.map_or(Vec::new(), Values::observed);
+        let pooled = self.percentiles().find(|p| p.0 == subject && p.1 == name);
+        over_replications(&values, pooled.map(|p| p.2), level)
     }
 
     /// Takes the next replication.
@@ -213,6 +236,7 @@ impl Collector {
         };
         out.inside.push(Bits(stretches));
         self.figures(seen.figures, before);
+        self.pool(seen.samples);
         self.series(seen.times, seen.columns);
     }
 
@@ -238,6 +262,7 @@ impl Collector {
                             name: figure.name,
                             unit: unit(figure.unit),
                             values: Bits(values),
+                            pooled: None,
                         },
                     );
                     at
@@ -249,6 +274,30 @@ impl Collector {
         for figure in list.iter_mut().filter(|f| f.values.0.len() <= before) {
             figure.values.0.push(absent(&figure.name));
         }
+    }
+
+    fn pool(&mut self, samples: Vec<Times>) {
+        for (at, times) in samples.into_iter().enumerate() {
+            let same = |t: &Times| t.subject == times.subject && t.what == times.what;
+            let found = match self.samples.get(at) {
+                Some(t) if same(t) => Some(at),
+                _ => self.samples.iter().position(same),
+            };
+            match found {
+                Some(place) => self.samples[place].histogram.merge(&times.histogram),
+                None => self.samples.push(times),
+            }
+        }
+    }
+
+    /// The percentiles of all times together, as (subject, name, seconds).
+    fn percentiles(&self) -> impl Iterator<Item = (&str, String, f64)> {
+        self.samples.iter().flat_map(|t| {
+            PERCENTILES.into_iter().filter_map(|(end, p)| {
+                let value = percentile(&t.histogram, p)?;
+                Some((t.subject.as_str(), format!("{}_{end}", t.what), value))
+            })
+        })
     }
 
     fn series(&mut self, times: Vec<f64>, columns: Vec<crate::engine::observe::Column>) {
@@ -289,6 +338,17 @@ impl Collector {
         for (column, (sums, counts)) in self.out.columns.iter_mut().zip(&self.sums) {
             let mean = |(sum, n): (&f64, &u32)| if *n > 0 { sum / f64::from(*n) } else { f64::NAN };
             column.values = Bits(sums.iter().zip(counts).map(mean).collect());
+        }
+        let pooled: Vec<(String, String, f64)> = self
+            .percentiles()
+            .map(|(subject, name, value)| (subject.to_owned(), name, value))
+            .collect();
+        // Both lists stand in the order of the figures, but for those of the whole system.
+        for (subject, name, value) in pooled {
+            let list = &mut self.out.figures;
+            if let Some(f) = list.iter_mut().find(|f| f.subject == subject && f.name == name) {
+                f.pooled = Some(Bit(value));
+            }
         }
         self.out.converged = converged;
         self.out

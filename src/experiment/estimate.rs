@@ -1,9 +1,9 @@
 //! From the values of the replications to figures with intervals.
 
-use super::collect::{Collected, Values};
+use super::collect::{Collected, Values, over_replications};
 use super::results::{Metric, Unit};
 use crate::quantity::SimDuration;
-use crate::statistics::interval::{Estimate, loss_interval, mean_interval};
+use crate::statistics::interval::{Estimate, loss_interval};
 
 /// All figures of a point.
 pub fn metrics(seen: &Collected, confidence: f64) -> Vec<Metric> {
@@ -11,13 +11,7 @@ pub fn metrics(seen: &Collected, confidence: f64) -> Vec<Metric> {
 }
 
 fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
-    let observed: Vec<f64> = figure
-        .values
-        .0
-        .iter()
-        .copied()
-        .filter(|v| v.is_finite())
-        .collect();
+    let observed = figure.observed();
     let mut metric = Metric {
         subject: figure.subject.clone(),
         name: figure.name.clone(),
@@ -34,7 +28,7 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
     }
     let estimate = match losses(figure, seen, confidence) {
         Some(estimate) => Ok(estimate),
-        None => mean_interval(&observed, confidence),
+        None => over_replications(&observed, figure.pooled.map(|p| p.0), confidence),
     };
     match estimate {
         Ok(estimate) => {

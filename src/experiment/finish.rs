@@ -2,8 +2,9 @@
 
 use super::collect::Collected;
 use super::expectation::{self, Kept, Outcome};
-use super::results::{Finding, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Weight};
+use super::results::{Finding, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Verdict, Weight};
 use super::{Experiment, PointPlan, WarmUp, estimate, theory, verdict};
+use crate::statistics::batch::dependence;
 
 /// What an experiment gave.
 #[derive(Debug)]
@@ -98,6 +99,16 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
             seen.replications
         ));
     }
+    let dependence = match settings.warm_up {
+        WarmUp::Nothing => None,
+        _ => dependence(&seen.inside.iter().map(|b| b.0.clone()).collect::<Vec<_>>()),
+    };
+    if let Some(lag1) = dependence.filter(|_| verdict != Verdict::Overloaded) {
+        notes.push(format!(
+            "Not converged: the twentieths of a replication still depend on one another (correlation {lag1:.2} of \
+             neighbours), so the intervals may be too narrow, those of high percentiles above all; make the run longer."
+        ));
+    }
     if let Err(why) = theory::add(&plan.model, &mut metrics) {
         notes.push(format!("No closed form stands beside the figures: {why}."));
     }
@@ -123,6 +134,7 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
         bottleneck,
         notes,
         converged: seen.converged,
+        settled: dependence.is_none(),
         series: Series {
             times_s: seen.times.0,
             columns: seen

@@ -17,10 +17,11 @@ pub mod replicate;
 pub mod results;
 pub mod sweep;
 pub mod theory;
+pub mod trials;
 pub mod verdict;
 
 pub use finish::{Done, key};
-pub use read::{Input, Loaded, Overrides, Sheet, load, load_model};
+pub use read::{Input, Loaded, Overrides, Sheet, load, load_model, load_text};
 pub use sweep::{Control, Failure, Progress, Store, carry_out};
 
 use crate::engine::Budget;

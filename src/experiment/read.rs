@@ -103,11 +103,26 @@ pub(super) struct Base {
 pub fn load_model(path: &Path, overrides: &Overrides) -> Loaded {
     let mut loaded = Loaded::default();
     let mut sink = Sink::default();
-    let Some(base) = read_model(path, &mut sink, &mut loaded.sheets) else {
-        push(&mut loaded.sheets, path, "", sink);
-        return loaded;
-    };
-    let name = stem(path);
+    match read_model(path, &mut sink, &mut loaded.sheets) {
+        Some(base) => single(base, overrides, sink, loaded),
+        None => {
+            push(&mut loaded.sheets, path, "", sink);
+            loaded
+        }
+    }
+}
+
+/// As [`load_model`], from the model's text; data files are looked for beside `path`.
+pub fn load_text(path: &Path, source: &str, overrides: &Overrides) -> Loaded {
+    let mut loaded = Loaded::default();
+    match parse_model(path, source.to_owned(), &mut loaded.sheets) {
+        Some(base) => single(base, overrides, Sink::default(), loaded),
+        None => loaded,
+    }
+}
+
+fn single(base: Base, overrides: &Overrides, mut sink: Sink, mut loaded: Loaded) -> Loaded {
+    let name = stem(&base.path);
     let title = text_of(&base.document, "title").unwrap_or_else(|| name.clone());
     let about = text_of(&base.document, "about");
     let draft = Draft {
@@ -116,7 +131,7 @@ pub fn load_model(path: &Path, overrides: &Overrides) -> Loaded {
         axes: Vec::new(),
     };
     let points = points(&draft, &base, overrides, &mut sink, &mut loaded.sheets);
-    push(&mut loaded.sheets, path, &base.source, sink);
+    push(&mut loaded.sheets, &base.path, &base.source, sink);
     if let Some(points) = points
         && !loaded.has_errors()
     {
@@ -283,6 +298,10 @@ fn read_model(path: &Path, sink: &mut Sink, sheets: &mut Vec<Sheet>) -> Option<B
             return None;
         }
     };
+    parse_model(path, source, sheets)
+}
+
+fn parse_model(path: &Path, source: String, sheets: &mut Vec<Sheet>) -> Option<Base> {
     let mut own = Sink::default();
     let document = document::parse(&source, &mut own);
     push(sheets, path, &source, own);

@@ -2,7 +2,7 @@
 
 use super::results::SYSTEM;
 use super::{PointPlan, Settings};
-use crate::engine::observe::{Figure, Observations};
+use crate::engine::observe::{Figure, Observations, Times};
 use crate::engine::{self, Broken, Options};
 use crate::statistics::warmup::{Warmup, mser5};
 
@@ -38,7 +38,14 @@ pub fn replicate(
     let mut options = options(&plan.settings, u64::from(replication), warm_up);
     options.budget.wall = wall;
     let mut seen = engine::run(&plan.model, &options)?;
-    add_system(&mut seen.figures);
+    if let Some(flow) = add_system(&mut seen.figures) {
+        let of_flow = seen.samples.iter().filter(|s| s.subject == flow);
+        let mut whole: Vec<Times> = of_flow.cloned().collect();
+        for times in &mut whole {
+            times.subject = SYSTEM.to_owned();
+        }
+        seen.samples.extend(whole);
+    }
     Ok(seen)
 }
 
@@ -89,23 +96,21 @@ pub fn transient(pilots: &[Pilot], settings: &Settings) -> Option<u64> {
     Some(inside.max(cut(&|p| &p.response).unwrap_or(0)))
 }
 
-/// A single flow stands for the system as a whole.
-fn add_system(figures: &mut Vec<Figure>) {
+/// A single flow stands for the system as a whole; which one.
+fn add_system(figures: &mut Vec<Figure>) -> Option<String> {
     if figures.iter().any(|f| f.subject == SYSTEM) {
-        return;
+        return None;
     }
-    let Some(flow) = figures
+    let flow = figures
         .iter()
         .map(|f| f.subject.clone())
-        .find(|s| s.starts_with("flow."))
-    else {
-        return;
-    };
+        .find(|s| s.starts_with("flow."))?;
     let mut whole: Vec<Figure> = figures.iter().filter(|f| f.subject == flow).cloned().collect();
     for figure in &mut whole {
         figure.subject = SYSTEM.to_owned();
     }
     figures.splice(0..0, whole);
+    Some(flow)
 }
 
 /// Subjects and names of the figures that the point's model reports, from a run of one nanosecond.

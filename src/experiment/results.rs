@@ -93,6 +93,9 @@ pub struct Point {
     pub notes: Vec<String>,
     /// False when the precision asked for was not reached.
     pub converged: bool,
+    /// False when the run is short against the system's memory, so that intervals may be too narrow.
+    #[serde(default = "yes")]
+    pub settled: bool,
     /// The run over time, the mean over replications.
     pub series: Series,
     /// The objective, term by term.
@@ -254,6 +257,10 @@ impl Metric {
             _ => None,
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 mod nan_as_null {

@@ -13,7 +13,6 @@ use super::replicate::{PILOTS, Pilot, pilot, replicate, transient};
 use super::{Experiment, PointPlan, WarmUp};
 use crate::engine::Stopped;
 use crate::engine::observe::Observations;
-use crate::statistics::interval::mean_interval;
 use crate::statistics::{Precision, relative_precision};
 
 /// How finished points outlive the process.
@@ -411,8 +410,9 @@ fn more(plan: &PointPlan, collector: &Collector) -> More {
         return More::Nothing { converged: true };
     };
     let n = collector.replications();
-    let values = collector.observed(&goal.subject, &goal.name);
-    let answer = mean_interval(&values, goal.confidence).and_then(|e| relative_precision(&e, goal.within));
+    let answer = collector
+        .estimate(&goal.subject, &goal.name, goal.confidence)
+        .and_then(|e| relative_precision(&e, goal.within));
     match answer {
         Ok(Precision::Converged) => More::Nothing { converged: true },
         _ if n >= goal.max_replications => More::Nothing { converged: false },

@@ -105,10 +105,44 @@ pub fn autocorrelation(series: &[f64]) -> f64 {
     lagged / total
 }
 
+/// The mean lag-1 correlation of the averages of each replication's stretches, if it is significantly above zero
+/// (one-sided, 5 %): the check of [`batch_means`] on all replications at once. A replication whose stretches depend
+/// on one another spans so few of the system's busy times that the mean of a replication is not yet nearly normal,
+/// which Student's t asks for, and the start is not yet forgotten.
+///
+/// Constant series do not depend on one another. `None` too if no replication has [`FEWEST_BATCHES`] stretches.
+pub fn dependence(replications: &[Vec<f64>]) -> Option<f64> {
+    let long: Vec<&Vec<f64>> = replications
+        .iter()
+        .filter(|r| r.len() >= FEWEST_BATCHES)
+        .collect();
+    let stretches: usize = long.iter().map(|r| r.len()).sum();
+    let lags: Vec<f64> = long.iter().map(|r| autocorrelation(r)).collect();
+    let lag1 = mean(&lags);
+    (stretches > 0 && lag1 > 1.645 / (stretches as f64).sqrt()).then_some(lag1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::TestRandom;
     use super::*;
+
+    #[test]
+    fn stretches_that_depend_on_one_another_are_told_from_those_that_do_not() {
+        let of = |r: f64, first: u64| -> Vec<Vec<f64>> {
+            (first..first + 10)
+                .map(|seed| autoregression(r, 20, seed))
+                .collect()
+        };
+        let seen = |r: f64| (0..200).filter(|i| dependence(&of(r, 10 * i)).is_some()).count();
+        // The estimate is low by about 1/20, so that the false alarms stay below the 5 % asked for.
+        let (none, some) = (seen(0.0), seen(0.3));
+        assert!(none <= 10, "{none} of 200");
+        assert!(some >= 180, "{some} of 200");
+        assert_eq!(dependence(&[vec![2.0; 20]]), None);
+        assert_eq!(dependence(&[vec![1.0, 2.0, 3.0]]), None);
+        assert_eq!(dependence(&[]), None);
+    }
 
     /// x' = r x + noise with mean 10.
     fn autoregression(r: f64, n: usize, seed: u64) -> Vec<f64> {

@@ -81,6 +81,7 @@ pub fn point(index: usize, coordinates: &[usize], metrics: Vec<Metric>, verdict:
         events: 1_234_567,
         warm_up_s: 30.0,
         duration_s: 300.0,
+        settled: true,
     }
 }
 

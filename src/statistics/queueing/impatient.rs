@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::many::{MOST_SERVERS, erlang_b};
-use crate::statistics::{Refusal, at_least_one, positive};
+use crate::statistics::special::bisect;
+use crate::statistics::{Refusal, at_least_one, positive, probability};
 
 /// Steady state of a station whose requests abandon the queue. Defined at any load.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +109,39 @@ fn finite(value: f64) -> Result<f64, Refusal> {
     }
 }
 
+/// The `p`-quantile of the time in queue of all arrivals of M/M/c+D, whether served or not, in seconds: from the same
+/// density as [`mmc_fixed_patience`]. Zero where `p` of all start at once, the patience where more than 1 - `p`
+/// give up.
+pub fn mmc_fixed_patience_waiting_quantile(
+    servers: u32,
+    arrival_rate: f64,
+    service_time: f64,
+    patience: f64,
+    p: f64,
+) -> Result<f64, Refusal> {
+    let means = mmc_fixed_patience(servers, arrival_rate, service_time, patience)?;
+    let tail = 1.0 - probability(p, "the quantile's probability")?;
+    if means.waits <= tail {
+        return Ok(0.0);
+    }
+    if means.abandoned >= tail {
+        return Ok(patience);
+    }
+    // Between the two the density is proportional to e^(excess x): the share of it below t, both ends scaled alike.
+    let excess = arrival_rate - f64::from(servers) / service_time;
+    let below = |t: f64| {
+        if (excess * patience).abs() < 1e-9 {
+            t / patience
+        } else if excess > 0.0 {
+            libm::exp(excess * (t - patience)) * libm::expm1(-excess * t) / libm::expm1(-excess * patience)
+        } else {
+            libm::expm1(excess * t) / libm::expm1(excess * patience)
+        }
+    };
+    let wanted = (means.waits - tail) / (means.waits - means.abandoned);
+    Ok(bisect(0.0, patience, |t| below(t) >= wanted))
+}
+
 /// M/M/c+M, Erlang's A: patience is exponential with mean `patience` seconds.
 ///
 /// The birth–death chain summed until its tail no longer counts. Palm 1957; Garnett, Mandelbaum &
@@ -200,6 +234,21 @@ mod tests {
         }
         let n = f64::from(arrivals);
         (f64::from(lost) / n, waited / n)
+    }
+
+    #[test]
+    fn the_quantile_of_a_wait_with_an_end_integrates_to_its_mean() {
+        for (servers, rate, patience) in [(1u32, 0.9, 2.0), (3, 3.0, 0.7), (5, 8.0, 1.5)] {
+            let means = mmc_fixed_patience(servers, rate, 1.0, patience).unwrap();
+            let n = 20_000;
+            let sum: f64 = (0..n)
+                .map(|i| {
+                    let p = (f64::from(i) + 0.5) / f64::from(n);
+                    mmc_fixed_patience_waiting_quantile(servers, rate, 1.0, patience, p).unwrap()
+                })
+                .sum();
+            assert_close(sum / f64::from(n), means.waiting_time, 1e-3);
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Means;
-use crate::statistics::{Refusal, not_negative, positive, stable};
+use crate::statistics::special::bisect;
+use crate::statistics::{Refusal, not_negative, positive, probability, stable};
 
 /// Mean and second moment of a service time from its mean and coefficient of variation.
 fn second_moment(mean: f64, cv: f64) -> f64 {
@@ -26,6 +27,65 @@ pub fn mg1(arrival_rate: f64, service_time: f64, cv: f64) -> Result<Means, Refus
 /// M/D/1: constant service; [`mg1`] with no variation, so half the wait of M/M/1.
 pub fn md1(arrival_rate: f64, service_time: f64) -> Result<Means, Refusal> {
     mg1(arrival_rate, service_time, 0.0)
+}
+
+/// M/H2/1, first come first served: service is exponential with one of two means, so that the response time is a
+/// mixture of two exponentials as well.
+///
+/// By partial fractions of the Pollaczek–Khinchine transform S*(s) (1 - ρ) s / (s - λ + λ S*(s)) (Kleinrock vol. 1,
+/// section 5.7), whose denominator is a square after s has been divided out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hyperexponential {
+    /// Weight and rate of each of the two exponentials.
+    parts: [(f64, f64); 2],
+}
+
+impl Hyperexponential {
+    /// `phases` are the share and the mean of each sort of request; the shares must add up to one.
+    pub fn new(arrival_rate: f64, phases: [(f64, f64); 2]) -> Result<Hyperexponential, Refusal> {
+        positive(arrival_rate, "the arrival rate")?;
+        for (share, mean) in phases {
+            positive(share, "a phase's share")?;
+            positive(mean, "a phase's mean")?;
+        }
+        let [(p, fast), (q, slow)] = phases.map(|(share, mean)| (share, 1.0 / mean));
+        if (p + q - 1.0).abs() > 1e-9 {
+            return Err(Refusal::Domain {
+                parameter: "the sum of the phases' shares",
+                must: "one",
+                found: p + q,
+            });
+        }
+        let rho = stable(arrival_rate * (p / fast + q / slow))?;
+        let (sum, product) = (fast + slow - arrival_rate, fast * slow * (1.0 - rho));
+        // (sum² - 4 product) is never negative: the transform has two real poles. The smaller root without cancellation.
+        let large = 0.5 * (sum + (sum * sum - 4.0 * product).max(0.0).sqrt());
+        let small = product / large;
+        let above = |s: f64| (1.0 - rho) * (fast * slow - (p * fast + q * slow) * s);
+        let weight = above(small) / (large - small) / small;
+        Ok(Hyperexponential {
+            parts: [(weight, small), (1.0 - weight, large)],
+        })
+    }
+
+    /// P(response time > t).
+    pub fn response_time_exceeds(&self, t: f64) -> f64 {
+        self.parts
+            .iter()
+            .map(|(weight, rate)| weight * libm::exp(-rate * t.max(0.0)))
+            .sum()
+    }
+
+    /// The `p`-quantile of the response time, in seconds.
+    pub fn response_time_quantile(&self, p: f64) -> Result<f64, Refusal> {
+        probability(p, "the quantile's probability")?;
+        let tail = 1.0 - p;
+        let mut high = 1.0 / self.parts[0].1;
+        while self.response_time_exceeds(high) > tail && high < 1e300 {
+            high *= 2.0;
+        }
+        Ok(bisect(0.0, high, |t| self.response_time_exceeds(t) <= tail))
+    }
 }
 
 /// Second moment of the M/G/1 waiting time, in seconds²: 2 W² + λ E(S³) / (3 (1 - ρ)).
@@ -161,10 +221,36 @@ pub fn mg1_priority(classes: &[PriorityClass]) -> Result<Vec<Means>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mm1;
+    use super::super::{Mmc, mm1};
     use super::*;
     use crate::statistics::assert_close;
     use crate::statistics::ctmc::Chain;
+
+    #[test]
+    fn two_sorts_of_requests_give_two_exponentials() {
+        let phases = [(0.9, 0.5), (0.1, 5.5)];
+        let found = Hyperexponential::new(0.7, phases).unwrap();
+        let second: f64 = phases.iter().map(|(p, m)| 2.0 * p * m * m).sum();
+        let exact = mg1(0.7, 1.0, (second - 1.0).sqrt()).unwrap();
+        // The mean is the integral of the tail.
+        let mean: f64 = found.parts.iter().map(|(w, r)| w / r).sum();
+        assert_close(mean, exact.response_time, 1e-12);
+        // The second moment by way of the wait's and the service's.
+        let third: f64 = phases.iter().map(|(p, m)| 6.0 * p * m * m * m).sum();
+        let wait2 = mg1_waiting_second_moment(0.7, [1.0, second, third]).unwrap();
+        let both = wait2 + 2.0 * exact.waiting_time + second;
+        let square: f64 = found.parts.iter().map(|(w, r)| 2.0 * w / (r * r)).sum();
+        assert_close(square, both, 1e-12);
+        // Nearly equal sorts are one sort.
+        let alike = Hyperexponential::new(0.8, [(0.5, 1.0 - 1e-7), (0.5, 1.0 + 1e-7)]).unwrap();
+        let one = Mmc::new(1, 0.8, 1.0).unwrap();
+        for p in [0.5, 0.95, 0.99] {
+            let (a, b) = (alike.response_time_quantile(p), one.response_time_quantile(p));
+            assert_close(a.unwrap(), b.unwrap(), 1e-6);
+        }
+        assert!(Hyperexponential::new(1.0, phases).is_err());
+        assert!(Hyperexponential::new(0.5, [(0.9, 0.5), (0.2, 1.0)]).is_err());
+    }
 
     #[test]
     fn exponential_service_gives_the_single_server_and_constant_service_half_its_wait() {
