@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::component::{ComponentId, Names, read_law};
+use crate::component::{ComponentId, Names, read_step_law};
 use crate::diagnostic::{Sink, Span, nearest};
 use crate::distribution::{Law, LawUnit};
 use crate::document::{Entry, Item, Key, Spanned, Table, Value};
@@ -472,7 +472,7 @@ impl<'a> StepReader<'a> {
             span: item.span.clone(),
         };
         let what = format!("`{}`", text.value);
-        read_law(&text, unit, &what, self.names, self.sink)
+        read_step_law(&text, unit, &what, self.names, self.sink)
     }
 
     fn optional_law(&mut self, table: &Table, key: &str, unit: LawUnit) -> Option<Option<Law>> {

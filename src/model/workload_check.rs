@@ -2,7 +2,7 @@
 
 use super::compile::{Compiler, FlowPlan};
 use super::workload::*;
-use crate::component::{Names, read_law};
+use crate::component::{Names, Recording, read_law};
 use crate::diagnostic::{Sink, nearest};
 use crate::distribution::{Law, LawUnit};
 use crate::document::{Document, Form, Item, Key, Reader, Spanned, Table, Value, key};
@@ -66,7 +66,19 @@ pub const KEYS: &[Key] = &[
         "file",
         Form::Text,
         None,
-        "CSV whose first column is the instant of each arrival, in seconds",
+        "CSV with a line for each request: when it came, and what steps take by `recorded(column, 1ms)`",
+    ),
+    key(
+        "time-column",
+        Form::Text,
+        None,
+        "the column of the instants; without it the first one",
+    ),
+    key(
+        "time-unit",
+        Form::Duration,
+        Some("\"1s\""),
+        "what a 1 in that column means: `\"1ns\"` for nanoseconds",
     ),
     key(
         "duration",
@@ -213,7 +225,7 @@ pub fn taken(executor: &str) -> &'static [&'static str] {
     match executor {
         "poisson" => &["rate", "start-rate", "stages", "max-in-flight"],
         "renewal" => &["interarrival", "max-in-flight"],
-        "recorded" => &["file", "max-in-flight"],
+        "recorded" => &["file", "time-column", "time-unit", "max-in-flight"],
         "constant-arrival-rate" => &[
             "rate",
             "pre-allocated-vus",
@@ -430,21 +442,39 @@ fn draft(
         }
         "recorded" => {
             let file = reader.required_text("file")?;
-            match names.load(&file) {
+            let unit = reader.positive_duration("time-unit")?.as_secs_f64();
+            let column = match reader.has("time-column") {
+                true => Some(reader.text("time-column")?),
+                false => None,
+            };
+            let times = Recording::read(&names.path(&file)).map_err(|why| ("file", why));
+            let times = times.and_then(|r| {
+                let column = column.as_deref();
+                let place = if column.is_some_and(|c| !r.has(c)) {
+                    "time-column"
+                } else {
+                    "file"
+                };
+                r.column(column, unit).map_err(|why| (place, why))
+            });
+            match times {
                 Ok(times) => {
                     if let Some(i) = times.windows(2).position(|w| w[1] < w[0]) {
                         let span = reader.span("file");
-                        reader.sink().error(
-                            span,
-                            "not-in-order",
-                            format!("{file}: arrival {} is before the one above it", i + 2),
-                        );
+                        reader
+                            .sink()
+                            .error(
+                                span,
+                                "not-in-order",
+                                format!("{file}: arrival {} is before the one above it", i + 2),
+                            )
+                            .help("sort its lines by the time at which requests were to be sent");
                         return None;
                     }
                     Arrivals::Recorded(times.into())
                 }
-                Err(why) => {
-                    let span = reader.span("file");
+                Err((key, why)) => {
+                    let span = reader.span(key);
                     reader.sink().error(span, "bad-file", why);
                     return None;
                 }
