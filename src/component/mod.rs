@@ -27,6 +27,7 @@ mod permits;
 mod processor_sharing;
 mod producer;
 mod rate_limiter;
+mod recording;
 mod retry;
 mod round_robin;
 mod service;
@@ -37,11 +38,12 @@ mod topic;
 
 pub use contract::{
     Build, Combine, Component, ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place, Readings,
-    SitePlan, Unit, Usage, UseStep, describe, read_law, single,
+    SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
 };
 
 pub use database::lower_query;
 pub use facts::{Facts, Feed, counted};
+pub use recording::{Recording, Recordings};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 

@@ -261,6 +261,10 @@ impl Engine<'_> {
         r.pc = plan.entry;
         r.workload = w as u16;
         r.state = State::Ready;
+        if let Some(offset) = self.model.record_frame {
+            let frame = self.cx.requests.frame_index(slot, offset);
+            self.cx.requests.frame(frame).word = number;
+        }
         self.execute(slot);
     }
 

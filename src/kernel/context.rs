@@ -8,7 +8,7 @@ use super::meter::Meter;
 use super::request::{AGENT, FAILING, Requests, State};
 use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Visit, rank};
-use crate::distribution::{PopularitySampler, Sampler, Tables};
+use crate::distribution::{Columns, PopularitySampler, Sampler, Tables};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::SimTime;
 use crate::random::{Draws, PurposeKey};
@@ -63,6 +63,8 @@ pub struct Site {
     pub purpose: PurposeKey,
     /// How long, or how much; absent where a component is only held.
     pub sampler: Option<Sampler>,
+    /// Instead of a sampler: what was recorded of the replayed request.
+    pub recorded: Option<Box<Columns>>,
     /// Which key is asked for, where the step touches one of many.
     pub keys: Option<PopularitySampler>,
     /// A number of the kind's own, fixed when the step was compiled.
@@ -140,6 +142,8 @@ pub struct Context {
     pub(crate) sites: Box<[Site]>,
     purposes: Vec<PurposeKey>,
     tables: &'static Tables,
+    /// The frame that notes a replayed request's record.
+    pub record_frame: u16,
     /// The request that keeps each waiting one, by slot; filled only by locks.
     blockers: Vec<u32>,
     /// Events taken from the calendar so far.
@@ -169,6 +173,7 @@ impl Context {
             sites,
             purposes: Vec::new(),
             tables: Tables::get(),
+            record_frame: 0,
             blockers: Vec::new(),
             events: 0,
             stalls: 0,
@@ -458,8 +463,24 @@ impl Context {
                 let mut draws = Draws::new(s.purpose, self.requests[slot].key);
                 sampler.sample_nanos(self.tables, &mut draws)
             }
-            None => 0,
+            None if s.recorded.is_none() => 0,
+            None => libm::round(self.recorded(site, slot).unwrap_or(0.0) * 1e9) as u64,
         }
+    }
+
+    /// What was recorded of the replayed request, where the step takes that.
+    #[cold]
+    pub fn recorded(&self, site: u32, slot: u32) -> Option<f64> {
+        let columns = self.sites[site as usize].recorded.as_deref()?;
+        let record = self
+            .requests
+            .word(self.requests.frame_index(slot, self.record_frame));
+        let workload = self.requests[slot].workload;
+        columns
+            .get(workload as usize)?
+            .as_ref()?
+            .get(record as usize)
+            .copied()
     }
 
     /// Draws from a law of the component's own.
@@ -478,7 +499,7 @@ impl Context {
         let s = &self.sites[site as usize];
         match &s.sampler {
             Some(sampler) => sampler.sample(self.tables, &mut Draws::new(s.purpose, self.requests[slot].key)),
-            None => 0.0,
+            None => self.recorded(site, slot).unwrap_or(0.0),
         }
     }
 

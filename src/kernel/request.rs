@@ -204,6 +204,11 @@ impl Requests {
         at_mut(&mut self.frames, index)
     }
 
+    /// The component's word of a frame.
+    pub fn word(&self, index: u32) -> u64 {
+        at(&self.frames, index).word
+    }
+
     /// Copies all frames of one request to another, as a child takes over its parent's scopes.
     pub fn copy_frames(&mut self, from: u32, to: u32) {
         let (f, t) = (from as usize * self.stride, to as usize * self.stride);

@@ -13,7 +13,8 @@ use super::timeline;
 use super::workload_check::{self, WorkloadDraft};
 use super::{Entry, Model, RunPlan};
 use crate::component::{self, ComponentId, Layout, Names, Plan};
-use crate::diagnostic::Sink;
+use crate::diagnostic::{Sink, Span};
+use crate::distribution::Law;
 use crate::document::{self, Document, Form, Key, Reader, Table, Value, key};
 
 /// Tables that are no components.
@@ -108,6 +109,7 @@ struct Parts {
     timeline: Vec<super::Happening>,
     run: RunPlan,
     objectives: Vec<super::objective::Objective>,
+    record_frame: Option<u16>,
 }
 
 impl Parts {
@@ -128,6 +130,7 @@ impl Parts {
             timeline: self.timeline,
             run: self.run,
             objectives: self.objectives,
+            record_frame: self.record_frame,
             replicas,
         }
     }
@@ -145,6 +148,7 @@ impl<'a> Checker<'a> {
         if self.sink.has_errors() {
             return None;
         }
+        self.recordings();
         let mut components = self.components()?;
         let flows = self.flows(&components);
         let drafts = workload_check::drafts(self.document, &flows, &self.names, self.sink);
@@ -162,7 +166,10 @@ impl<'a> Checker<'a> {
         let (balancers, hosts, heaps) = self.services(&components);
         layout.hosts = hosts.clone();
         layout.capacities = components.iter().map(|e| e.plan.capacity()).collect();
-        let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
+        let record_frame = self.replayed(&drafts, &flows, &agent_steps)?;
+        let deadlines = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
+        let record_frame = record_frame.then_some(deadlines);
+        let reserved = deadlines + record_frame.is_some() as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(
             &components,
@@ -200,7 +207,76 @@ impl<'a> Checker<'a> {
             timeline,
             run,
             objectives,
+            record_frame,
         })
+    }
+
+    /// Reads the files of workloads that replay a recording.
+    fn recordings(&mut self) {
+        let mut unreadable = false;
+        let mut read = |table: &Table| {
+            let text = |key: &str| table.get(key).and_then(|i| i.as_str());
+            let file = text("file").filter(|_| text("executor") == Some("recorded"))?;
+            let found = component::Recording::read(&self.names.path(file)).ok();
+            unreadable |= found.is_none();
+            found
+        };
+        let list = self.named("workload").iter().map(|(_, _, t)| read(t)).collect();
+        self.names.recordings = component::Recordings { list, unreadable };
+    }
+
+    /// Whether a step takes recorded values; `None` if it does so for a request of which nothing was recorded.
+    fn replayed(
+        &mut self,
+        drafts: &[WorkloadDraft],
+        flows: &[FlowPlan],
+        agent_steps: &BTreeMap<ComponentId, Vec<Step>>,
+    ) -> Option<bool> {
+        let count = self.names.list.len();
+        let (mut takes, mut fits) = (false, true);
+        let spans: Vec<Span> = self.named("workload").into_iter().map(|w| w.1).collect();
+        for (w, draft) in drafts.iter().enumerate() {
+            let mut reach = super::reach::Reach::new(count, flows);
+            draft.plan.mix.iter().for_each(|(f, _)| reach.flow(*f as usize));
+            let missing = reach.laws.iter().find_map(|(law, span)| match law {
+                Law::Recorded { column, values } => {
+                    takes = true;
+                    values
+                        .get(w)
+                        .is_none_or(|v| v.is_none())
+                        .then_some((column, span))
+                }
+                _ => None,
+            });
+            if let Some((column, _)) = missing {
+                fits = false;
+                let name = &draft.plan.name;
+                self.sink
+                    .error(
+                        spans.get(w).cloned().unwrap_or(0..0),
+                        "not-recorded",
+                        format!("workload `{name}` runs a step that takes `recorded({column})`, and replays no such column"),
+                    )
+                    .help("give it `executor = \"recorded\"` and a `file` with that column, or a flow of its own");
+            }
+        }
+        for steps in agent_steps.values() {
+            let mut reach = super::reach::Reach::new(count, flows);
+            reach.steps(steps);
+            let found = reach.laws.iter().find_map(|(law, span)| match law {
+                Law::Recorded { column, .. } => Some((column, span.clone())),
+                _ => None,
+            });
+            if let Some((column, span)) = found {
+                fits = false;
+                self.sink.error(
+                    span,
+                    "not-recorded",
+                    format!("a component's own threads run this step: they replay no request, so there is no `recorded({column})`"),
+                );
+            }
+        }
+        fits.then_some(takes)
     }
 
     fn components(&mut self) -> Option<Vec<Entry>> {

@@ -8,7 +8,7 @@ pub use keys::{ALL_TAKE, CLIENT_KEYS, KEYS, STAGE_KEYS, taken};
 
 use super::compile::{Compiler, FlowPlan};
 use super::workload::*;
-use crate::component::{Names, read_law};
+use crate::component::{Names, Recording, read_law};
 use crate::diagnostic::Sink;
 use crate::distribution::{Law, LawUnit};
 use crate::document::{Document, Reader, Table, Value};
@@ -187,21 +187,39 @@ fn draft(
         }
         "recorded" => {
             let file = reader.required_text("file")?;
-            match names.load(&file) {
+            let unit = reader.positive_duration("time-unit")?.as_secs_f64();
+            let column = match reader.has("time-column") {
+                true => Some(reader.text("time-column")?),
+                false => None,
+            };
+            let times = Recording::read(&names.path(&file)).map_err(|why| ("file", why));
+            let times = times.and_then(|r| {
+                let column = column.as_deref();
+                let place = if column.is_some_and(|c| !r.has(c)) {
+                    "time-column"
+                } else {
+                    "file"
+                };
+                r.column(column, unit).map_err(|why| (place, why))
+            });
+            match times {
                 Ok(times) => {
                     if let Some(i) = times.windows(2).position(|w| w[1] < w[0]) {
                         let span = reader.span("file");
-                        reader.sink().error(
-                            span,
-                            "not-in-order",
-                            format!("{file}: arrival {} is before the one above it", i + 2),
-                        );
+                        reader
+                            .sink()
+                            .error(
+                                span,
+                                "not-in-order",
+                                format!("{file}: arrival {} is before the one above it", i + 2),
+                            )
+                            .help("sort its lines by the time at which requests were to be sent");
                         return None;
                     }
                     Arrivals::Recorded(times.into())
                 }
-                Err(why) => {
-                    let span = reader.span("file");
+                Err((key, why)) => {
+                    let span = reader.span(key);
                     reader.sink().error(span, "bad-file", why);
                     return None;
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{StepReader, VERBS, usable};
-use crate::component::{ComponentId, read_law};
+use crate::component::{ComponentId, read_step_law};
 use crate::diagnostic::nearest;
 use crate::distribution::{Law, LawUnit};
 use crate::document::{Item, Key, Spanned, Table, Value};
@@ -111,7 +111,7 @@ impl StepReader<'_> {
             span: item.span.clone(),
         };
         let what = format!("`{}`", text.value);
-        read_law(&text, unit, &what, self.names, self.sink)
+        read_step_law(&text, unit, &what, self.names, self.sink)
     }
 
     pub(super) fn optional_law(&mut self, table: &Table, key: &str, unit: LawUnit) -> Option<Option<Law>> {

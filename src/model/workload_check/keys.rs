@@ -60,7 +60,19 @@ pub const KEYS: &[Key] = &[
         "file",
         Form::Text,
         None,
-        "CSV whose first column is the instant of each arrival, in seconds",
+        "CSV with a line for each request: when it came, and what steps take by `recorded(column, 1ms)`",
+    ),
+    key(
+        "time-column",
+        Form::Text,
+        None,
+        "the column of the instants; without it the first one",
+    ),
+    key(
+        "time-unit",
+        Form::Duration,
+        Some("\"1s\""),
+        "what a 1 in that column means: `\"1ns\"` for nanoseconds",
     ),
     key(
         "duration",
@@ -207,7 +219,7 @@ pub fn taken(executor: &str) -> &'static [&'static str] {
     match executor {
         "poisson" => &["rate", "start-rate", "stages", "max-in-flight"],
         "renewal" => &["interarrival", "max-in-flight"],
-        "recorded" => &["file", "max-in-flight"],
+        "recorded" => &["file", "time-column", "time-unit", "max-in-flight"],
         "constant-arrival-rate" => &[
             "rate",
             "pre-allocated-vus",
