@@ -130,6 +130,14 @@ impl Component for Host {
             "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core), `process-switch = \"1ms\"` each `slice` that goes to another process",
         ),
     ];
+    const SETTABLE: &'static [&'static str] = &[
+        "cores",
+        "speed",
+        "hyper-thread-gain",
+        "contention",
+        "quantum",
+        "switch-time",
+    ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
