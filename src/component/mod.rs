@@ -73,6 +73,8 @@ macro_rules! components {
         pub enum Plan { $($kind(<$module::$kind as Component>::Plan)),* }
 
         /// An instance of a component as running.
+        // A tag of its own: one that the compiler hides in a field costs several instructions a visit.
+        #[repr(u8)]
         pub enum Instance { $($kind($module::$kind)),* }
 
         /// All kinds, in the order that decides the components' numbers.

@@ -201,7 +201,7 @@ impl<'m> Engine<'m> {
             .workloads
             .iter()
             .enumerate()
-            .map(|(i, plan)| Workload::new(i as u32, plan, options, &mut cx))
+            .map(|(i, plan)| Workload::new(i as u32, plan, &model.flows, &mut cx))
             .collect();
         let recorder = Recorder::new(model, options, &mut cx);
         Engine {
@@ -305,6 +305,9 @@ impl<'m> Engine<'m> {
         while let Some(event) = self.cx.calendar.pop() {
             self.cx.advance(event.time().nanos());
             self.cx.events += 1;
+            if let Some(soon) = self.cx.calendar.soon() {
+                self.cx.requests.prefetch(soon.payload());
+            }
             let payload = event.payload();
             if payload & TIMER_BIT == 0 {
                 let r = &mut self.cx.requests[payload];

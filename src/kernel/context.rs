@@ -152,7 +152,7 @@ impl Context {
     pub fn new(horizon: SimTime, stride: usize, sites: Box<[Site]>, coin: Option<Draws>) -> Self {
         Context {
             now: 0,
-            horizon: horizon.nanos(),
+            horizon: horizon.nanos().min(Event::TIME_MAX.nanos()),
             calendar: Calendar::new(),
             number: 0,
             coin,
@@ -203,7 +203,7 @@ impl Context {
         match &mut self.coin {
             None => {
                 self.number += 1;
-                self.number & ((1 << 38) - 1)
+                self.number
             }
             // The coin's side decides a tie; the low bits keep numbers apart, so that a stale ticket never fits.
             Some(coin) => {
@@ -232,8 +232,7 @@ impl Context {
         r.ticket = number as u32;
         if at <= self.horizon {
             let rank = self.order(rank::COMPLETION);
-            self.calendar
-                .push(Event::new(SimTime::from_nanos(at), rank, number, slot));
+            self.calendar.push(Event::within(at, rank, number, slot));
         }
     }
 
@@ -266,12 +265,8 @@ impl Context {
         if at <= self.horizon {
             let number = self.next_number();
             let rank = self.order(rank);
-            self.calendar.push(Event::new(
-                SimTime::from_nanos(at.max(self.now)),
-                rank,
-                number,
-                timer.0 | TIMER_BIT,
-            ));
+            self.calendar
+                .push(Event::within(at.max(self.now), rank, number, timer.0 | TIMER_BIT));
         }
     }
 

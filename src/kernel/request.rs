@@ -1,7 +1,7 @@
 //! Requests in flight: one small record each in a slab, with a fixed number of frames beside it.
 
 use super::NONE;
-use super::unchecked::{at, at_mut};
+use super::unchecked::{at, at_mut, prefetch};
 
 /// What a request is doing between two instants.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -178,6 +178,13 @@ impl Requests {
     /// Bytes the slab takes.
     pub fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Request>() + self.frames.capacity() * size_of::<Frame>()
+    }
+
+    /// Has the cache fetch a request and its outermost frames; any number will do.
+    #[inline(always)]
+    pub fn prefetch(&self, slot: u32) {
+        prefetch(&self.slots, slot as usize);
+        prefetch(&self.frames, slot as usize * self.stride);
     }
 
     /// Index of a request's frame number `offset`.
