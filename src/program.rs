@@ -62,6 +62,10 @@ pub enum Instr {
     Join {
         frame: u16,
     },
+    /// A forked child answers: its parent goes on, and so does the child, by itself.
+    Reply {
+        frame: u16,
+    },
     /// Raise `fault` with the site's probability.
     Fail {
         fault: u8,
@@ -98,8 +102,9 @@ pub enum ScopeKind {
     },
     /// A loop.
     Loop { frame: u16 },
-    /// A fork: children may be running. Without `cancels` they go on when their parent leaves.
-    Fork { frame: u16, cancels: bool },
+    /// A fork: children may be running. Without `cancels` they go on when their parent leaves. Work `apart` is the
+    /// request's own and draws as the request would.
+    Fork { frame: u16, cancels: bool, apart: bool },
     /// The outermost scope of a forked child.
     Child { frame: u16 },
 }
@@ -110,6 +115,10 @@ pub struct Table {
     /// Upper ends of each target's share of [0, 1); empty for a fork.
     pub cumulative: Vec<f64>,
     pub targets: Vec<u32>,
+    /// For a fork: how many children must be done before their parent goes on; zero for all.
+    pub quorum: u32,
+    /// For a fork: whether those that are not needed any more are cancelled.
+    pub cancels_rest: bool,
 }
 
 /// All flows of a model.
@@ -142,7 +151,8 @@ pub struct Patch(u32);
 pub struct Branch {
     outer: u32,
     over: Patch,
-    child: u16,
+    /// The frame of the work's own outermost scope.
+    pub child: u16,
 }
 
 impl Assembler {
@@ -318,7 +328,7 @@ impl Assembler {
             .collect();
         self.program.tables.push(Table {
             cumulative,
-            targets: Vec::new(),
+            ..Table::default()
         });
         self.emit(Instr::Branch { table, site }, "choose");
         let mut ends = Vec::new();
@@ -333,20 +343,39 @@ impl Assembler {
         }
     }
 
-    /// Runs all bodies at once and goes on when all are done.
-    pub fn parallel<T>(&mut self, bodies: Vec<T>, mut write: impl FnMut(&mut Self, T)) {
+    /// Runs all bodies at once and goes on when `quorum` of them are done, or all if it is zero. Those that are not
+    /// needed any more are cancelled, or go on by themselves.
+    pub fn parallel<T>(
+        &mut self,
+        quorum: u32,
+        cancels_rest: bool,
+        bodies: Vec<T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
         let table = self.program.tables.len() as u32;
-        self.program.tables.push(Table::default());
+        self.program.tables.push(Table {
+            quorum,
+            cancels_rest,
+            ..Table::default()
+        });
         // Two frames for the parent: what is left to do, and the first child.
         let frame = self.frame();
         self.frame();
-        self.emit(
-            Instr::Fork { frame, table },
-            format!("{} branches at once", bodies.len()),
-        );
-        self.open(ScopeKind::Fork { frame, cancels: true });
+        let remark = match quorum {
+            0 => format!("{} branches at once", bodies.len()),
+            _ => format!("{} branches at once, {quorum} are enough", bodies.len()),
+        };
+        self.emit(Instr::Fork { frame, table }, remark);
+        self.open(ScopeKind::Fork {
+            frame,
+            cancels: true,
+            apart: false,
+        });
         let outer = self.scope;
-        let over = self.jump("all branches are done");
+        let over = self.jump(match quorum {
+            0 => "all branches are done",
+            _ => "enough branches are done",
+        });
         for body in bodies {
             let target = self.here();
             self.program.tables[table as usize].targets.push(target);
@@ -363,27 +392,33 @@ impl Assembler {
     }
 
     /// Begins work that runs apart from its request, which waits for it. If the request leaves before the end, the
-    /// work goes on by itself. [`Assembler::come_back`] ends it.
-    pub fn branch_off(&mut self, remark: impl Into<String>) -> Branch {
+    /// work is cancelled or goes on by itself. [`Assembler::come_back`] ends it.
+    pub fn branch_off(&mut self, cancels: bool, remark: impl Into<String>) -> Branch {
         let table = self.program.tables.len() as u32;
         let frame = self.frame();
         self.frame();
         self.emit(Instr::Fork { frame, table }, remark);
         self.open(ScopeKind::Fork {
             frame,
-            cancels: false,
+            cancels,
+            apart: true,
         });
         let outer = self.scope;
         let over = self.jump("the work is done");
         let targets = vec![self.here()];
         self.program.tables.push(Table {
-            cumulative: Vec::new(),
             targets,
+            ..Table::default()
         });
         let child = self.frame();
         self.scope = NONE;
         self.open(ScopeKind::Child { frame: child });
         Branch { outer, over, child }
+    }
+
+    /// What runs apart answers: its request goes on.
+    pub fn reply(&mut self, child: u16) {
+        self.emit(Instr::Reply { frame: child }, "reply");
     }
 
     /// Ends what [`Assembler::branch_off`] began.

@@ -7,10 +7,18 @@
 //! ```
 //!
 //! A service without a balancer of its own is reached by round robin.
+//!
+//! A replica that is stopped gets no calls, as with active health checks. With `max-fails` the balancer learns from its calls too,
+//! as nginx does: a replica at which so many have failed is passed over for `fail-timeout`; then one call tries it, and a
+//! success forgets its failures. When nobody is left calls fail at once (`unavailable`; nginx: 502, no live upstreams).
+//! Beside what every component reports: `marked_down` (how often replicas were passed over, a second).
+
+mod health;
 
 use super::contract::*;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
+use health::Health;
 
 /// As running.
 pub struct Balancer {
@@ -19,6 +27,10 @@ pub struct Balancer {
     replicas: u32,
     turn: u32,
     no_replica: u64,
+    /// The replicas that are up, as known when so many had come and gone.
+    alive: Vec<u32>,
+    known: u64,
+    health: Health,
 }
 
 /// As checked.
@@ -26,6 +38,9 @@ pub struct Balancer {
 pub struct Plan {
     pub to: ComponentId,
     pub policy: Policy,
+    max_fails: u32,
+    /// Nanoseconds.
+    fail_timeout: u64,
 }
 
 /// How a replica is chosen.
@@ -58,6 +73,18 @@ impl Component for Balancer {
             Some("\"round-robin\""),
             "how it chooses (nginx's default is round robin)",
         ),
+        key(
+            "max-fails",
+            Form::Count,
+            Some("0"),
+            "failed calls after which a replica is passed over; 0 for never (nginx `max_fails`, 1)",
+        ),
+        key(
+            "fail-timeout",
+            Form::Duration,
+            Some("\"10s\""),
+            "how long it is passed over (nginx `fail_timeout`, 10 s)",
+        ),
     ];
     type Plan = Plan;
 
@@ -69,8 +96,15 @@ impl Component for Balancer {
             "power-of-two" => Policy::PowerOfTwo,
             _ => Policy::RoundRobin,
         };
+        let max_fails = reader.count_in("max-fails", 0..=u32::MAX as u64);
+        let fail_timeout = reader.duration("fail-timeout");
         let to = names.resolve(&["service"], &to?, reader)?;
-        Some(Plan { to, policy })
+        Some(Plan {
+            to,
+            policy,
+            max_fails: max_fails? as u32,
+            fail_timeout: fail_timeout?.nanos(),
+        })
     }
 
     fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
@@ -84,6 +118,13 @@ impl Component for Balancer {
             replicas: build.layout.service_replicas(plan.to),
             turn: 0,
             no_replica: 0,
+            alive: Vec::new(),
+            known: u64::MAX,
+            health: Health::new(
+                plan.max_fails,
+                plan.fail_timeout,
+                build.layout.service_replicas(plan.to),
+            ),
         }
     }
 
@@ -100,64 +141,87 @@ impl Component for Balancer {
     }
 
     #[inline]
-    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+    fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
         let word = *cx.word(visit);
+        self.health.ended(word as u32, outcome, cx.nanos());
         cx.replicas[(self.first + word as u32) as usize].in_flight -= 1;
         cx.requests[visit.slot].home = (word >> 32) as u32;
     }
 
     fn reset(&mut self, _: crate::quantity::SimTime) {
         self.no_replica = 0;
+        self.health.marked_down = 0;
+    }
+
+    fn observe(&self, cx: &Context, since: crate::quantity::SimTime, out: &mut Readings) {
+        if self.health.watches() {
+            let span = (cx.now() - since).as_secs_f64().max(1e-9);
+            let marked = self.health.marked_down as f64 / span;
+            out.add("marked_down", Unit::PerSecond, Combine::Sum, marked);
+        }
     }
 }
 
 impl Balancer {
+    /// Looks who is up, if that may have changed.
+    #[inline]
+    fn look(&mut self, cx: &Context) {
+        if self.known == cx.health {
+            return;
+        }
+        self.known = cx.health;
+        self.alive.clear();
+        let (first, n) = (self.first, self.replicas);
+        self.alive
+            .extend((0..n).filter(|r| cx.replicas[(first + r) as usize].up));
+    }
+
     #[inline]
     fn choose(&mut self, visit: Visit, cx: &Context) -> Option<u32> {
-        let up = |r: u32| cx.replicas[(self.first + r) as usize].up;
-        let load = |r: u32| cx.replicas[(self.first + r) as usize].in_flight;
         let n = self.replicas;
         if n == 1 {
-            return up(0).then_some(0);
+            return cx.replicas[self.first as usize].up.then_some(0);
         }
-        match self.policy {
+        self.look(cx);
+        let alive = self.health.pass_over(&self.alive, cx.nanos());
+        let load = |r: u32| cx.replicas[(self.first + r) as usize].in_flight;
+        // The replicas that are up, from the one whose turn it is.
+        let next = if alive.len() == n as usize {
+            self.turn as usize
+        } else {
+            alive.partition_point(|r| *r < self.turn)
+        };
+        let found = match self.policy {
             Policy::RoundRobin => {
-                let found = (0..n).map(|i| (self.turn + i) % n).find(|r| up(*r))?;
+                let found = *alive.get(next).or(alive.first())?;
                 self.turn = (found + 1) % n;
-                Some(found)
+                found
             }
             Policy::LeastConnections => {
-                let found = (0..n)
-                    .map(|i| (self.turn + i) % n)
-                    .filter(|r| up(*r))
-                    .min_by_key(|r| load(*r))?;
+                let (before, from) = alive.split_at(next);
+                let found = *from.iter().chain(before).min_by_key(|r| load(**r))?;
                 self.turn = (found + 1) % n;
-                Some(found)
+                found
             }
             Policy::Random | Policy::PowerOfTwo => {
-                let alive = (0..n).filter(|r| up(*r)).count() as u32;
-                if alive == 0 {
+                if alive.is_empty() {
                     return None;
                 }
-                let nth = |k: u32| {
-                    if alive == n {
-                        Some(k)
-                    } else {
-                        (0..n).filter(|r| up(*r)).nth(k as usize)
-                    }
-                };
                 let mut draws = cx.site_draws(visit);
-                let pick = |u: f64, m: u32| ((u * m as f64) as u32).min(m - 1);
-                let a = pick(draws.unit(), alive);
-                if self.policy == Policy::Random || alive == 1 {
-                    return nth(a);
+                let pick = |u: f64, m: usize| ((u * m as f64) as usize).min(m - 1);
+                let a = pick(draws.unit(), alive.len());
+                if self.policy == Policy::Random || alive.len() == 1 {
+                    alive[a]
+                } else {
+                    // A second one among the others.
+                    let b = pick(draws.unit(), alive.len() - 1);
+                    let (a, b) = (alive[a], alive[if b >= a { b + 1 } else { b }]);
+                    if load(b) < load(a) { b } else { a }
                 }
-                // A second one among the others.
-                let b = pick(draws.unit(), alive - 1);
-                let (a, b) = (nth(a)?, nth(if b >= a { b + 1 } else { b })?);
-                Some(if load(b) < load(a) { b } else { a })
             }
-        }
+        };
+        self.health.chosen(found, cx.nanos());
+        Some(found)
     }
 }
 
@@ -198,6 +262,9 @@ mod tests {
             replicas,
             turn: 0,
             no_replica: 0,
+            alive: Vec::new(),
+            known: u64::MAX,
+            health: Health::new(0, 0, replicas),
         }
     }
 
@@ -225,6 +292,7 @@ mod tests {
         let (mut cx, mut b) = (context(3), balancer(Policy::RoundRobin, 3));
         assert_eq!(choices(&mut b, &mut cx, 5), [0, 1, 2, 0, 1]);
         cx.replicas[2].up = false;
+        cx.health += 1;
         assert_eq!(choices(&mut b, &mut cx, 4), [0, 1, 0, 1]);
     }
 
@@ -261,6 +329,7 @@ mod tests {
             assert!((n - 1000.0).abs() < 110.0, "{n}");
         }
         cx.replicas.iter_mut().for_each(|r| r.up = false);
+        cx.health += 1;
         let visit = Visit {
             instance: 0,
             slot: 0,

@@ -49,6 +49,7 @@ impl Component for Bulkhead {
             "how long a caller waits to get in (resilience4j `maxWaitDuration`, 0)",
         ),
     ];
+    const SETTABLE: &'static [&'static str] = &["max-concurrent-calls", "max-wait-duration"];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {

@@ -136,6 +136,14 @@ impl Component for Cache {
         None,
         "what is asked for: steps with the same words ask for the same key",
     )];
+    const SETTABLE: &'static [&'static str] = &[
+        "hit-ratio",
+        "key",
+        "maximum-size",
+        "expire-after-write",
+        "expire-after-access",
+        "single-flight",
+    ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {

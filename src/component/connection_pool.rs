@@ -29,6 +29,13 @@
 //!
 //! Left out: keep-alive pings, leak detection, suspension, the borrower's own list of connections.
 
+mod connections;
+mod plan;
+
+pub use plan::Plan;
+pub(super) use plan::law;
+
+use plan::or_never;
 use std::collections::VecDeque;
 
 use super::connection_adder::{Adder, AdderPlan, Next};
@@ -76,26 +83,6 @@ enum Connections {
     Bag(HandOff),
 }
 
-/// As checked.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub maximum_pool_size: u64,
-    pub connection_timeout: SimDuration,
-    /// The database whose connections these are.
-    pub to: Option<ComponentId>,
-    minimum_idle: u64,
-    adder: AdderPlan,
-    /// Nanoseconds.
-    idle_timeout: u64,
-    validation: Option<Law>,
-    filled: bool,
-    wake_up: Option<Law>,
-}
-
-/// More connections than this in one pool are refused: the life of each is followed.
-const MOST: u64 = 1_000_000;
-/// HikariCP: a time-out below this becomes the default of 30 s.
-const LEAST_TIMEOUT: u64 = 250_000_000;
 /// `com.zaxxer.hikari.housekeeping.periodMs`, and the housekeeper's first round.
 const HOUSEKEEPING: u64 = 30_000_000_000;
 const FIRST_ROUND: u64 = 100_000_000;
@@ -192,42 +179,20 @@ impl Component for ConnectionPool {
             "how long a waiter that was handed a connection takes to run; until then a newcomer may claim it (HikariCP's bag). Without it the hand-off is immediate and first come, first served",
         ),
     ];
+    const SETTABLE: &'static [&'static str] = &[
+        "maximum-pool-size",
+        "minimum-idle",
+        "connection-timeout",
+        "connect-time",
+        "idle-timeout",
+        "max-lifetime",
+        "max-lifetime-variance",
+        "validation-time",
+    ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
-        let maximum = reader.count_in("maximum-pool-size", 1..=MOST);
-        let minimum_idle = match reader.has("minimum-idle") {
-            true => reader.count_in("minimum-idle", 0..=MOST),
-            false => maximum,
-        };
-        let timeout = check_timeout(reader);
-        let connect = law(reader, "connect-time", names);
-        let filled = reader.choice("initially").map(|c| c == "filled");
-        let idle_timeout = reader.duration("idle-timeout").map(or_never);
-        let lifetime = reader.duration("max-lifetime").map(or_never);
-        let variance = reader.share("max-lifetime-variance").map(|s| s.0);
-        let validation = law(reader, "validation-time", names);
-        let wake_up = law(reader, "wake-up-latency", names);
-        let to = match reader.name("to") {
-            Some(to) => Some(names.resolve(&["database"], &to, reader)?),
-            None => None,
-        };
-        let maximum = maximum?;
-        Some(Plan {
-            maximum_pool_size: maximum,
-            connection_timeout: timeout?,
-            to,
-            minimum_idle: minimum_idle?.min(maximum),
-            adder: AdderPlan {
-                connect: connect??,
-                lifetime: lifetime?,
-                variance: variance?,
-            },
-            idle_timeout: idle_timeout?,
-            validation: validation?,
-            filled: filled?,
-            wake_up: wake_up?,
-        })
+        plan::check(reader, names)
     }
 
     fn capacity(plan: &Plan) -> Option<f64> {
@@ -462,189 +427,6 @@ impl Component for ConnectionPool {
         {
             let share = bag.steals as f64 / bag.acquired as f64;
             out.add("steal_share", Unit::Share, Combine::Mean, share);
-        }
-    }
-}
-
-impl Plan {
-    fn tracked(&self) -> bool {
-        self.validation.is_some() || self.minimum_idle < self.maximum_pool_size
-    }
-}
-
-impl ConnectionPool {
-    fn idle(&self) -> u64 {
-        match &self.connections {
-            Connections::Direct(permits) => permits.limit - permits.taken,
-            Connections::Bag(bag) => bag.idle(),
-        }
-    }
-
-    fn in_use(&self) -> u64 {
-        self.leaving
-            + match &self.connections {
-                Connections::Direct(permits) => permits.taken,
-                Connections::Bag(bag) => bag.in_use(),
-            }
-    }
-
-    fn waiting(&self) -> u64 {
-        match &self.connections {
-            Connections::Direct(permits) => permits.line.len() as u64,
-            Connections::Bag(bag) => bag.waiting(),
-        }
-    }
-
-    /// Asks the adder for more connections, if there is reason to.
-    fn ask(&mut self, cx: &mut Context) {
-        if self.size.value() < self.maximum && !self.down && self.adder.is_off() {
-            self.create(cx);
-        }
-    }
-
-    /// HikariCP's `shouldContinueCreating`.
-    fn create(&mut self, cx: &mut Context) {
-        let idle = self.idle();
-        let wanted = !self.down
-            && self.size.value() < self.maximum
-            && (idle < self.minimum_idle || self.waiting() > idle);
-        match self.adder.go_on(wanted, cx) {
-            Next::Connected => {
-                self.add(cx);
-                self.adder.rest(cx);
-            }
-            Next::Later => {}
-        }
-    }
-
-    /// A connection stands.
-    fn add(&mut self, cx: &mut Context) {
-        self.size.enter(cx.now());
-        self.adder.begin_life(cx);
-        match &mut self.connections {
-            Connections::Direct(permits) => permits.resize(permits.limit + 1, cx),
-            Connections::Bag(bag) => bag.grow(cx),
-        }
-        self.active_max = self.active_max.max(self.in_use());
-        self.note_idle(cx);
-    }
-
-    /// Takes one connection out, an idle one if there is one. Says whether it could.
-    fn shrink(&mut self, cx: &mut Context) -> bool {
-        let idle = self.idle() > 0;
-        if !idle && self.in_use() == self.leaving {
-            return false;
-        }
-        match &mut self.connections {
-            Connections::Direct(permits) => {
-                permits.limit -= 1;
-                permits.taken -= !idle as u64;
-            }
-            Connections::Bag(bag) if idle => bag.shrink_idle(),
-            Connections::Bag(bag) => bag.shrink_in_use(),
-        }
-        if idle {
-            self.idle_since.pop_front();
-            self.closed(cx);
-        } else {
-            self.leaving += 1;
-        }
-        true
-    }
-
-    fn retire(&mut self, cx: &mut Context) {
-        if self.shrink(cx) {
-            self.retired += 1;
-        } else {
-            // All are on their way to a waiter.
-            self.adder.live_on(cx);
-        }
-    }
-
-    /// A connection is closed; the pool is filled up.
-    fn closed(&mut self, cx: &mut Context) {
-        self.size.leave(cx.now());
-        self.adder.give_seat(cx);
-        self.ask(cx);
-    }
-
-    // ------------------------------------------------------------ idle connections
-
-    fn borrowed(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        if self.idle_since.len() as u64 > self.idle()
-            && let Some(since) = self.idle_since.pop_back()
-            && cx.nanos() - since > ALIVE_BYPASS
-            && let Some(validation) = &self.validation
-        {
-            let mut draws = cx.draws(self.validation_purpose, visit.slot);
-            return Admission::Serve(cx.sample(validation, &mut draws));
-        }
-        Admission::Proceed
-    }
-
-    fn note_idle(&mut self, cx: &Context) {
-        if !self.tracked {
-            return self.idle_since.clear();
-        }
-        let idle = self.idle() as usize;
-        self.idle_since.truncate(idle);
-        while self.idle_since.len() < idle {
-            self.idle_since.push_back(cx.nanos());
-        }
-    }
-
-    fn close_idle(&mut self, cx: &mut Context) {
-        while self.idle_timeout != u64::MAX
-            && self.minimum_idle < self.maximum
-            && self.idle() > self.minimum_idle
-            && let Some(since) = self.idle_since.front()
-            && since.saturating_add(self.idle_timeout) <= cx.nanos()
-        {
-            self.retired += self.shrink(cx) as u64;
-            // The life of one connection ends with it; which one does not matter.
-            self.adder.end_life();
-        }
-    }
-
-    fn keep_house(&mut self, cx: &mut Context, after: u64) {
-        if !self.housekeeping && (self.minimum_idle < self.maximum || !self.filled) {
-            self.housekeeping = true;
-            cx.arm(self.housekeeper, cx.nanos() + after);
-        }
-    }
-}
-
-/// Zero stands for "never".
-fn or_never(d: SimDuration) -> u64 {
-    match d.nanos() {
-        0 => u64::MAX,
-        n => n,
-    }
-}
-
-fn check_timeout(reader: &mut Reader) -> Option<SimDuration> {
-    let timeout = reader.duration("connection-timeout")?;
-    if timeout.nanos() != 0 && timeout.nanos() < LEAST_TIMEOUT {
-        let (span, what) = (reader.span("connection-timeout"), reader.what().to_owned());
-        reader
-            .sink()
-            .warning(
-                span,
-                "below-least",
-                format!("{what} has a connection-timeout of {timeout}"),
-            )
-            .help("HikariCP takes 30 s instead of anything below 250 ms; the model takes what is written");
-    }
-    Some(timeout)
-}
-
-/// A law of durations; the outer `None` if it is wrong, the inner one if there is none.
-pub(super) fn law(reader: &mut Reader, name: &str, names: &Names) -> Option<Option<Law>> {
-    match reader.law(name) {
-        None => Some(None),
-        Some(text) => {
-            let what = format!("`{name}` of {}", reader.what());
-            read_law(&text, LawUnit::Duration, &what, names, reader.sink()).map(Some)
         }
     }
 }

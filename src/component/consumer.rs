@@ -17,18 +17,26 @@
 //! times, then skipped, or sent to the `dead-letter` topic (`DefaultErrorHandler`; it seeks back and polls again,
 //! which here costs nothing). A batch that fails is tried again as a whole.
 //!
-//! All threads of all replicas are one group. When a replica stops, or is back, partitions are dealt out anew by
-//! the eager protocol: nobody processes until every living thread has come to its next poll. A replica that
+//! All threads of all replicas are one group. When a replica stops, or is back, partitions are dealt out anew. By the eager
+//! protocol (`range`, `round-robin`) nobody processes until every living thread has come to its next poll. With `cooperative-sticky`
+//! everybody goes on with what it has; only partitions that move stand still, for two rounds of polls. A replica that
 //! closes its consumers leaves the group at once; one that crashes is missed after `session-timeout`.
+//!
+//! A thread that does not come to its next poll within `max-poll-interval` leaves the group: others get its partitions, its
+//! commit fails, so that what it had in hand is processed twice, and it joins again at its next poll. Pauses between the tries
+//! of a record count; those between the tries of a batch do not.
 //! Steps draw their random numbers by the record, whichever thread gets it, and however often.
 //!
-//! Not modelled: `max.poll.interval.ms`, cooperative rebalancing, `fetch.min.bytes` above 1.
+//! Readings beside lag and end-to-end times: `poll_timeouts` and `failed_commits` a second.
+//!
+//! Not modelled: `fetch.min.bytes` above 1, the heartbeat interval until members learn of a rebalance.
 
 mod poll;
 mod readings;
 
 pub use readings::{lag_readings, times};
 
+use super::alarm::Alarm;
 use super::contract::*;
 use crate::distribution::{Law, LawUnit, Sampler};
 use crate::document::{Form, Key, Reader, key};
@@ -52,6 +60,7 @@ pub struct Consumer {
     commit: Option<Sampler>,
     purposes: [u32; 2],
     session: TimerId,
+    poll_limit: Alarm,
     down: Option<u64>,
     counts: Counts,
 }
@@ -65,6 +74,20 @@ struct Thread {
     record: Option<Record>,
     waited: bool,
     polls: u64,
+    /// When its last poll returned records, nanoseconds; `u64::MAX` while it polls.
+    polled: u64,
+    /// It came to its poll too late and is no member.
+    left: bool,
+}
+
+impl Thread {
+    fn new(polls: u64) -> Thread {
+        Thread {
+            polls,
+            polled: u64::MAX,
+            ..Thread::default()
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,6 +97,8 @@ struct Counts {
     consumed: u64,
     retried: u64,
     skipped: u64,
+    poll_timeouts: u64,
+    failed_commits: u64,
     latency: Histogram,
     idle: Gauge,
 }
@@ -94,9 +119,12 @@ pub struct Plan {
     commit_time: Option<Law>,
     closes: bool,
     session_timeout: u64,
+    max_poll_interval: u64,
 }
 
-const ASSIGNMENTS: &[&str] = &["range", "round-robin"];
+const ASSIGNMENTS: &[&str] = &["range", "round-robin", "cooperative-sticky"];
+const SESSION: u32 = 0;
+const POLL_LIMIT: u32 = 1;
 const STOPS: &[&str] = &["close", "crash"];
 
 const POLL: u8 = 0;
@@ -160,7 +188,7 @@ impl Component for Consumer {
             "assignment",
             Form::Choice(ASSIGNMENTS),
             Some("\"range\""),
-            "how partitions are dealt out (Kafka's default list runs as eager `range`)",
+            "how partitions are dealt out: eagerly, or cooperatively (Kafka's default list `[range, cooperative-sticky]` runs as eager `range`)",
         ),
         key(
             "fetch-time",
@@ -204,6 +232,23 @@ impl Component for Consumer {
             Some("\"45s\""),
             "until a crashed replica is missed (Kafka `session.timeout.ms`, 45000)",
         ),
+        key(
+            "max-poll-interval",
+            Form::Duration,
+            Some("\"5min\""),
+            "longest time between two polls of a member (Kafka `max.poll.interval.ms`, 300000)",
+        ),
+    ];
+    const SETTABLE: &'static [&'static str] = &[
+        "max-poll-records",
+        "max-partition-fetch",
+        "fetch-time",
+        "commit-time",
+        "retries",
+        "retry-interval",
+        "on-stop",
+        "session-timeout",
+        "max-poll-interval",
     ];
     type Plan = Plan;
 
@@ -216,6 +261,7 @@ impl Component for Consumer {
         let batch = reader.boolean("batch");
         let assignment = match reader.choice("assignment")? {
             "round-robin" => Assignment::RoundRobin,
+            "cooperative-sticky" => Assignment::CooperativeSticky,
             _ => Assignment::Range,
         };
         let (retries, interval) = (reader.count("retries"), reader.duration("retry-interval"));
@@ -225,6 +271,7 @@ impl Component for Consumer {
         );
         let closes = reader.choice("on-stop")? == "close";
         let session = reader.duration("session-timeout");
+        let interval_limit = reader.positive_duration("max-poll-interval");
         let dead_letter = match reader.name("dead-letter") {
             Some(name) => Some(names.resolve(&["topic"], &name, reader)?),
             None => None,
@@ -256,6 +303,7 @@ impl Component for Consumer {
             commit_time: commit_time?,
             closes,
             session_timeout: session?.nanos(),
+            max_poll_interval: interval_limit?.nanos(),
         })
     }
 
@@ -335,12 +383,13 @@ impl Component for Consumer {
             group,
             member,
             first_replica: build.replica == 0,
-            threads: vec![Thread::default(); plan.concurrency as usize],
+            threads: vec![Thread::new(0); plan.concurrency as usize],
             dead_letter,
             fetch: plan.fetch_time.as_ref().map(Sampler::new),
             commit: plan.commit_time.as_ref().map(Sampler::new),
             purposes: [build.purpose("fetch-time"), build.purpose("commit-time")],
-            session: build.timer(0),
+            session: build.timer(SESSION),
+            poll_limit: Alarm::new(build.timer(POLL_LIMIT)),
             down: None,
             counts: Counts::default(),
             plan: plan.clone(),
@@ -389,6 +438,11 @@ impl Component for Consumer {
             self.counts.retried += 1;
             let key = self.key_in_hand(visit.slot, cx);
             cx.requests[visit.slot].key = child_key(key, tries + 1);
+            if self.plan.batch {
+                // The batch is tried again in memory while the paused consumer is polled.
+                self.threads[cx.requests[visit.slot].parent as usize].polled =
+                    cx.nanos().saturating_add(self.plan.retry_interval);
+            }
             return Caught::Again(self.plan.retry_interval);
         }
         *cx.word(visit) |= SKIPPED;
@@ -418,7 +472,11 @@ impl Component for Consumer {
             },
             COMMITTED => {
                 let now = cx.now();
-                cx.logs[self.log as usize].commit(self.group, &self.threads[t].spans, now);
+                if self.threads[t].left {
+                    self.counts.failed_commits += 1;
+                } else {
+                    cx.logs[self.log as usize].commit(self.group, &self.threads[t].spans, now);
+                }
                 self.threads[t].spans.clear();
                 Admission::Proceed
             }
@@ -436,10 +494,7 @@ impl Component for Consumer {
 
     fn stopped(&mut self, cx: &mut Context) {
         for t in &mut self.threads {
-            *t = Thread {
-                polls: t.polls,
-                ..Thread::default()
-            };
+            *t = Thread::new(t.polls);
         }
         let after = if self.plan.closes {
             0
@@ -460,8 +515,10 @@ impl Component for Consumer {
         cx.rebalance(self.log, self.group, self.member..self.member + n, true);
     }
 
-    fn wake(&mut self, _: u32, cx: &mut Context) {
-        if self.down.is_some_and(|at| at <= cx.nanos()) {
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        if tag == POLL_LIMIT {
+            self.watch_polls(cx);
+        } else if self.down.is_some_and(|at| at <= cx.nanos()) {
             self.missed(cx);
         }
     }
@@ -511,6 +568,12 @@ impl Component for Consumer {
         );
         out.add("retried", Unit::PerSecond, Combine::Sum, c.retried as f64 / span);
         out.add("skipped", Unit::PerSecond, Combine::Sum, c.skipped as f64 / span);
+        for (name, n) in [
+            ("poll_timeouts", c.poll_timeouts),
+            ("failed_commits", c.failed_commits),
+        ] {
+            out.add(name, Unit::PerSecond, Combine::Sum, n as f64 / span);
+        }
         let per_poll = if c.polls > 0 {
             c.polled as f64 / c.polls as f64
         } else {

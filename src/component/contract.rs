@@ -21,6 +21,8 @@ pub trait Component: Sized {
     const KEYS: &'static [Key];
     /// The keys a step may have besides `use`, `time` and `steps`.
     const STEP_KEYS: &'static [Key] = &[];
+    /// The keys that a running instance takes over when the timeline sets them; none of the others may be set.
+    const SETTABLE: &'static [&'static str] = &[];
     /// Whether it is asked when a step inside its scope fails.
     const CATCHES: bool = false;
     /// Whether it must be told when a replica is paused, because it serves that replica's work.

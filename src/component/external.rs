@@ -95,6 +95,8 @@ impl Component for External {
             "calls that it works on at once; without it there is no limit",
         ),
     ];
+    const SETTABLE: &'static [&'static str] =
+        &["time", "failure-time", "failure-rate", "timeout", "concurrency"];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {

@@ -163,6 +163,14 @@ impl Component for Host {
             "processes outside the model: `{ every = \"exp(20ms)\", take = \"exp(1.5ms)\" }`, from the start of one to the next and how long each wants a core",
         ),
     ];
+    const SETTABLE: &'static [&'static str] = &[
+        "cores",
+        "speed",
+        "hyper-thread-gain",
+        "contention",
+        "quantum",
+        "switch-time",
+    ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {

@@ -27,6 +27,9 @@
 //! `hottest_key_share` (acquisitions of the most popular key), `hottest_key_utilisation`, `deadlocks` and `lock_timeouts`
 //! a second, `claimed_share` (acquisitions that overtook a waiter).
 
+mod deadlines;
+
+use deadlines::Deadlines;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -136,6 +139,8 @@ impl Component for Lock {
             "a waiter looks for a circle after this (InnoDB at once; PostgreSQL `deadlock_timeout`, 1 s)",
         ),
     ];
+    const SETTABLE: &'static [&'static str] =
+        &["key", "wait-timeout", "deadlock-detection", "deadlock-timeout"];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
@@ -447,68 +452,4 @@ fn hottest(key: &Popularity) -> u64 {
         }
     }
     best
-}
-
-/// Instants equally long after the begin of each wait, in the order of the waits; who waits no longer is passed over.
-struct Deadlines {
-    after: u64,
-    waits: VecDeque<(u64, u32, u32)>,
-    timer: TimerId,
-    armed: bool,
-}
-
-impl Deadlines {
-    fn new(after: u64, timer: TimerId) -> Self {
-        Deadlines {
-            after,
-            waits: VecDeque::new(),
-            timer,
-            armed: false,
-        }
-    }
-
-    fn begin(&mut self, slot: u32, row: u32, waiting: u64, instance: u32, cx: &mut Context) {
-        if self.after == u64::MAX {
-            return;
-        }
-        // Waits that are over are dropped before they outnumber those that are not.
-        if self.waits.len() as u64 > 4 * waiting + 64 {
-            self.waits.retain(|w| still_waits(*w, instance, cx));
-        }
-        self.waits.push_back((cx.nanos(), slot, row));
-        self.rearm(cx);
-    }
-
-    fn rearm(&mut self, cx: &mut Context) {
-        if !self.armed
-            && self.after != u64::MAX
-            && let Some(first) = self.waits.front()
-        {
-            self.armed = true;
-            cx.arm(self.timer, first.0.saturating_add(self.after));
-        }
-    }
-
-    /// The next one who has waited so long, and for which row.
-    fn next(&mut self, instance: u32, cx: &mut Context) -> Option<(u32, u32)> {
-        self.armed = false;
-        while let Some(first) = self.waits.front().copied() {
-            let waits = still_waits(first, instance, cx);
-            if waits && first.0.saturating_add(self.after) > cx.nanos() {
-                break;
-            }
-            self.waits.pop_front();
-            if waits {
-                return Some((first.1, first.2));
-            }
-        }
-        self.rearm(cx);
-        None
-    }
-}
-
-fn still_waits((since, slot, row): (u64, u32, u32), instance: u32, cx: &Context) -> bool {
-    cx.rows.waits_for(slot) == Some(row)
-        && cx.requests[slot].since == since
-        && cx.rows[row].instance == instance
 }

@@ -35,6 +35,7 @@ mod station;
 mod thread_pool;
 mod time_limiter;
 mod topic;
+mod waiting;
 
 pub use contract::{
     Build, Combine, Component, ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place, Readings,
@@ -61,6 +62,8 @@ pub struct Kind {
     pub about: &'static str,
     pub keys: &'static [Key],
     pub step_keys: &'static [Key],
+    /// The keys that the timeline may set.
+    pub settable: &'static [&'static str],
     pub freezes: bool,
     pub probes: &'static [(&'static str, Unit, Combine)],
 }
@@ -82,6 +85,7 @@ macro_rules! components {
             about: <$module::$kind as Component>::ABOUT,
             keys: <$module::$kind as Component>::KEYS,
             step_keys: <$module::$kind as Component>::STEP_KEYS,
+            settable: <$module::$kind as Component>::SETTABLE,
             freezes: <$module::$kind as Component>::FREEZES,
             probes: <$module::$kind as Component>::PROBES,
         }),*];
@@ -225,4 +229,22 @@ components! {
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|k| k.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_timeline_may_set_is_a_key() {
+        for kind in KINDS {
+            for key in kind.settable {
+                assert!(
+                    kind.keys.iter().any(|k| k.name == *key),
+                    "{} has no `{key}`",
+                    kind.name
+                );
+            }
+        }
+    }
 }

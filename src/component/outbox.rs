@@ -138,6 +138,8 @@ impl Component for Outbox {
             "until a row that failed is tried again (no standard default)",
         ),
     ];
+    const SETTABLE: &'static [&'static str] =
+        &["poll-interval", "batch", "drain", "max-retries", "retry-interval"];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {

@@ -105,6 +105,8 @@ impl Component for RateLimiter {
             "how long a caller sleeps for a permit (resilience4j `timeoutDuration`, 5 s)",
         ),
     ];
+    const SETTABLE: &'static [&'static str] =
+        &["limit-for-period", "limit-refresh-period", "timeout-duration"];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {

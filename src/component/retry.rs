@@ -128,6 +128,16 @@ impl Component for Retry {
         ),
     ];
     const CATCHES: bool = true;
+    const SETTABLE: &'static [&'static str] = &[
+        "max-attempts",
+        "wait-duration",
+        "back-off",
+        "multiplier",
+        "max-wait-duration",
+        "jitter",
+        "on",
+        "ignore",
+    ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {

@@ -31,6 +31,8 @@
 //!
 //! **Java** (`executor = "java"`). `core-threads` first, then the queue, then up to `max-threads`, each running the task
 //! that just came, which so overtakes the queue; then `policy`. Threads beyond the core die after `thread-keep-alive`.
+//! With `queue = "priority"` the queue has no limit, so that the pool never grows beyond its core, and steps
+//! `{ use = "async", priority = 1, steps = [..] }` go behind those of priority 0; equals keep their order.
 //!
 //! Beside what every component reports (`busy_mean` is Micrometer's `tomcat_threads_busy_threads`):
 //! `threads_current` (threads started, at the end; `tomcat_threads_current_threads`), `connections_open_mean` and `_max`
@@ -43,12 +45,14 @@ mod plan;
 pub use plan::Plan;
 
 use plan::{Threads, UNBOUNDED};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::connector::{Connector, Dialled, NO_THREAD, QUEUED, stage};
 use super::contract::*;
-use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Line, Outcome, Visit};
+use super::waiting::{self, Order, Waiting};
+use crate::diagnostic::Sink;
+use crate::document::{Form, Item, Key, Reader, key};
+use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
 use crate::metric::Gauge;
 use crate::quantity::SimTime;
 
@@ -59,7 +63,7 @@ pub struct ThreadPool {
     front: Option<Connector>,
     started: u64,
     busy: u64,
-    queue: Line,
+    queue: Waiting,
     queued: Gauge,
     /// Java: since when each idle thread is, longest first.
     resting: VecDeque<u64>,
@@ -70,6 +74,7 @@ pub struct ThreadPool {
 
 const EXECUTORS: &[&str] = &["tomcat", "java"];
 const POLICIES: &[&str] = &["abort", "caller-runs"];
+const QUEUES: &[&str] = &["fifo", "priority"];
 const CONNECTIONS: &[&str] = &["keep-alive", "per-request"];
 
 impl Component for ThreadPool {
@@ -179,6 +184,12 @@ impl Component for ThreadPool {
             "Java: places in the queue; 0 hands over directly (Spring Boot `queue-capacity`, unbounded)",
         ),
         key(
+            "queue",
+            Form::Choice(QUEUES),
+            Some("\"fifo\""),
+            "Java: the queue's order: first in, first out (LinkedBlockingQueue), or by the steps' `priority`, without limit (PriorityBlockingQueue)",
+        ),
+        key(
             "policy",
             Form::Choice(POLICIES),
             Some("\"abort\""),
@@ -191,7 +202,34 @@ impl Component for ThreadPool {
             "Java: an idle thread beyond the core dies after this (Spring Boot `keep-alive`, 60 s)",
         ),
     ];
+    const SETTABLE: &'static [&'static str] = &[
+        "max-threads",
+        "max-queue-capacity",
+        "max-connections",
+        "accept-count",
+        "max-keep-alive-requests",
+        "keep-alive-timeout",
+        "abort-on-overflow",
+        "core-threads",
+        "queue-capacity",
+        "policy",
+        "thread-keep-alive",
+    ];
+    const STEP_KEYS: &'static [Key] = &[waiting::PRIORITY];
     type Plan = Plan;
+
+    fn check_step(plan: &Plan, options: &BTreeMap<String, Item>, sink: &mut Sink) {
+        let useless =
+            (!plan.threads.by_priority).then_some("without executor = \"java\" and queue = \"priority\"");
+        waiting::check_priority(options, useless, sink);
+    }
+
+    fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
+        let site = lowering.sites.len();
+        lowering.visit(step, false, body);
+        // Entering names its site first.
+        waiting::note_priority(step, site, lowering);
+    }
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
         plan::check(reader)
@@ -230,7 +268,7 @@ impl Component for ThreadPool {
             front,
             started: if plan.threads.java { 0 } else { plan.threads.core },
             busy: 0,
-            queue: Line::default(),
+            queue: Waiting::new(Order::FirstCome),
             queued: Gauge::default(),
             resting: VecDeque::new(),
             caller_runs: 0,
@@ -250,7 +288,7 @@ impl Component for ThreadPool {
                 self.started = self.started.max(self.busy);
                 Admission::Proceed
             }
-            Dialled::Connected if (self.queue.len() as u64) < self.threads.queue => self.wait(visit, cx),
+            Dialled::Connected if self.queue.len() < self.threads.queue => self.wait(visit, cx),
             Dialled::Connected => {
                 front.close(visit, cx);
                 self.accept(cx);
@@ -293,7 +331,8 @@ impl Component for ThreadPool {
             }
             front.close(visit, cx);
         }
-        self.queue.remove(&mut cx.requests, visit.slot);
+        let class = self.class(visit, cx);
+        self.queue.remove(class, visit.slot, cx);
         self.queued.leave(cx.now());
         cx.abandon(visit.instance, visit.slot);
         self.accept(cx);
@@ -330,7 +369,7 @@ impl Component for ThreadPool {
             front.adopt(limits);
         }
         while self.busy < self.threads.max
-            && let Some(slot) = self.queue.pop_front(&mut cx.requests)
+            && let Some((_, slot)) = self.queue.pop(cx)
         {
             self.queued.leave(cx.now());
             self.busy += 1;
@@ -421,10 +460,19 @@ impl Component for ThreadPool {
 }
 
 impl ThreadPool {
+    /// The line in which a visitor waits; Tomcat has only one.
+    fn class(&self, visit: Visit, cx: &Context) -> u32 {
+        match self.front {
+            None => cx.site(visit.site).note,
+            Some(_) => 0,
+        }
+    }
+
     fn wait(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         cx.begin_wait(visit);
         *cx.word(visit) |= QUEUED;
-        self.queue.push_back(&mut cx.requests, visit.slot);
+        let class = self.class(visit, cx);
+        self.queue.push(class, visit.slot, cx);
         self.queued.enter(cx.now());
         Admission::Wait
     }
@@ -433,7 +481,7 @@ impl ThreadPool {
     #[inline(always)]
     fn next_task(&mut self, cx: &mut Context) -> bool {
         if self.busy <= self.threads.max
-            && let Some(slot) = self.queue.pop_front(&mut cx.requests)
+            && let Some((_, slot)) = self.queue.pop(cx)
         {
             self.queued.leave(cx.now());
             cx.admit(self.instance, slot);
@@ -451,9 +499,9 @@ impl ThreadPool {
                 self.busy += 1;
                 self.started = self.started.max(self.busy);
                 cx.admit(self.instance, slot);
-            } else if (self.queue.len() as u64) < self.threads.queue {
+            } else if self.queue.len() < self.threads.queue {
                 stage(slot, QUEUED, cx);
-                self.queue.push_back(&mut cx.requests, slot);
+                self.queue.push(0, slot, cx);
                 self.queued.enter(cx.now());
             } else {
                 front.close(cx.waiting_visit(self.instance, slot), cx);
@@ -475,11 +523,11 @@ impl ThreadPool {
         // Without a core the first task still gets a thread.
         let new_thread = self.started < t.core.max(1);
         if !new_thread {
-            if self.queue.is_empty() && self.resting.pop_front().is_some() {
+            if self.queue.len() == 0 && self.resting.pop_front().is_some() {
                 self.busy += 1;
                 return Admission::Proceed;
             }
-            if (self.queue.len() as u64) < t.queue {
+            if self.queue.len() < t.queue {
                 return self.wait(visit, cx);
             }
         }

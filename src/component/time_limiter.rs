@@ -64,6 +64,7 @@ impl Component for TimeLimiter {
         ),
     ];
     const FREEZES: bool = true;
+    const SETTABLE: &'static [&'static str] = &["timeout-duration"];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
@@ -94,7 +95,7 @@ impl Component for TimeLimiter {
             return lowering.visit(step, false, body);
         }
         lowering.visit(step, false, &mut |lowering| {
-            let branch = lowering.asm.branch_off("work that outlives its caller");
+            let branch = lowering.asm.branch_off(false, "work that outlives its caller");
             body(lowering);
             lowering.asm.come_back(branch);
         });

@@ -179,6 +179,16 @@ impl Component for Topic {
             "whether the caller waits for the acknowledgement",
         ),
     ];
+    const SETTABLE: &'static [&'static str] = &[
+        "send-time",
+        "linger",
+        "batch-size",
+        "buffer-memory",
+        "max-block",
+        "max-request-size",
+        "max-in-flight",
+        "delivery-timeout",
+    ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {

@@ -174,6 +174,10 @@ impl Engine<'_> {
                 }
                 Instr::Fork { frame, table } => return self.fork(slot, pc, frame, table),
                 Instr::Join { frame } => return self.join(slot, frame, None),
+                Instr::Reply { frame } => {
+                    self.reply(slot, frame);
+                    pc += 1;
+                }
                 Instr::Fail { fault, site } => {
                     let share = self.draw_share(site, slot);
                     if self.draw_unit(site, slot) < share {
@@ -361,7 +365,7 @@ impl Engine<'_> {
                     self.close_visit(visit, Outcome::Failed(fault));
                 }
                 ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
-                ScopeKind::Fork { frame, cancels } => self.leave_children(slot, frame, cancels),
+                ScopeKind::Fork { frame, cancels, .. } => self.leave_children(slot, frame, cancels),
                 ScopeKind::Child { frame } => {
                     self.join(slot, frame, Some(fault));
                     return false;
@@ -427,7 +431,7 @@ impl Engine<'_> {
                     self.close_visit(visit, Outcome::Cancelled);
                 }
                 ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
-                ScopeKind::Fork { frame, cancels } => self.leave_children(slot, frame, cancels),
+                ScopeKind::Fork { frame, cancels, .. } => self.leave_children(slot, frame, cancels),
                 ScopeKind::Child { .. } => {}
             }
             scope = s.parent;
@@ -485,6 +489,7 @@ impl Engine<'_> {
 
     fn fork(&mut self, slot: u32, pc: u32, frame: u16, table: u32) {
         let targets = self.tables[table as usize].targets.len();
+        let quorum = self.tables[table as usize].quorum;
         let (left, first) = (
             self.cx.requests.frame_index(slot, frame),
             self.cx.requests.frame_index(slot, frame + 1),
@@ -494,7 +499,7 @@ impl Engine<'_> {
             word: u64::MAX,
         };
         *self.cx.requests.frame(first) = Frame {
-            start: 0,
+            start: u64::from(quorum),
             word: NONE as u64,
         };
         self.cx.requests[slot].pc = pc + 1;
@@ -502,7 +507,7 @@ impl Engine<'_> {
         let scope = self.scope_at[pc as usize + 1];
         let apart = matches!(
             self.scopes[scope as usize].kind,
-            ScopeKind::Fork { cancels: false, .. }
+            ScopeKind::Fork { apart: true, .. }
         );
         for i in 0..targets {
             let target = self.tables[table as usize].targets[i];
@@ -510,7 +515,6 @@ impl Engine<'_> {
             self.cx.requests.copy_frames(slot, child);
             let parent = self.cx.requests[slot];
             let r = &mut self.cx.requests[child];
-            // Work that merely runs apart is the request's own and draws as the request would.
             r.key = match apart {
                 true => parent.key,
                 false => crate::random::child_key(parent.key, i as u64),
@@ -545,15 +549,31 @@ impl Engine<'_> {
         let f = self.cx.requests.frame_index(child, frame);
         let next = self.cx.requests.frame(f).word;
         self.give_slot(child);
-        if parent == NONE {
-            return;
+        if parent != NONE {
+            self.part(parent, child, frame, next, fault);
         }
+    }
+
+    /// A child answers its parent, and goes on by itself.
+    #[inline(never)]
+    fn reply(&mut self, child: u32, frame: u16) {
+        let parent = std::mem::replace(&mut self.cx.requests[child].parent, NONE);
+        if parent != NONE {
+            let f = self.cx.requests.frame_index(child, frame);
+            let next = self.cx.requests.frame(f).word;
+            self.part(parent, child, frame, next, None);
+        }
+    }
+
+    /// A child and its parent part; a parent that has nobody left to wait for goes on.
+    fn part(&mut self, parent: u32, child: u32, frame: u16, next: u64, fault: Option<Fault>) {
         // The parent's frames of the fork stand just before the child's own.
         let (left, first) = (
             self.cx.requests.frame_index(parent, frame - 2),
             self.cx.requests.frame_index(parent, frame - 1),
         );
         self.unlink_child(first, child, next, frame);
+        let needed = self.cx.requests.frame(first).start;
         let l = self.cx.requests.frame(left);
         l.start -= 1;
         if let Some(fault) = fault
@@ -561,14 +581,36 @@ impl Engine<'_> {
         {
             l.word = fault as u8 as u64;
         }
-        if l.start == 0 {
-            let failed = l.word;
-            if failed == u64::MAX {
+        let (running, failed) = (l.start, l.word);
+        if needed > 0 {
+            // A quorum: failures count only when those that are left cannot make it up.
+            let needed = needed - u64::from(fault.is_none());
+            self.cx.requests.frame(first).start = needed;
+            if needed == 0 || running < needed {
+                self.leave_rest(parent, frame - 2);
+                self.go_on(parent, (needed > 0).then_some(failed));
+            }
+        } else if running == 0 {
+            self.go_on(parent, (failed != u64::MAX).then_some(failed));
+        }
+    }
+
+    fn go_on(&mut self, parent: u32, failed: Option<u64>) {
+        match failed {
+            None => {
                 self.cx.requests[parent].state = State::Ready;
                 self.cx.leave_effect(crate::kernel::Effect::Resume(parent));
-            } else {
-                self.cx.fail(parent, Fault::from_index(failed as u8));
             }
+            Some(fault) => self.cx.fail(parent, Fault::from_index(fault as u8)),
+        }
+    }
+
+    /// The branches beyond a quorum are cancelled, or go on by themselves.
+    fn leave_rest(&mut self, parent: u32, frame: u16) {
+        let pc = self.cx.requests[parent].pc;
+        if let Instr::Fork { table, .. } = self.code[pc as usize - 1] {
+            let cancels = self.tables[table as usize].cancels_rest;
+            self.leave_children(parent, frame, cancels);
         }
     }
 

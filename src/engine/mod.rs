@@ -555,6 +555,7 @@ impl<'m> Engine<'m> {
         if !std::mem::replace(&mut self.cx.replicas[replica as usize].up, false) {
             return;
         }
+        self.cx.health += 1;
         // Children after their parents: most of them end with those.
         for children in [false, true] {
             for slot in 0..self.cx.requests.slots() as u32 {
@@ -590,6 +591,7 @@ impl<'m> Engine<'m> {
         if std::mem::replace(&mut self.cx.replicas[replica as usize].up, true) {
             return;
         }
+        self.cx.health += 1;
         self.tell_replica(replica, |component, cx| component.started(cx));
         for i in 0..self.agents.len() {
             let a = self.agents[i];

@@ -144,8 +144,8 @@ pub struct Context {
     tables: &'static Tables,
     /// The frame that notes a replayed request's record.
     pub record_frame: u16,
-    /// The request that keeps each waiting one, by slot; filled only by locks.
-    blockers: Vec<u32>,
+    /// How often replicas came or went so far: what is known about them is as old as this number.
+    pub health: u64,
     /// Events taken from the calendar so far.
     pub events: u64,
     /// Service completions that were put off because their process was paused.
@@ -174,7 +174,7 @@ impl Context {
             purposes: Vec::new(),
             tables: Tables::get(),
             record_frame: 0,
-            blockers: Vec::new(),
+            health: 0,
             events: 0,
             stalls: 0,
         }
@@ -384,40 +384,6 @@ impl Context {
         self.effects.push(effect);
     }
 
-    // ---------------------------------------------------------------- who waits for whom
-
-    /// A waiting request is kept by `owner`.
-    pub fn set_blocker(&mut self, slot: u32, owner: u32) {
-        let blockers = &mut self.blockers;
-        if blockers.len() <= slot as usize {
-            blockers.resize(slot as usize + 1, NONE);
-        }
-        blockers[slot as usize] = owner;
-    }
-
-    /// Nobody keeps the request any longer.
-    pub fn clear_blocker(&mut self, slot: u32) {
-        if let Some(b) = self.blockers.get_mut(slot as usize) {
-            *b = NONE;
-        }
-    }
-
-    /// Whether `slot` waits, over any number of others, for `owner`.
-    pub fn waits_for(&self, slot: u32, owner: u32) -> bool {
-        let mut at = slot;
-        // A chain cannot be longer than there are requests.
-        for _ in 0..self.requests.slots() {
-            if at == owner {
-                return true;
-            }
-            match self.blockers.get(at as usize) {
-                Some(next) if *next != NONE => at = *next,
-                _ => return false,
-            }
-        }
-        false
-    }
-
     // ---------------------------------------------------------------- frames
 
     /// The word of the visit that belongs to the component.
@@ -552,7 +518,7 @@ impl Context {
 }
 
 /// A request that waits at an operation runs it once more.
-pub(super) fn try_again(requests: &mut Requests, effects: &mut Vec<Effect>, slot: u32) {
+pub(in crate::kernel) fn try_again(requests: &mut Requests, effects: &mut Vec<Effect>, slot: u32) {
     requests[slot].state = State::Ready;
     effects.push(Effect::Resume(slot));
 }

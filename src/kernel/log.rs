@@ -6,6 +6,8 @@
 //! spent on a poll that finds nothing. Records are kept until every group has committed them; a log without a
 //! group only counts.
 
+mod rebalance;
+
 use std::collections::VecDeque;
 
 use super::{Context, NONE};
@@ -43,6 +45,8 @@ pub enum Assignment {
     Range,
     /// In turn (Kafka `RoundRobinAssignor`).
     RoundRobin,
+    /// Everybody keeps what it has as far as shares stay even, and goes on meanwhile (Kafka `CooperativeStickyAssignor`).
+    CooperativeSticky,
 }
 
 /// A thread of a group.
@@ -158,41 +162,6 @@ impl Log {
     pub fn record(&self, partition: u32, offset: u64) -> Option<Record> {
         let p = &self.partitions[partition as usize];
         p.records.get(offset.checked_sub(p.first)? as usize).copied()
-    }
-
-    /// Deals the partitions out among the living members; everybody reads on from what is committed.
-    fn assign(&mut self, group: u32) {
-        let g = &mut self.groups[group as usize];
-        g.assigned = true;
-        for m in &mut g.members {
-            m.ready.clear();
-            m.taken = 0;
-            m.joined = false;
-        }
-        let alive: Vec<u32> = (0..g.members.len() as u32)
-            .filter(|m| g.members[*m as usize].alive)
-            .collect();
-        let (partitions, c) = (self.partitions.len(), alive.len());
-        for p in 0..partitions {
-            g.owner[p] = match (c, g.assignment) {
-                (0, _) => NONE,
-                (_, Assignment::RoundRobin) => alive[p % c],
-                (_, Assignment::Range) => {
-                    let (each, more) = (partitions / c, partitions % c);
-                    let longer = (each + 1) * more;
-                    alive[if p < longer {
-                        p / (each + 1)
-                    } else {
-                        more + (p - longer) / each
-                    }]
-                }
-            };
-            g.position[p] = g.committed[p];
-            g.queued[p] = g.owner[p] != NONE && g.committed[p] < self.partitions[p].end;
-            if g.queued[p] {
-                g.members[g.owner[p] as usize].ready.push_back(p as u32);
-            }
-        }
     }
 
     /// Takes up to `most` records for a member, partition by partition, at most `quota` of one before the next.
@@ -321,9 +290,14 @@ impl Group {
         self.owner.iter().filter(|o| **o == member).count()
     }
 
-    /// Whether the group stands still until all its members have joined again.
+    /// Whether members are asked to join again.
     pub fn is_rebalancing(&self) -> bool {
         self.rebalancing.is_some()
+    }
+
+    /// Whether the group stands still until all its members have joined again.
+    pub fn stands_still(&self) -> bool {
+        self.rebalancing.is_some() && self.assignment != Assignment::CooperativeSticky
     }
 }
 
@@ -361,80 +335,12 @@ impl Context {
             g.queued[i] = true;
             let m = &mut g.members[g.owner[i] as usize];
             m.ready.push_back(partition);
-            if m.waiting != NONE && g.rebalancing.is_none() {
+            if m.waiting != NONE && (g.rebalancing.is_none() || g.assignment == Assignment::CooperativeSticky)
+            {
                 let slot = std::mem::replace(&mut m.waiting, NONE);
                 super::context::try_again(&mut self.requests, &mut self.effects, slot);
             }
         }
-    }
-
-    /// Deals the partitions of a group out at the start of the run, once all its members are there.
-    pub fn first_assignment(&mut self, log: u32, group: u32) {
-        let log = &mut self.logs[log as usize];
-        if !log.groups[group as usize].assigned {
-            log.assign(group);
-        }
-    }
-
-    /// A member waits in its poll. If the group rebalances it joins there; whether it was the last is said.
-    pub fn wait_in_poll(&mut self, log: u32, group: u32, member: u32, slot: u32) {
-        let g = &mut self.logs[log as usize].groups[group as usize];
-        g.members[member as usize].waiting = slot;
-        if g.rebalancing.is_some() {
-            g.members[member as usize].joined = true;
-        }
-    }
-
-    /// A member's poll is cut short.
-    pub fn leave_poll(&mut self, log: u32, group: u32, member: u32) {
-        self.logs[log as usize].groups[group as usize].members[member as usize].waiting = NONE;
-    }
-
-    /// Members leave or come: the group stands still until each living one has come to its next poll
-    /// (the eager protocol), then partitions are dealt out anew.
-    pub fn rebalance(&mut self, log: u32, group: u32, members: std::ops::Range<u32>, alive: bool) {
-        let now = self.nanos();
-        let g = &mut self.logs[log as usize].groups[group as usize];
-        for m in members {
-            let m = &mut g.members[m as usize];
-            m.alive = alive;
-            m.joined = false;
-            if !alive {
-                m.waiting = NONE;
-            }
-        }
-        if g.rebalancing.is_none() {
-            g.rebalancing = Some(now);
-            g.rebalances += 1;
-        }
-        for m in &mut g.members {
-            // Who waits in its poll joins at once.
-            m.joined |= m.waiting != NONE;
-        }
-        self.finish_rebalance(log, group);
-    }
-
-    /// Ends a rebalance in which everybody has joined; says whether it did.
-    pub fn finish_rebalance(&mut self, log: u32, group: u32) -> bool {
-        let now = self.nanos();
-        let l = &mut self.logs[log as usize];
-        let g = &mut l.groups[group as usize];
-        let Some(since) = g.rebalancing else {
-            return false;
-        };
-        if g.members.iter().any(|m| m.alive && !m.joined) {
-            return false;
-        }
-        g.rebalancing = None;
-        g.rebalance_time += now - since;
-        l.assign(group);
-        for m in &mut l.groups[group as usize].members {
-            if m.waiting != NONE && !m.ready.is_empty() {
-                let slot = std::mem::replace(&mut m.waiting, NONE);
-                super::context::try_again(&mut self.requests, &mut self.effects, slot);
-            }
-        }
-        true
     }
 }
 

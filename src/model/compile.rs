@@ -4,7 +4,7 @@ mod step;
 
 use std::collections::BTreeMap;
 
-use super::step::{Step, What};
+use super::step::{Step, What, replies};
 use super::{Agent, Entry, Flow};
 use crate::component::{ComponentId, Layout, Lowering, Place, SitePlan, UseStep};
 use crate::diagnostic::{Sink, Span};
@@ -34,6 +34,8 @@ struct Here {
     /// Where the connections lead that are held on the way, in this process.
     pools: Vec<Option<ComponentId>>,
     path: String,
+    /// The frame of the flow's own outermost scope, if the flow answers before its end.
+    reply: Option<u16>,
     /// The component whose own threads run these steps, where it handles several things at once.
     batch: Option<(Place, u16)>,
 }
@@ -102,10 +104,11 @@ impl<'a> Compiler<'a> {
             What::Call { flow } => format!("call {}", flow.value),
             What::Publish { to, .. } => name(to),
             What::Choose(_) => "choose".into(),
-            What::Parallel(_) => "parallel".into(),
+            What::Parallel { .. } => "parallel".into(),
             What::Repeat { .. } => "repeat".into(),
             What::Each(_) => "each".into(),
             What::Fail { .. } => "fail".into(),
+            What::Reply => "reply".into(),
         };
         let path = format!("{}/{what}", here.path);
         let n = self.named.entry(path.clone()).or_insert(0);
@@ -170,6 +173,7 @@ impl<'a> Compiler<'a> {
                     flows: Vec::new(),
                     pools: Vec::new(),
                     path: format!("flow.{}", flow.name),
+                    reply: None,
                     batch: None,
                 };
                 self.flow(i, &here);
@@ -198,6 +202,7 @@ impl<'a> Compiler<'a> {
                 flows: Vec::new(),
                 pools: Vec::new(),
                 path: component.subject(),
+                reply: None,
                 batch: component.plan.batches().then_some((Place { base, sel }, frame)),
             };
             let none = Vec::new();
@@ -281,6 +286,19 @@ impl<'a> Compiler<'a> {
         let mut here = here.clone();
         here.flows.push(index);
         here.batch = None;
+        here.reply = None;
+        if !replies(&flow.steps) {
+            return self.flow_at(index, here);
+        }
+        // The caller waits for the reply only: the flow runs apart from it.
+        let branch = self.asm.branch_off(true, "until the reply");
+        here.reply = Some(branch.child);
+        self.flow_at(index, here);
+        self.asm.come_back(branch);
+    }
+
+    fn flow_at(&mut self, index: usize, mut here: Here) {
+        let flow = &self.flows[index];
         let Some(service) = flow.at else {
             return self.steps(&flow.steps, &here);
         };

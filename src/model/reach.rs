@@ -61,9 +61,9 @@ impl<'a> Reach<'a> {
                     }
                 }
                 What::Choose(branches) => branches.iter().for_each(|b| self.steps(&b.1)),
-                What::Parallel(branches) => branches.iter().for_each(|b| self.steps(b)),
+                What::Parallel { branches, .. } => branches.iter().for_each(|b| self.steps(b)),
                 What::Repeat { steps, .. } | What::Each(steps) => self.steps(steps),
-                What::Cpu { .. } | What::Delay(_) | What::Fail { .. } => {}
+                What::Cpu { .. } | What::Delay(_) | What::Fail { .. } | What::Reply => {}
             }
         }
     }

@@ -50,14 +50,31 @@ pub enum What {
     },
     /// One of several, by weight.
     Choose(Vec<(f64, Vec<Step>)>),
-    /// All at once; go on when all are done.
-    Parallel(Vec<Vec<Step>>),
+    /// All at once; go on when `quorum` of them are done, or all if it is zero. Those that are not needed any more are
+    /// cancelled, or go on by themselves.
+    Parallel {
+        branches: Vec<Vec<Step>>,
+        quorum: u32,
+        cancels: bool,
+    },
     /// Several times, one after the other.
     Repeat { times: Law, steps: Vec<Step> },
     /// For each of the things that an agent's thread has in hand, one after the other.
     Each(Vec<Step>),
     /// End with an error, with this probability.
     Fail { share: Option<Law> },
+    /// Answer the flow's caller, which goes on.
+    Reply,
+}
+
+/// Whether these steps of a flow answer its caller before their end.
+pub fn replies(steps: &[Step]) -> bool {
+    steps.iter().any(|s| match &s.what {
+        What::Reply => true,
+        What::Use { steps, .. } | What::Repeat { steps, .. } => replies(steps),
+        What::Choose(branches) => branches.iter().any(|b| replies(&b.1)),
+        _ => false,
+    })
 }
 
 /// The words that begin a step, and the keys that may stand beside them.
@@ -77,7 +94,11 @@ pub const VERBS: &[(&str, &[&str], &str)] = &[
     ("call", &[], "run another flow at its service"),
     ("publish", &[], "hand a message to a topic or an outbox"),
     ("choose", &[], "one of `[{ weight = 0.3, steps = [..] }, ..]`"),
-    ("parallel", &[], "all of `[{ steps = [..] }, ..]` at once"),
+    (
+        "parallel",
+        &["join", "rest"],
+        "all of `[{ steps = [..] }, ..]` at once; on when `join` of them are done (all), the `rest` going on by itself (`\"finish\"`) or being cut off (`\"cancel\"`)",
+    ),
     ("repeat", &["steps"], "run `steps` this many times"),
     (
         "each",
@@ -85,6 +106,11 @@ pub const VERBS: &[(&str, &[&str], &str)] = &[
         "run these steps for every record of a batch, or every row of an outbox",
     ),
     ("fail", &[], "end with an error, with this probability"),
+    (
+        "reply",
+        &[],
+        "`true`: answer the caller of this flow, which goes on while the steps behind run (the second phase of layered queueing networks)",
+    ),
 ];
 
 /// Reads a list of steps.
@@ -225,6 +251,8 @@ impl<'a> StepReader<'a> {
             "parallel" => {
                 self.only(table, "parallel", allowed, &[]);
                 let items = verb.item.list("`parallel`", self.sink)?;
+                let quorum = self.quorum(table, items.len());
+                let cancels = self.rest(table);
                 let mut branches = Vec::new();
                 for i in items {
                     let t = i.table("a branch of `parallel`", self.sink)?;
@@ -236,7 +264,11 @@ impl<'a> StepReader<'a> {
                         .error(verb.item.span.clone(), "empty-list", "`parallel` has no branches");
                     return None;
                 }
-                Some(What::Parallel(branches))
+                Some(What::Parallel {
+                    branches,
+                    quorum: quorum?,
+                    cancels: cancels?,
+                })
             }
             "repeat" => {
                 self.only(table, "repeat", allowed, &[]);
@@ -261,12 +293,87 @@ impl<'a> StepReader<'a> {
                 self.only(table, "each", allowed, &[]);
                 Some(What::Each(self.list(&verb.item)))
             }
+            "reply" => {
+                self.only(table, "reply", allowed, &[]);
+                if verb.item.value != Value::Boolean(true) {
+                    self.sink
+                        .error(
+                            verb.item.span.clone(),
+                            "wrong-type",
+                            format!("a `reply` of {} that does not say `true`", self.what),
+                        )
+                        .help("write `{ reply = true }`, or leave the step out");
+                    return None;
+                }
+                Some(What::Reply)
+            }
             _ => {
                 self.only(table, "fail", allowed, &[]);
                 let share = verb.item.share("`fail`", self.sink)?;
                 Some(What::Fail {
                     share: Some(Law::Constant { value: share.0 }),
                 })
+            }
+        }
+    }
+
+    /// How many branches must be done; zero for all.
+    fn quorum(&mut self, table: &Table, branches: usize) -> Option<u32> {
+        let Some(item) = table.get("join") else {
+            return Some(0);
+        };
+        let join = item.count("`join`", self.sink)?;
+        if join == 0 || join > branches as u64 {
+            self.sink
+                .error(
+                    item.span.clone(),
+                    "out-of-range",
+                    format!(
+                        "a step of {} goes on when {join} of {branches} branches are done",
+                        self.what
+                    ),
+                )
+                .help(format!(
+                    "`join` lies between 1 and {branches}; without it all must be done"
+                ));
+            return None;
+        }
+        Some(if join == branches as u64 { 0 } else { join as u32 })
+    }
+
+    /// Whether branches beyond those that must be done are cancelled.
+    fn rest(&mut self, table: &Table) -> Option<bool> {
+        let Some(item) = table.get("rest") else {
+            return Some(false);
+        };
+        match item.as_str() {
+            _ if table.get("join").is_none() => {
+                self.sink
+                    .error(
+                        item.span.clone(),
+                        "does-not-apply",
+                        format!(
+                            "a step of {} has a `rest` and no `join`: all branches must be done",
+                            self.what
+                        ),
+                    )
+                    .help("say with `join` how many are enough");
+                None
+            }
+            Some("finish") => Some(false),
+            Some("cancel") => Some(true),
+            _ => {
+                self.sink
+                    .error(
+                        item.span.clone(),
+                        "bad-choice",
+                        format!(
+                            "`rest` of a step of {} is neither \"finish\" nor \"cancel\"",
+                            self.what
+                        ),
+                    )
+                    .help("\"finish\" lets the other branches go on by themselves, \"cancel\" ends them");
+                None
             }
         }
     }

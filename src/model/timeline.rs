@@ -220,6 +220,20 @@ fn set_values(
                 if !(matches!(kind, "service" | "balancer")
                     || kind == "database" && e.key.ends_with(".cores")) =>
             {
+                let key = parts.next().unwrap_or("");
+                let settable = component::kind(kind).map_or(&[][..], |k| k.settable);
+                if !settable.contains(&key) {
+                    sink.error(
+                        e.key_span.clone(),
+                        "not-settable",
+                        format!("`{}` cannot change during a run", e.key),
+                    )
+                    .help(match settable {
+                        [] => format!("nothing of a {} can; vary it in an experiment", words(kind)),
+                        some => format!("of a {} these can: `{}`", words(kind), some.join("`, `")),
+                    });
+                    return false;
+                }
                 touched.push((id, e.item.span.clone()));
             }
             _ => {

@@ -77,6 +77,10 @@ pub fn kinds() -> String {
         if !kind.step_keys.is_empty() {
             let _ = write!(out, "\nIn a step:\n\n{}", keys(kind.step_keys));
         }
+        if !kind.settable.is_empty() {
+            let names: Vec<String> = kind.settable.iter().map(|k| format!("`{k}`")).collect();
+            let _ = write!(out, "\nThe timeline may set {}.\n", names.join(", "));
+        }
         if !kind.probes.is_empty() {
             let names: Vec<String> = kind.probes.iter().map(|p| format!("`{}`", p.0)).collect();
             let _ = write!(

@@ -260,3 +260,99 @@ fn wrong_consumers_are_refused_with_the_reason() {
         "{said}"
     );
 }
+
+/// Twenty records within a second, for one partition and two threads.
+fn twenty(consumer: &str) -> Observations {
+    let source = model(
+        1,
+        "20/s",
+        &format!("concurrency = 2\nmax-poll-interval = \"5s\"\n{consumer}"),
+    );
+    observe(
+        &source.replace("duration = \"1h\"", "duration = \"990ms\""),
+        100.0,
+    )
+}
+
+#[test]
+fn a_thread_that_polls_too_late_leaves_the_group_and_its_records_are_delivered_again() {
+    let slow = "steps = [{ delay = \"1s\" }]";
+    // Four records a poll take 4 s of the 5 s.
+    let quick = twenty(&format!("max-poll-records = 4\n{slow}"));
+    assert_eq!(figure(&quick, "consumer.c", "poll_timeouts"), 0.0);
+    assert_eq!(figure(&quick, "consumer.c", "failed_commits"), 0.0);
+    assert_eq!(figure(&quick, "consumer.c", "lag_end"), 0.0);
+    near(figure(&quick, "consumer.c", "consumed"), 0.2, 1e-9);
+    // All that came in the first second takes 19 s: neither thread ever commits it, and both do it over and over.
+    let late = twenty(slow);
+    assert_eq!(figure(&late, "consumer.c", "lag_end"), 19.0);
+    assert!(figure(&late, "consumer.c", "consumed") > 1.0);
+    assert!(figure(&late, "consumer.c", "poll_timeouts") > 0.05);
+    assert!(figure(&late, "consumer.c", "failed_commits") > 0.05);
+}
+
+#[test]
+fn the_partition_of_a_late_thread_goes_to_another_at_the_poll_interval_and_it_rejoins_at_its_next_poll() {
+    // Thread 0 has one record until 1 s and nineteen until 20 s; it is out at 6 s, when thread 1 begins with the nineteen.
+    // That is two rebalances when thread 0 comes back at 20 s, of which the second waits for thread 1, out at 11 s.
+    let source = model(
+        1,
+        "20/s",
+        "concurrency = 2\nmax-poll-interval = \"5s\"\nsteps = [{ delay = \"1s\" }]",
+    );
+    let source = source.replace("duration = \"1h\"", "duration = \"990ms\"");
+    let before = observe(&source, 5.5);
+    assert_eq!(figure(&before, "consumer.c", "rebalances"), 0.0);
+    let after = observe(&source, 6.5);
+    assert_eq!(figure(&after, "consumer.c", "rebalances"), 1.0);
+    near(figure(&after, "consumer.c", "poll_timeouts") * 6.5, 1.0, 1e-9);
+    // Both are at work: thread 0 has done six, thread 1 has begun one.
+    near(
+        figure(&observe(&source, 10.5), "consumer.c", "consumed") * 10.5,
+        10.0 + 4.0,
+        1e-9,
+    );
+}
+
+#[test]
+fn pauses_between_tries_of_a_record_keep_its_thread_from_its_poll_and_those_of_a_batch_do_not() {
+    let failing = "retry-interval = \"1s\"\nsteps = [{ fail = 1.0 }]";
+    let record = twenty(&format!("max-poll-records = 1\n{failing}"));
+    assert!(figure(&record, "consumer.c", "poll_timeouts") > 0.0);
+    assert!(figure(&record, "consumer.c", "lag_end") > 15.0);
+    let batch = twenty(&format!("batch = true\n{failing}"));
+    assert_eq!(figure(&batch, "consumer.c", "poll_timeouts"), 0.0);
+    assert_eq!(figure(&batch, "consumer.c", "lag_end"), 0.0);
+}
+
+#[test]
+fn in_a_cooperative_rebalance_the_others_go_on_with_what_they_have() {
+    let stop = "[[timeline]]\nat = \"50s\"\nstop = \"worker\"\nreplica = 0\n";
+    let at = |assignment: &str| {
+        let consumer = format!("assignment = \"{assignment}\"\nmax-poll-records = 500\n{SLOW}");
+        observe(&replicated(&consumer, stop), 100.0)
+    };
+    let (eager, cooperative) = (at("range"), at("cooperative-sticky"));
+    // 80/s for 50 s, 40/s for 50 s: nobody stands still.
+    near(figure(&cooperative, "consumer.c", "consumed"), 60.0, 0.2);
+    assert!(figure(&eager, "consumer.c", "consumed") < 59.0);
+}
+
+#[test]
+fn in_a_cooperative_rebalance_partitions_that_move_wait_for_two_rounds_and_lose_nothing() {
+    let timeline = "[[timeline]]\nat = \"30s\"\noutage = \"worker\"\nreplica = 0\nfor = \"20s\"\n";
+    let consumer =
+        "assignment = \"cooperative-sticky\"\nmax-poll-records = 10\nsteps = [{ delay = \"1ms\" }]";
+    let o = observe(&replicated(consumer, timeline), 100.0);
+    assert_eq!(figure(&o, "consumer.c", "rebalances"), 2.0);
+    near(figure(&o, "consumer.c", "lag_end"), 0.0, 3.0);
+    // What was in hand when the replica stopped is delivered again, and nothing else.
+    near(
+        figure(&o, "consumer.c", "consumed"),
+        figure(&o, "topic.events", "produced"),
+        0.3,
+    );
+    for p in 0..4 {
+        assert!(figure(&o, "consumer.c", &format!("lag_partition_{p}_max")) < 30.0);
+    }
+}

@@ -1,5 +1,6 @@
 //! How each kind behaves: one test a rule, named after it.
 
+mod balancer;
 mod cache;
 mod connection_pool;
 mod database;
@@ -8,6 +9,7 @@ mod guards;
 mod host;
 mod lock;
 mod retry;
+mod station;
 mod thread_pool;
 mod time_limiter;
 mod workload;

@@ -323,3 +323,35 @@ fn keys_of_the_other_executor_are_refused() {
         "{said}"
     );
 }
+
+#[test]
+fn a_priority_queue_serves_the_smallest_number_first_and_equals_in_turn() {
+    let text = |queue: &str| {
+        let flow = |name: &str, p: u32| {
+            let priority = if queue.is_empty() {
+                String::new()
+            } else {
+                format!("priority = {p}, ")
+            };
+            format!(
+                "[flow.{name}]\nsteps = [{{ use = \"async\", {priority}steps = [{{ delay = \"1s\" }}] }}]\n"
+            )
+        };
+        format!("[thread-pool.async]\nexecutor = \"java\"\ncore-threads = 1\n{queue}\n")
+            + &flow("first", 0)
+            + &flow("low", 7)
+            + &flow("lower", 7)
+            + &flow("high", 1)
+            + &requests(&[(0.0, "first"), (0.1, "low"), (0.2, "lower"), (0.3, "high")])
+    };
+    let ends = |queue: &str| {
+        let o = observe(&text(queue), 10.0);
+        ["first", "low", "lower", "high"].map(|f| figure(&o, &format!("flow.{f}"), "response_time_max"))
+    };
+    for (found, expected) in ends("").iter().zip([1.0, 1.9, 2.8, 3.7]) {
+        near(*found, expected, 1e-9);
+    }
+    for (found, expected) in ends("queue = \"priority\"").iter().zip([1.0, 2.9, 3.8, 1.7]) {
+        near(*found, expected, 1e-9);
+    }
+}

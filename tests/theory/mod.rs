@@ -6,8 +6,10 @@
 //! histogram's bucket of 1/128 besides.
 
 mod closed;
+mod disciplines;
 mod dispatch;
 mod failures;
+mod layered;
 mod pauses;
 mod stations;
 

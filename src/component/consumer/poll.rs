@@ -13,14 +13,22 @@ impl Consumer {
         if self.threads[t].waited {
             self.counts.idle.leave(now);
         }
-        if cx.logs[self.log as usize].groups[self.group as usize].is_rebalancing() {
+        self.threads[t].polled = u64::MAX;
+        if std::mem::take(&mut self.threads[t].left) {
+            cx.rebalance(self.log, self.group, member..member + 1, true);
+        }
+        // A cooperative rebalance may ask for a second round at once.
+        for _ in 0..2 {
+            if !cx.logs[self.log as usize].groups[self.group as usize].is_rebalancing() {
+                break;
+            }
             cx.wait_in_poll(self.log, self.group, member, slot);
             // Who asks is not woken: it looks for itself.
             cx.leave_poll(self.log, self.group, member);
             cx.finish_rebalance(self.log, self.group);
         }
         let group = &cx.logs[self.log as usize].groups[self.group as usize];
-        if group.is_rebalancing() || !group.has_records(member) {
+        if group.stands_still() || !group.has_records(member) {
             cx.wait_in_poll(self.log, self.group, member, slot);
             self.counts.idle.enter(now);
             self.threads[t].waited = true;
@@ -39,8 +47,9 @@ impl Consumer {
     }
 
     pub(super) fn collect(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
+        let now = cx.nanos();
         let log = &mut cx.logs[self.log as usize];
-        if log.groups[self.group as usize].is_rebalancing() {
+        if log.groups[self.group as usize].stands_still() {
             return Admission::Skip;
         }
         let thread = &mut self.threads[t];
@@ -59,11 +68,40 @@ impl Consumer {
         };
         thread.at = (0, first.from);
         thread.polls += 1;
+        thread.polled = now;
         self.counts.polls += 1;
         self.counts.polled += thread.spans.iter().map(|s| s.to - s.from).sum::<u64>();
         thread.record = log.record(first.partition, first.from);
         cx.requests[slot].key = self.key_in_hand(slot, cx);
+        let limit = now.saturating_add(self.plan.max_poll_interval);
+        self.poll_limit.set(limit, cx);
         Admission::Proceed
+    }
+
+    /// Threads that have been away from their polls for too long leave the group by themselves.
+    pub(super) fn watch_polls(&mut self, cx: &mut Context) {
+        if !self.poll_limit.rings(cx) {
+            return;
+        }
+        let mut next = u64::MAX;
+        for t in 0..self.threads.len() {
+            let thread = &mut self.threads[t];
+            if thread.left || thread.polled == u64::MAX {
+                continue;
+            }
+            let limit = thread.polled.saturating_add(self.plan.max_poll_interval);
+            if limit > cx.nanos() {
+                next = next.min(limit);
+                continue;
+            }
+            thread.left = true;
+            self.counts.poll_timeouts += 1;
+            let member = self.member + t as u32;
+            cx.rebalance(self.log, self.group, member..member + 1, false);
+        }
+        if next != u64::MAX {
+            self.poll_limit.set(next, cx);
+        }
     }
 
     pub(super) fn next(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {

@@ -20,6 +20,8 @@ pub(super) struct Threads {
     /// Nanoseconds.
     pub(super) keep_alive: u64,
     pub(super) java: bool,
+    /// Java: whether tasks have priorities.
+    pub(super) by_priority: bool,
 }
 
 /// Java's `Integer.MAX_VALUE`, which stands for "no limit".
@@ -39,7 +41,13 @@ const TOMCAT_ONLY: &[&str] = &[
     "tcp-syn-linear-timeouts",
 ];
 
-const JAVA_ONLY: &[&str] = &["core-threads", "queue-capacity", "policy", "thread-keep-alive"];
+const JAVA_ONLY: &[&str] = &[
+    "core-threads",
+    "queue-capacity",
+    "queue",
+    "policy",
+    "thread-keep-alive",
+];
 
 /// Reads the table by the rules of its executor; keys of the other one are refused.
 pub(super) fn check(reader: &mut Reader) -> Option<Plan> {
@@ -124,6 +132,7 @@ fn check_tomcat(reader: &mut Reader) -> Option<Plan> {
             caller_runs: false,
             keep_alive: u64::MAX,
             java: false,
+            by_priority: false,
         },
         limits: Some(Limits {
             max_connections: max_connections?,
@@ -146,6 +155,19 @@ fn check_java(reader: &mut Reader) -> Option<Plan> {
         Some(UNBOUNDED)
     };
     let queue = reader.count("queue-capacity");
+    let by_priority = reader.choice("queue")? == "priority";
+    if by_priority && reader.has("queue-capacity") {
+        let span = reader.key_span("queue-capacity");
+        reader
+            .sink()
+            .error(
+                span,
+                "does-not-apply",
+                "a queue by priority has no `queue-capacity`",
+            )
+            .help("leave it out: a PriorityBlockingQueue grows without limit");
+        return None;
+    }
     let policy = reader.choice("policy");
     let keep_alive = reader.duration("thread-keep-alive");
     let (core, max) = (core?, max?);
@@ -169,6 +191,7 @@ fn check_java(reader: &mut Reader) -> Option<Plan> {
             caller_runs: policy? == "caller-runs",
             keep_alive: keep_alive?.nanos(),
             java: true,
+            by_priority,
         },
         limits: None,
     })

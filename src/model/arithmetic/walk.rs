@@ -52,6 +52,8 @@ impl Sums {
 pub struct Passage {
     pub time: f64,
     pub passes: f64,
+    /// What of `time` comes after the answer to the caller of the flow, if it is answered before the end.
+    pub after: Option<f64>,
 }
 
 /// A limit on the time of what lies inside it: who leaves, and when.
@@ -156,24 +158,38 @@ impl<'a> Walk<'a> {
         if flow.at.is_some() {
             self.services.pop();
         }
-        passage
+        Passage {
+            time: passage.time - passage.after.unwrap_or(0.0),
+            after: None,
+            ..passage
+        }
     }
 
     pub fn steps(&mut self, steps: &[Step], weight: f64) -> Passage {
         let mut whole = Passage {
             time: 0.0,
             passes: 1.0,
+            after: None,
         };
         for step in steps {
             let part = self.step(step, weight * whole.passes);
-            whole.time += times(whole.passes, part.time);
+            let time = times(whole.passes, part.time);
+            whole.time += time;
+            whole.after = match (whole.after, part.after) {
+                (Some(after), _) => Some(after + time),
+                (None, after) => after.map(|a| times(whole.passes, a)),
+            };
             whole.passes *= part.passes;
         }
         whole
     }
 
     fn step(&mut self, step: &Step, weight: f64) -> Passage {
-        let certain = |time| Passage { time, passes: 1.0 };
+        let certain = |time| Passage {
+            time,
+            passes: 1.0,
+            after: None,
+        };
         match &step.what {
             What::Use {
                 component,
@@ -212,24 +228,43 @@ impl<'a> Walk<'a> {
                 let mut whole = Passage {
                     time: 0.0,
                     passes: 0.0,
+                    after: None,
                 };
                 for (share, steps) in branches {
                     let share = share / total;
                     let part = self.steps(steps, weight * share);
                     whole.time += times(share, part.time);
                     whole.passes += share * part.passes;
+                    if let Some(after) = part.after {
+                        whole.after = Some(whole.after.unwrap_or(0.0) + times(share, after));
+                    }
                 }
                 whole
             }
-            What::Parallel(branches) => {
-                // The mean of the longest is at least the longest of the means.
-                let mut whole = certain(0.0);
+            What::Parallel { branches, quorum, .. } => {
+                let mut longest = 0.0f64;
+                // Shares of requests by how many of their branches pass.
+                let mut passed = vec![1.0];
                 for steps in branches {
                     let part = self.steps(steps, weight);
-                    whole.time = whole.time.max(part.time);
-                    whole.passes *= part.passes;
+                    longest = longest.max(part.time);
+                    passed.push(0.0);
+                    for n in (0..passed.len()).rev() {
+                        let one_fewer = if n > 0 { passed[n - 1] } else { 0.0 };
+                        passed[n] = passed[n] * (1.0 - part.passes) + one_fewer * part.passes;
+                    }
                 }
-                whole
+                let needed = if *quorum == 0 {
+                    branches.len()
+                } else {
+                    *quorum as usize
+                };
+                Passage {
+                    // The mean of the longest is at least the longest of the means; of the first ones nothing is known.
+                    time: if *quorum == 0 { longest } else { 0.0 },
+                    passes: passed[needed..].iter().sum(),
+                    after: None,
+                }
             }
             What::Repeat { times: rounds, steps } => {
                 let n = mean_of(rounds);
@@ -241,11 +276,17 @@ impl<'a> Walk<'a> {
                 Passage {
                     time: times(n, one.time),
                     passes: libm::pow(one.passes, n),
+                    after: None,
                 }
             }
             What::Fail { share } => Passage {
                 time: 0.0,
                 passes: 1.0 - mean(share),
+                after: None,
+            },
+            What::Reply => Passage {
+                after: Some(0.0),
+                ..certain(0.0)
             },
         }
     }
@@ -265,6 +306,8 @@ impl<'a> Walk<'a> {
         Passage {
             time: times(n, once.time),
             passes: passes(once.passes),
+            // The caller is answered in the first round.
+            after: once.after.map(|a| a + times((n - 1.0).max(0.0), once.time)),
         }
     }
 
@@ -311,6 +354,7 @@ impl<'a> Walk<'a> {
         Passage {
             time,
             passes: (1.0 - facts.failure) * (1.0 - facts.inside * (1.0 - inside.passes)),
+            after: inside.after.map(|a| times(facts.inside, a)),
         }
     }
 

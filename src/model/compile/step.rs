@@ -39,10 +39,18 @@ impl Compiler<'_> {
                 });
                 self.asm = asm;
             }
-            What::Parallel(branches) => {
+            What::Parallel {
+                branches,
+                quorum,
+                cancels,
+            } => {
                 let bodies: Vec<(usize, &Vec<Step>)> = branches.iter().enumerate().collect();
+                let mut inner = here.clone();
+                inner.reply = None;
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
-                asm.parallel(bodies, |asm, (i, steps)| self.branch(asm, i, steps, here));
+                asm.parallel(*quorum, *cancels, bodies, |asm, (i, steps)| {
+                    self.branch(asm, i, steps, &inner)
+                });
                 self.asm = asm;
             }
             What::Repeat { times, steps } => {
@@ -60,6 +68,18 @@ impl Compiler<'_> {
                 self.asm = asm;
             }
             What::Each(steps) => self.each(steps, here, span),
+            What::Reply => match here.reply {
+                Some(child) => self.asm.reply(child),
+                None => {
+                    self.sink
+                        .error(
+                            span.clone(),
+                            "not-here",
+                            "`reply` stands where no caller waits for this flow alone",
+                        )
+                        .help("it belongs into the steps of a flow, outside the branches of `parallel`");
+                }
+            },
             What::Fail { share } => {
                 let site = self.site(here.path.clone(), share.clone());
                 self.asm.emit(

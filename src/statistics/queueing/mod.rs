@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod impatient;
 pub mod many;
 pub mod nested;
+pub mod priority;
 pub mod single;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use dispatch::*;
 pub use impatient::*;
 pub use many::*;
 pub use nested::*;
+pub use priority::*;
 pub use single::*;
 
 /// Steady-state means of a station. Where requests can be turned away, the times are those of the

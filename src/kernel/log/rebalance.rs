@@ -1,0 +1,238 @@
+//! Who of a group reads which partition: assignment, and how it changes hands when members come and go.
+//!
+//! By the **eager** protocol the group stands still from the moment a member comes or goes until every living member has
+//! come to its next poll; then all partitions are dealt out anew. By the **cooperative** one (KIP-429) members keep what they have
+//! and go on; each joins at its next poll, and when the last one has, partitions of those who are gone are dealt out at once, while
+//! one that must move is first taken from its owner. Then all join once more, so that the old owner has committed what it had in hand
+//! before the new one begins.
+
+use super::{Assignment, Log};
+use crate::kernel::{Context, NONE};
+
+impl Log {
+    /// Deals all partitions out among the living members; everybody reads on from what is committed.
+    pub(super) fn assign(&mut self, group: u32) {
+        let g = &mut self.groups[group as usize];
+        g.assigned = true;
+        for m in &mut g.members {
+            m.ready.clear();
+            m.taken = 0;
+            m.joined = false;
+        }
+        let alive: Vec<u32> = (0..g.members.len() as u32)
+            .filter(|m| g.members[*m as usize].alive)
+            .collect();
+        let (partitions, c) = (self.partitions.len(), alive.len());
+        for p in 0..partitions {
+            g.owner[p] = match (c, g.assignment) {
+                (0, _) => NONE,
+                (_, Assignment::RoundRobin | Assignment::CooperativeSticky) => alive[p % c],
+                (_, Assignment::Range) => {
+                    let (each, more) = (partitions / c, partitions % c);
+                    let longer = (each + 1) * more;
+                    alive[if p < longer {
+                        p / (each + 1)
+                    } else {
+                        more + (p - longer) / each
+                    }]
+                }
+            };
+            g.position[p] = g.committed[p];
+            g.queued[p] = g.owner[p] != NONE && g.committed[p] < self.partitions[p].end;
+            if g.queued[p] {
+                g.members[g.owner[p] as usize].ready.push_back(p as u32);
+            }
+        }
+    }
+}
+
+impl Log {
+    /// One round of the cooperative protocol, in which everybody has joined; says whether another one must follow,
+    /// because partitions were taken from their owners.
+    fn assign_cooperatively(&mut self, group: u32) -> bool {
+        let g = &mut self.groups[group as usize];
+        let mut owned: Vec<Vec<u32>> = vec![Vec::new(); g.members.len()];
+        let mut free = Vec::new();
+        for (p, owner) in g.owner.iter_mut().enumerate() {
+            match g.members.get(*owner as usize) {
+                Some(m) if m.alive => owned[*owner as usize].push(p as u32),
+                _ => {
+                    *owner = NONE;
+                    g.queued[p] = false;
+                    free.push(p as u32);
+                }
+            }
+        }
+        for m in g.members.iter_mut().filter(|m| !m.alive) {
+            m.ready.clear();
+            m.taken = 0;
+        }
+        let mut alive: Vec<u32> = (0..g.members.len() as u32)
+            .filter(|m| g.members[*m as usize].alive)
+            .collect();
+        if alive.is_empty() {
+            return false;
+        }
+        // Those who have most keep one more where shares cannot be equal.
+        alive.sort_by_key(|m| (usize::MAX - owned[*m as usize].len(), *m));
+        let (each, mut more) = (g.owner.len() / alive.len(), g.owner.len() % alive.len());
+        let mut revoked = false;
+        let mut wants = Vec::new();
+        for m in alive {
+            let extra = usize::from(more > 0);
+            more -= extra;
+            let mine = &owned[m as usize];
+            let share = each + extra;
+            for p in mine.iter().skip(share) {
+                revoked = true;
+                g.owner[*p as usize] = NONE;
+                g.queued[*p as usize] = false;
+                g.members[m as usize].ready.retain(|r| r != p);
+            }
+            wants.push((m, share.saturating_sub(mine.len())));
+        }
+        // What nobody has goes out in turn; what was taken just now waits for the next round.
+        let mut free = free.into_iter();
+        while wants.iter().any(|w| w.1 > 0) {
+            for (m, n) in wants.iter_mut().filter(|w| w.1 > 0) {
+                let Some(p) = free.next() else {
+                    return revoked;
+                };
+                *n -= 1;
+                let i = p as usize;
+                g.owner[i] = *m;
+                g.position[i] = g.committed[i];
+                g.queued[i] = g.committed[i] < self.partitions[i].end;
+                if g.queued[i] {
+                    g.members[*m as usize].ready.push_back(p);
+                }
+            }
+        }
+        revoked
+    }
+}
+
+impl Context {
+    /// Deals the partitions of a group out at the start of the run, once all its members are there.
+    pub fn first_assignment(&mut self, log: u32, group: u32) {
+        let log = &mut self.logs[log as usize];
+        if !log.groups[group as usize].assigned {
+            log.assign(group);
+        }
+    }
+
+    /// A member waits in its poll. If the group rebalances it joins there; whether it was the last is said.
+    pub fn wait_in_poll(&mut self, log: u32, group: u32, member: u32, slot: u32) {
+        let g = &mut self.logs[log as usize].groups[group as usize];
+        g.members[member as usize].waiting = slot;
+        if g.rebalancing.is_some() {
+            g.members[member as usize].joined = true;
+        }
+    }
+
+    /// A member's poll is cut short.
+    pub fn leave_poll(&mut self, log: u32, group: u32, member: u32) {
+        self.logs[log as usize].groups[group as usize].members[member as usize].waiting = NONE;
+    }
+
+    /// Members leave or come: partitions are dealt out anew when each living one has come to its next poll.
+    pub fn rebalance(&mut self, log: u32, group: u32, members: std::ops::Range<u32>, alive: bool) {
+        let now = self.nanos();
+        let g = &mut self.logs[log as usize].groups[group as usize];
+        for m in members {
+            let m = &mut g.members[m as usize];
+            m.alive = alive;
+            m.joined = false;
+            if !alive {
+                m.waiting = NONE;
+            }
+        }
+        if g.rebalancing.is_none() {
+            g.rebalancing = Some(now);
+            g.rebalances += 1;
+        }
+        for m in &mut g.members {
+            // Who waits in its poll joins at once.
+            m.joined |= m.waiting != NONE;
+        }
+        self.finish_rebalance(log, group);
+    }
+
+    /// Ends a rebalance in which everybody has joined; says whether it did.
+    pub fn finish_rebalance(&mut self, log: u32, group: u32) -> bool {
+        let now = self.nanos();
+        let l = &mut self.logs[log as usize];
+        loop {
+            let g = &mut l.groups[group as usize];
+            let Some(since) = g.rebalancing else {
+                return false;
+            };
+            if g.members.iter().any(|m| m.alive && !m.joined) {
+                return false;
+            }
+            if g.assignment != Assignment::CooperativeSticky {
+                g.rebalancing = None;
+                g.rebalance_time += now - since;
+                l.assign(group);
+                break;
+            }
+            let again = l.assign_cooperatively(group);
+            let g = &mut l.groups[group as usize];
+            for m in &mut g.members {
+                // Who waits in its poll has nothing in hand and joins the next round at once.
+                m.joined = m.waiting != NONE;
+            }
+            if !again {
+                g.rebalancing = None;
+                g.rebalance_time += now - since;
+                break;
+            }
+        }
+        for m in &mut l.groups[group as usize].members {
+            if m.waiting != NONE && !m.ready.is_empty() {
+                let slot = std::mem::replace(&mut m.waiting, NONE);
+                crate::kernel::context::try_again(&mut self.requests, &mut self.effects, slot);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(log: &Log, member: u32) -> Vec<usize> {
+        let owner = &log.groups[0].owner;
+        (0..owner.len()).filter(|p| owner[*p] == member).collect()
+    }
+
+    #[test]
+    fn cooperation_keeps_shares_even_and_moves_no_more_than_it_must() {
+        let mut log = Log::new(0, 7, 1024);
+        let g = log.group(9, Assignment::CooperativeSticky) as usize;
+        for _ in 0..3 {
+            log.groups[g].add_member();
+        }
+        log.assign(0);
+        assert_eq!(owned(&log, 0), [0, 3, 6]);
+        // One goes: what it had is dealt out at once, and nobody else loses anything.
+        log.groups[g].members[1].alive = false;
+        assert!(!log.assign_cooperatively(0));
+        assert_eq!(owned(&log, 0), [0, 1, 3, 6]);
+        assert_eq!(owned(&log, 2), [2, 4, 5]);
+        // It is back: two partitions are taken in one round and given in the next.
+        log.groups[g].members[1].alive = true;
+        assert!(log.assign_cooperatively(0));
+        assert_eq!(
+            (owned(&log, 0).len(), owned(&log, 1).len(), owned(&log, 2).len()),
+            (3, 0, 2)
+        );
+        assert!(!log.assign_cooperatively(0));
+        assert_eq!(
+            (owned(&log, 0).len(), owned(&log, 1).len(), owned(&log, 2).len()),
+            (3, 2, 2)
+        );
+        assert_eq!(owned(&log, 1), [5, 6]);
+    }
+}

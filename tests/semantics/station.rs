@@ -1,0 +1,145 @@
+use super::*;
+
+const WORK: &str = "time = \"1s\"";
+
+fn model(station: &str, flows: &[(&str, &str)], list: &[(f64, &str)]) -> String {
+    let mut text = format!("[station.s]\n{station}\n");
+    for (name, options) in flows {
+        text += &format!("[flow.{name}]\nsteps = [{{ use = \"s\", {options} }}]\n");
+    }
+    text + &requests(list)
+}
+
+fn ends<const N: usize>(text: &str, flows: [&str; N]) -> [f64; N] {
+    let o = observe(text, 100.0);
+    flows.map(|f| figure(&o, &format!("flow.{f}"), "response_time_max"))
+}
+
+#[test]
+fn who_is_interrupted_goes_on_with_what_is_left_before_the_others_of_its_priority() {
+    let flows = [
+        ("low", "time = \"1s\", priority = 1"),
+        ("next", "time = \"1s\", priority = 1"),
+        ("high", "time = \"1s\""),
+    ];
+    let text = model(
+        "preemptive = true",
+        &flows,
+        &[(0.0, "low"), (0.2, "next"), (0.5, "high")],
+    );
+    // Half before, half after the second of the high one; then the next.
+    assert_eq!(ends(&text, ["low", "next", "high"]), [2.0, 2.8, 1.0]);
+    let patient = text.replace("preemptive = true", "");
+    assert_eq!(ends(&patient, ["low", "next", "high"]), [1.0, 2.8, 1.5]);
+}
+
+#[test]
+fn of_several_in_service_the_last_of_the_lowest_priority_is_interrupted() {
+    let flows = [
+        ("middle", "time = \"1s\", priority = 1"),
+        ("early", "time = \"1s\", priority = 2"),
+        ("late", "time = \"1s\", priority = 2"),
+        ("high", "time = \"1s\""),
+    ];
+    let list = [(0.0, "middle"), (0.1, "early"), (0.2, "late"), (0.3, "high")];
+    let text = model("servers = 3\npreemptive = true", &flows, &list);
+    // The late one has 0.9 left when the middle one leaves at 1.
+    let found = ends(&text, ["middle", "early", "high", "late"]);
+    for (found, expected) in found.iter().zip([1.0, 1.0, 1.0, 1.7]) {
+        near(*found, expected, 1e-9);
+    }
+}
+
+#[test]
+fn a_full_station_turns_away_whatever_the_priority() {
+    let flows = [("low", "time = \"1s\", priority = 1"), ("high", "time = \"1s\"")];
+    let text = model(
+        "preemptive = true\ncapacity = 1",
+        &flows,
+        &[(0.0, "low"), (0.5, "high")],
+    );
+    let o = observe(&text, 10.0);
+    assert_eq!(figure(&o, "flow.high", "failure_share"), 1.0);
+    assert_eq!(figure(&o, "flow.low", "response_time_max"), 1.0);
+}
+
+#[test]
+fn a_speed_changes_at_the_instant_at_which_the_number_inside_does() {
+    // Alone at speed 1 until 0.5; two at speed 2: the half that is left takes 0.25; alone again.
+    let text = model(
+        "speeds = [1, 2]",
+        &[("a", WORK), ("b", WORK)],
+        &[(0.0, "a"), (0.5, "b")],
+    );
+    assert_eq!(ends(&text, ["a", "b"]), [0.75, 1.25]);
+}
+
+#[test]
+fn more_servers_take_up_who_waits_and_fewer_let_services_end() {
+    let flows = [("a", WORK), ("b", WORK), ("c", WORK)];
+    let list = [(0.0, "a"), (0.0, "b"), (0.0, "c")];
+    let text =
+        model("", &flows, &list) + "[[timeline]]\nat = \"500ms\"\nset = { \"station.s.servers\" = 3 }\n";
+    assert_eq!(ends(&text, ["a", "b", "c"]), [1.0, 1.5, 1.5]);
+    let text = model("servers = 3", &flows, &[(0.0, "a"), (0.0, "b"), (0.6, "c")])
+        + "[[timeline]]\nat = \"500ms\"\nset = { \"station.s.servers\" = 1 }\n";
+    assert_eq!(ends(&text, ["a", "b", "c"]), [1.0, 1.0, 1.4]);
+}
+
+#[test]
+fn whoever_waits_too_long_leaves_whatever_its_priority() {
+    let flows = [
+        ("a", WORK),
+        ("low", "time = \"1s\", priority = 3"),
+        ("high", WORK),
+    ];
+    let text = model(
+        "patience = \"700ms\"",
+        &flows,
+        &[(0.0, "a"), (0.1, "low"), (0.6, "high")],
+    );
+    let o = observe(&text, 10.0);
+    near(figure(&o, "flow.low", "failure_time_max"), 0.7, 1e-9);
+    near(figure(&o, "flow.high", "response_time_max"), 1.4, 1e-9);
+}
+
+#[test]
+fn what_cannot_be_interrupted_cannot_be_held() {
+    let text =
+        "[station.s]\npreemptive = true\n[flow.f]\nsteps = [{ use = \"s\", steps = [{ delay = \"1s\" }] }]\n"
+            .to_owned()
+            + &requests(&[(0.0, "f")]);
+    assert!(refusal(&text).contains("cannot be held"));
+}
+
+#[test]
+fn ties_are_decided_by_the_order_of_events_and_by_the_coin_when_asked() {
+    // A completion and an arrival every second at the same instant: there is room if the completion comes first.
+    let text = r#"
+        [station.s]
+        capacity = 1
+        [flow.f]
+        steps = [{ use = "s", time = "1s" }]
+        [workload.w]
+        executor = "constant-arrival-rate"
+        rate = "1/s"
+        pre-allocated-vus = 10
+    "#;
+    let model = crate::support::model(text);
+    let share = |coin: bool, seed: u64| {
+        let options = Options {
+            coin,
+            seed,
+            ..crate::support::options(0, 1000.5, 0.0)
+        };
+        let o = run(&model, &options).expect("the books balance");
+        o.figure("flow.f", "failure_share").expect("there are requests")
+    };
+    assert_eq!((share(false, 1), share(false, 2)), (0.0, 0.0));
+    let (one, two) = (share(true, 1), share(true, 2));
+    assert!(
+        one != two && (0.2..0.5).contains(&one) && (0.2..0.5).contains(&two),
+        "{one} {two}"
+    );
+    assert_eq!(one, share(true, 1));
+}
