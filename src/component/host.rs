@@ -267,7 +267,10 @@ impl Component for Host {
                     paused: Vec::new(),
                 })
             }
-            Discipline::FirstCome => Cores::FirstCome(FirstCome::new(plan.cores as u32, instance)),
+            Discipline::FirstCome => {
+                build.count_run_queue(plan.cores as u32);
+                Cores::FirstCome(FirstCome::new(plan.cores as u32, instance))
+            }
             Discipline::RoundRobin => {
                 let timers = (0..plan.cores as u32)
                     .map(|core| build.timer(CORE_TIMERS + core))
@@ -409,7 +412,10 @@ impl Component for Host {
         }
         match &mut self.cores {
             Cores::Sharing(cores) => cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx),
-            Cores::FirstCome(cores) => cores.adopt(plan.cores as u32, cx),
+            Cores::FirstCome(cores) => {
+                cx.count_run_queue(self.instance, plan.cores as u32);
+                cores.adopt(plan.cores as u32, cx);
+            }
             Cores::RoundRobin(cores) => {
                 let timers = (cores.timers()..plan.cores as usize)
                     .map(|core| {
@@ -487,6 +493,9 @@ impl Host {
         let key = child_key(self.instance as u64, o.number);
         let take = cx.sample(&o.take, &mut cx.draws_of(o.purposes[1], key));
         cx.arm(o.go, cx.nanos().saturating_add(take));
+        if let Cores::FirstCome(_) = self.cores {
+            cx.join_run_queue(self.instance, take);
+        }
         self.load(1, cx);
         self.expect_another(cx);
     }
