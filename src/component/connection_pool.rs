@@ -18,7 +18,8 @@
 //! A housekeeper every 30 s closes connections that have idled too long. A connection lives for `max-lifetime` less a
 //! random share; one in use is closed when it comes back.
 //!
-//! Who gets a returned connection is in [`super::hand_off`]; without `wake-up-latency` it is the first in line.
+//! Who gets a returned connection is in [`super::hand_off`]; without `wake-up-latency` it is the first in line. With it, a
+//! waiter in a service whose host serves first come, first served stands in that host's run queue before it has its connection.
 //! Which of the idle connections is taken is the one last returned; it decides about `validation-time` alone.
 //!
 //! Readings under Micrometer's names: `connections_active_mean` and `_max`, `connections_idle_mean`,
@@ -224,7 +225,7 @@ impl Component for ConnectionPool {
                 patience,
                 Sampler::new(law),
                 build.purpose("wake-up"),
-                build.instance,
+                (build.instance, build.host()),
                 wake_timer,
                 patience_timer,
             )),

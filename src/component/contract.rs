@@ -466,6 +466,11 @@ impl Build<'_> {
         })
     }
 
+    /// Has the run queue of this host counted, for those whose threads wake up on it.
+    pub fn count_run_queue(&mut self, cores: u32) {
+        self.cx.count_run_queue(self.instance, cores);
+    }
+
     /// Names a purpose for draws of the component's own; all its instances share it.
     pub fn purpose(&mut self, name: &str) -> u32 {
         let key = self.key(name);

@@ -62,6 +62,7 @@ impl FirstCome {
 
     #[inline(always)]
     pub fn enter(&mut self, visit: Visit, demand: u64, cx: &mut Context) -> Admission {
+        cx.join_run_queue(self.instance, demand);
         let Some(core) = self.free_core() else {
             *cx.word(visit) = demand;
             cx.begin_wait(visit);

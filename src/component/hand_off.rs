@@ -6,7 +6,8 @@
 //! is left of its time-out; with 10 µs or less left it fails. So the line is first come first served only as far
 //! as waiters wake up faster than newcomers come, and under load some wait several rounds.
 //!
-//! One number describes the machine: how long a woken thread takes to run.
+//! One number describes the machine: how long a woken thread takes to run. In a service on a host that serves first come, first
+//! served the thread stands in the run queue before that, behind whoever is there.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -41,6 +42,8 @@ pub struct HandOff {
     wake_up: Sampler,
     purpose: u32,
     instance: u32,
+    /// On whose cores waiters run.
+    host: Option<u32>,
     wake_timer: TimerId,
     patience_timer: TimerId,
     armed: bool,
@@ -58,7 +61,7 @@ impl HandOff {
         patience: u64,
         wake_up: Sampler,
         purpose: u32,
-        instance: u32,
+        (instance, host): (u32, Option<u32>),
         wake_timer: TimerId,
         patience_timer: TimerId,
     ) -> Self {
@@ -73,6 +76,7 @@ impl HandOff {
             wake_up,
             purpose,
             instance,
+            host,
             wake_timer,
             patience_timer,
             armed: false,
@@ -116,7 +120,8 @@ impl HandOff {
             Some(slot) => {
                 self.hand_offs += 1;
                 let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.hand_offs));
-                let due = cx.nanos() + cx.sample(&self.wake_up, &mut draws);
+                let behind = self.host.map_or(0, |host| cx.run_queue(host));
+                let due = cx.nanos() + cx.sample(&self.wake_up, &mut draws) + behind;
                 self.handed.push(Handed {
                     due,
                     slot,

@@ -38,13 +38,12 @@
 use super::contract::*;
 use super::first_come::FirstCome;
 use super::load_average::{self, LoadAverage};
+use super::outsiders::{self, OthersPlan, Outsiders};
 use super::processor_sharing::{Contention, ProcessorSharing};
 use super::round_robin::RoundRobin;
-use crate::distribution::{Law, LawUnit, Sampler};
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Outcome, TimerId, TimerOwner, Visit};
 use crate::quantity::SimTime;
-use crate::random::child_key;
 
 /// As running.
 pub struct Host {
@@ -55,17 +54,7 @@ pub struct Host {
     load: LoadAverage,
     tick: TimerId,
     instance: u32,
-    outsiders: Option<Box<Outsiders>>,
-}
-
-/// Processes outside the model.
-struct Outsiders {
-    every: Sampler,
-    take: Sampler,
-    purposes: [u32; 2],
-    number: u64,
-    come: TimerId,
-    go: TimerId,
+    outsiders: Box<Outsiders>,
 }
 
 /// The cores, by discipline.
@@ -92,8 +81,7 @@ pub struct Plan {
     /// Nanoseconds.
     quantum: u64,
     switch_time: u64,
-    /// From one process outside the model to the next, and how long it wants a core.
-    others: Option<(Law, Law)>,
+    others: Option<OthersPlan>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -185,7 +173,7 @@ impl Component for Host {
         let quantum = reader.positive_duration("quantum");
         let switch_time = reader.duration("switch-time");
         let contention = check_contention(reader);
-        let outsiders = check_others(reader, names);
+        let outsiders = outsiders::check(reader, names);
         let cores = cores?;
         let mut fits = true;
         let others: &[&str] = match discipline {
@@ -275,7 +263,10 @@ impl Component for Host {
                     paused: Vec::new(),
                 })
             }
-            Discipline::FirstCome => Cores::FirstCome(FirstCome::new(plan.cores as u32, instance)),
+            Discipline::FirstCome => {
+                build.count_run_queue(plan.cores as u32);
+                Cores::FirstCome(FirstCome::new(plan.cores as u32, instance))
+            }
             Discipline::RoundRobin => {
                 let timers = (0..plan.cores as u32)
                     .map(|core| build.timer(CORE_TIMERS + core))
@@ -283,16 +274,8 @@ impl Component for Host {
                 Cores::RoundRobin(RoundRobin::new(plan.quantum, plan.switch_time, timers, instance))
             }
         };
-        let outsiders = plan.others.as_ref().map(|(every, take)| {
-            Box::new(Outsiders {
-                every: Sampler::new(every),
-                take: Sampler::new(take),
-                purposes: [build.purpose("others/every"), build.purpose("others/take")],
-                number: 0,
-                come: build.timer(OTHERS_COME),
-                go: build.timer(OTHERS_GO),
-            })
-        });
+        let timers = [build.timer(OTHERS_COME), build.timer(OTHERS_GO)];
+        let outsiders = Box::new(Outsiders::new(&plan.others, timers, build));
         Host {
             speed: plan.speed,
             cores,
@@ -306,7 +289,7 @@ impl Component for Host {
 
     fn start(&mut self, cx: &mut Context) {
         cx.arm(self.tick, load_average::PERIOD);
-        self.expect_another(cx);
+        self.outsiders.expect(self.instance, cx);
     }
 
     #[inline(always)]
@@ -357,7 +340,13 @@ impl Component for Host {
             return self.load(-1, cx);
         }
         if tag == OTHERS_COME {
-            return self.another(cx);
+            if let Some(take) = self.outsiders.come(self.instance, cx) {
+                if let Cores::FirstCome(_) = self.cores {
+                    cx.join_run_queue(self.instance, take);
+                }
+                self.load(1, cx);
+            }
+            return;
         }
         match &mut self.cores {
             Cores::Sharing(cores) => cores.jobs.wake(cx, |slot, cx| cx.proceed(slot)),
@@ -412,12 +401,13 @@ impl Component for Host {
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
         self.speed = plan.speed;
-        if let (Some(o), Some((every, take))) = (&mut self.outsiders, &plan.others) {
-            (o.every, o.take) = (Sampler::new(every), Sampler::new(take));
-        }
+        self.outsiders.adopt(&plan.others, self.instance, cx);
         match &mut self.cores {
             Cores::Sharing(cores) => cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx),
-            Cores::FirstCome(cores) => cores.adopt(plan.cores as u32, cx),
+            Cores::FirstCome(cores) => {
+                cx.count_run_queue(self.instance, plan.cores as u32);
+                cores.adopt(plan.cores as u32, cx);
+            }
             Cores::RoundRobin(cores) => {
                 let timers = (cores.timers()..plan.cores as usize)
                     .map(|core| {
@@ -480,25 +470,6 @@ impl Component for Host {
 }
 
 impl Host {
-    /// When the next process outside the model wants a core.
-    fn expect_another(&mut self, cx: &mut Context) {
-        let Some(o) = &mut self.outsiders else { return };
-        o.number += 1;
-        let key = child_key(self.instance as u64, o.number);
-        let after = cx.sample(&o.every, &mut cx.draws_of(o.purposes[0], key)).max(1);
-        cx.arm(o.come, cx.nanos().saturating_add(after));
-    }
-
-    /// It wants one now.
-    fn another(&mut self, cx: &mut Context) {
-        let Some(o) = &self.outsiders else { return };
-        let key = child_key(self.instance as u64, o.number);
-        let take = cx.sample(&o.take, &mut cx.draws_of(o.purposes[1], key));
-        cx.arm(o.go, cx.nanos().saturating_add(take));
-        self.load(1, cx);
-        self.expect_another(cx);
-    }
-
     #[inline(always)]
     fn scaled(&self, demand: u64) -> u64 {
         if self.speed == 1.0 {
@@ -507,41 +478,6 @@ impl Host {
             libm::round(demand as f64 / self.speed) as u64
         }
     }
-}
-
-fn check_others(reader: &mut Reader, names: &Names) -> Option<Option<(Law, Law)>> {
-    const KEYS: &[Key] = &[
-        key(
-            "every",
-            Form::Law,
-            None,
-            "from the start of one to the start of the next",
-        ),
-        key("take", Form::Law, None, "how long it wants a core"),
-    ];
-    if !reader.has("others") {
-        return Some(None);
-    }
-    let table = reader.table("others")?;
-    let what = format!("the others of {}", reader.what());
-    let mut inner = Reader::new(what, table, KEYS, reader.sink());
-    if !(inner.required("every") & inner.required("take")) {
-        return None;
-    }
-    let (every, take) = (inner.law("every")?, inner.law("take")?);
-    let span = every.span.clone();
-    let every = read_law(&every, LawUnit::Duration, "`every`", names, inner.sink());
-    let take = read_law(&take, LawUnit::Duration, "`take`", names, inner.sink());
-    let (every, take) = (every?, take?);
-    if every.mean().is_some_and(|m| m < 1e-6) {
-        inner.sink().error(
-            span,
-            "out-of-range",
-            "others less than a microsecond apart leave no time to work",
-        );
-        return None;
-    }
-    Some(Some((every, take)))
 }
 
 fn check_contention(reader: &mut Reader) -> Option<Contention> {

@@ -17,7 +17,8 @@
 //!
 //! Order: `fair` hands a freed row to the first in line (InnoDB's CATS falls back to this for waiters that hold nothing
 //! else, MySQL 8.0.20). With `unfair`, or a `wake-up-latency`, it is free until the first in line has woken up; a newcomer
-//! may take it, and the loser stays first (PostgreSQL's tuple lock, Java's unfair locks).
+//! may take it, and the loser stays first (PostgreSQL's tuple lock, Java's unfair locks). In a service whose host serves first
+//! come, first served the woken one stands in that host's run queue first.
 //!
 //! A wait that closes a circle of waits is a deadlock: the one that closes it fails with `deadlock`, at once (InnoDB) or
 //! after `deadlock-timeout` (PostgreSQL, 1 s). Only waits for locks are looked at. A row is named by the draw of the
@@ -50,6 +51,8 @@ pub struct Lock {
     purpose: u32,
     /// The time to wake up, for a lock that may be barged.
     wake_up: Option<Sampler>,
+    /// On whose cores waiters run.
+    host: Option<u32>,
     wakes: BinaryHeap<Reverse<(u64, u64, u64)>>,
     wakes_begun: u64,
     wake_timer: TimerId,
@@ -194,6 +197,7 @@ impl Component for Lock {
             hottest: hottest(&plan.key),
             purpose: build.purpose("key"),
             wake_up: plan.barging.as_ref().map(Sampler::new),
+            host: build.host(),
             wakes: BinaryHeap::new(),
             wakes_begun: 0,
             wake_timer: build.timer(WAKE_UP),
@@ -397,7 +401,8 @@ impl Lock {
         cx.rows[row].owner = NONE;
         self.wakes_begun += 1;
         let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.wakes_begun));
-        let due = cx.nanos().saturating_add(cx.sample(wake_up, &mut draws));
+        let behind = self.host.map_or(0, |host| cx.run_queue(host));
+        let due = cx.nanos().saturating_add(cx.sample(wake_up, &mut draws) + behind);
         self.wakes.push(Reverse((due, self.wakes_begun, key)));
         cx.arm(self.wake_timer, due);
     }

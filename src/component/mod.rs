@@ -23,6 +23,7 @@ mod host;
 mod load_average;
 mod lock;
 mod outbox;
+mod outsiders;
 mod permits;
 mod processor_sharing;
 mod producer;

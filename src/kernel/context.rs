@@ -142,6 +142,8 @@ pub struct Context {
     pub(crate) sites: Box<[Site]>,
     purposes: Vec<PurposeKey>,
     tables: &'static Tables,
+    /// Of hosts that serve first come, first served, by instance: when each core will have done what has come so far.
+    run_queues: Vec<Vec<u64>>,
     /// The frame that notes a replayed request's record.
     pub record_frame: u16,
     /// How often replicas came or went so far: what is known about them is as old as this number.
@@ -173,6 +175,7 @@ impl Context {
             sites,
             purposes: Vec::new(),
             tables: Tables::get(),
+            run_queues: Vec::new(),
             record_frame: 0,
             health: 0,
             events: 0,
@@ -432,6 +435,29 @@ impl Context {
             None if s.recorded.is_none() => 0,
             None => libm::round(self.recorded(site, slot).unwrap_or(0.0) * 1e9) as u64,
         }
+    }
+
+    /// Has a host's run queue counted, or counted anew with another number of cores.
+    pub fn count_run_queue(&mut self, host: u32, cores: u32) {
+        let n = self.run_queues.len().max(host as usize + 1);
+        self.run_queues.resize(n, Vec::new());
+        self.run_queues[host as usize].resize(cores as usize, self.now);
+    }
+
+    /// So much work joins a host's run queue.
+    #[inline(always)]
+    pub fn join_run_queue(&mut self, host: u32, demand: u64) {
+        let now = self.now;
+        if let Some(core) = self.run_queues[host as usize].iter_mut().min() {
+            *core = (*core).max(now).saturating_add(demand);
+        }
+    }
+
+    /// How long a thread that is woken now waits for a core, nanoseconds; zero where no run queue is counted.
+    pub fn run_queue(&self, host: u32) -> u64 {
+        let cores = self.run_queues.get(host as usize);
+        let first = cores.and_then(|c| c.iter().min());
+        first.map_or(0, |at| at.saturating_sub(self.now))
     }
 
     /// What was recorded of the replayed request, where the step takes that.

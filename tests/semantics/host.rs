@@ -208,3 +208,24 @@ fn keys_of_another_discipline_are_refused() {
     ));
     assert!(said.contains("no use for `contention`"), "{said}");
 }
+
+#[test]
+fn others_take_the_core_from_time_to_time() {
+    let others = "cores = 1\nothers = { every = \"10s\", take = \"4s\" }";
+    // Alone for 10 s, at half speed for 4 s, alone again.
+    let o = observe(&jobs(others, &["15s"]), 19.0);
+    near(response(&o, 0), 17.0, 1e-6);
+    // First come, first served: until 6 s, until 11 s, and then the others have the core until 14 s.
+    let o = observe(
+        &jobs(&format!("{others}\ndiscipline = \"fcfs\""), &["6s", "5s", "1s"]),
+        19.0,
+    );
+    assert_eq!(
+        (response(&o, 0), response(&o, 1), response(&o, 2)),
+        (6.0, 11.0, 15.0)
+    );
+    let said = refusal(&jobs("others = { every = \"0s\", take = \"1s\" }", &["1s"]));
+    assert!(said.contains("leave no time to work"), "{said}");
+    let said = refusal(&jobs("others = { every = \"1s\" }", &["1s"]));
+    assert!(said.contains("no `take`"), "{said}");
+}

@@ -126,3 +126,26 @@ fn a_row_is_free_until_its_first_waiter_runs_and_the_waiter_stays_first() {
     took(&o, "d", 36.5); // freed at 31.5 ms, runs at 32.5 ms
     assert_eq!(figure(&o, "lock.row", "claimed_share"), 0.25);
 }
+
+#[test]
+fn a_woken_waiter_stands_in_the_run_queue() {
+    let mut source = String::from(
+        "[host.box]\ncores = 1\ndiscipline = \"fcfs\"\n[service.app]\nhost = \"box\"\n\
+         [connection-pool.db]\nin = \"app\"\nmaximum-pool-size = 1\nwake-up-latency = \"1ms\"\n",
+    );
+    let busy = "{ cpu = \"6ms\" }";
+    for (name, at, steps) in [
+        ("a", "0s", HOLD),
+        ("b", "5ms", HOLD),
+        ("c", "8ms", busy),
+        ("d", "13ms", HOLD),
+    ] {
+        source.push_str(&format!(
+            "[flow.{name}]\nat = \"app\"\nsteps = [{steps}]\n[workload.{name}]\n\
+             executor = \"per-vu-iterations\"\nflow = \"{name}\"\nvus = 1\niterations = 1\nstart-time = \"{at}\"\n"
+        ));
+    }
+    let o = run(&model(&source), &options(0, 1.0, 0.0));
+    took(&o, "d", 10.0); // b was handed the connection at 10 ms, but c keeps the core until 14 ms
+    took(&o, "b", 29.0); // runs at 15 ms in vain, and again at 24 ms
+}

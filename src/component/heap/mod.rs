@@ -8,11 +8,10 @@
 //! live-set = "180MiB"            # caches, classes, pools: what never dies
 //! retained = "40%"               # of what a request allocates, it keeps so much until it ends
 //! pauses = { every = "exp(10min)", lasts = "80ms" }   # beside the computed ones
-//!
-//! [heap.measured]                # nothing computed: the pauses of a load test's log
-//! in = "order-api"
-//! pauses = { log = "gc.log", last = "40s", trigger = "allocation" }
 //! ```
+//!
+//! Without `size` nothing is computed: `pauses = { log = "gc.log", last = "40s", trigger = "allocation" }` takes a load test's own
+//! pauses.
 //!
 //! A step `{ cpu = "2ms", allocates = "350KiB" }` allocates in the heap of its service.
 //!
@@ -27,7 +26,7 @@
 //! A pause stops this JVM's work and nothing else; its workers take cores of the host meanwhile, as concurrent
 //! workers do during a cycle. That the workers may find no free core does not make a pause longer here.
 //!
-//! **A log's pauses** (`-Xlog:gc,safepoint`, JDK 9 and later) take the place of computed ones. With `trigger = "allocation"`
+//! **A log's pauses** (`-Xlog:gc,safepoint`, JDK 9 and later). With `trigger = "allocation"`
 //! the log is read as the collector's answers: the request that allocates the last byte of what the log shows
 //! between two collections triggers the next one and waits for its end, as everything in this JVM does; remarks and
 //! cleanups follow at their logged distance; after the last collection comes the first one again. So another arrival
