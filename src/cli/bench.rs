@@ -1,4 +1,4 @@
-//! `bench`: nanoseconds an event on five small models, every default statistic on.
+//! `bench`: nanoseconds an event on five small models, every default statistic on, and with few or many in flight.
 //!
 //! Work is counted the same way for every simulator: two events a customer where there is one queue, three where a
 //! request waits for a connection and then for a core. What the engine counts itself stands beside it.
@@ -19,15 +19,18 @@ struct Bench {
     /// Customers a second that complete.
     rate: f64,
     events_a_customer: f64,
+    /// Counts in the geometric mean; the others are run when named.
+    standard: bool,
 }
 
-const MODELS: [Bench; 5] = [
+const MODELS: [Bench; 7] = [
     Bench {
         name: "m1",
         about: "M/M/1",
         source: include_str!("../../models/bench/m1.toml"),
         rate: 0.9,
         events_a_customer: 2.0,
+        standard: true,
     },
     Bench {
         name: "m2",
@@ -35,6 +38,7 @@ const MODELS: [Bench; 5] = [
         source: include_str!("../../models/bench/m2.toml"),
         rate: 18.0,
         events_a_customer: 2.0,
+        standard: true,
     },
     Bench {
         name: "m3",
@@ -42,6 +46,7 @@ const MODELS: [Bench; 5] = [
         source: include_str!("../../models/bench/m3.toml"),
         rate: 90.0,
         events_a_customer: 3.0,
+        standard: true,
     },
     Bench {
         name: "m4",
@@ -49,6 +54,7 @@ const MODELS: [Bench; 5] = [
         source: include_str!("../../models/bench/m4.toml"),
         rate: 99.0,
         events_a_customer: 3.0,
+        standard: true,
     },
     Bench {
         name: "m5",
@@ -56,6 +62,23 @@ const MODELS: [Bench; 5] = [
         source: include_str!("../../models/bench/m5.toml"),
         rate: 9500.0,
         events_a_customer: 2.0,
+        standard: true,
+    },
+    Bench {
+        name: "few",
+        about: "100 in flight",
+        source: include_str!("../../models/bench/few.toml"),
+        rate: 100.0,
+        events_a_customer: 2.0,
+        standard: false,
+    },
+    Bench {
+        name: "many",
+        about: "10^6 in flight",
+        source: include_str!("../../models/bench/many.toml"),
+        rate: 1e6,
+        events_a_customer: 2.0,
+        standard: false,
     },
 ];
 
@@ -73,7 +96,8 @@ struct Measured {
 pub fn bench(args: &BenchArgs) -> Exit {
     if let Some(unknown) = args.models.iter().find(|m| MODELS.iter().all(|b| b.name != **m)) {
         fail(&format!(
-            "there is no bench model `{unknown}`; there are m1, m2, m3, m4 and m5"
+            "there is no bench model `{unknown}`; there are {}",
+            MODELS.map(|b| b.name).join(", ")
         ));
         return Exit::Impossible;
     }
@@ -86,7 +110,11 @@ pub fn bench(args: &BenchArgs) -> Exit {
     let mut product = 0.0;
     let mut count = 0;
     for bench in &MODELS {
-        if !args.models.is_empty() && args.models.iter().all(|m| m != bench.name) {
+        let wanted = match args.models.is_empty() {
+            true => bench.standard,
+            false => args.models.iter().any(|m| m == bench.name),
+        };
+        if !wanted {
             continue;
         }
         let mut rounds = Vec::new();
@@ -101,8 +129,10 @@ pub fn bench(args: &BenchArgs) -> Exit {
         }
         rounds.sort_by(|a, b| a.ns_per_event.total_cmp(&b.ns_per_event));
         let m = &rounds[rounds.len() / 2];
-        product += m.ns_per_event.ln();
-        count += 1;
+        if bench.standard {
+            product += m.ns_per_event.ln();
+            count += 1;
+        }
         print(&if args.json { json(bench, m) } else { row(bench, m) });
     }
     if !args.json && count > 1 {
@@ -145,7 +175,7 @@ fn measure(bench: &Bench, customers: u64) -> Result<Measured, String> {
 
 fn row(bench: &Bench, m: &Measured) -> String {
     format!(
-        "{:<3} {:<16} {:>9.1} {:>13.0} {:>13.4} s {:>11} {:>12.0}\n",
+        "{:<4} {:<15} {:>9.1} {:>13.0} {:>13.4} s {:>11} {:>12.0}\n",
         bench.name,
         bench.about,
         m.ns_per_event,

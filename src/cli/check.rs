@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::{self, Value};
 use crate::experiment::{Experiment, Overrides, Sheet, load, load_model};
 use crate::model::arithmetic::arithmetic;
+use crate::output::table::{cells, padded};
 use crate::quantity::SimDuration;
 
 pub fn check(args: &CheckArgs) -> Exit {
@@ -30,6 +31,9 @@ pub fn check(args: &CheckArgs) -> Exit {
         text.push('\n');
         text.push_str(&sums.table(&point.model));
     }
+    if experiment {
+        text.push_str(&each_point(&found));
+    }
     if args.listing {
         for point in &found.points {
             text.push('\n');
@@ -41,6 +45,22 @@ pub fn check(args: &CheckArgs) -> Exit {
     }
     print(&text);
     Exit::Done
+}
+
+/// A line of arithmetic for each point of an experiment.
+fn each_point(found: &Experiment) -> String {
+    const MOST: usize = 60;
+    let mut text = String::from("\nWhat arithmetic says; waiting is not counted\n\n");
+    let shown = &found.points[..found.points.len().min(MOST)];
+    let wide = shown.iter().map(|p| cells(&p.label)).max().unwrap_or(0);
+    for point in shown {
+        let says = arithmetic(&point.model).headline(&point.model);
+        text.push_str(&format!("{}  {says}\n", padded(&point.label, wide)));
+    }
+    if shown.len() < found.points.len() {
+        text.push_str(&format!("and {} points more\n", found.points.len() - shown.len()));
+    }
+    text
 }
 
 fn sheet(args: &CheckArgs, source: &str, warnings: &[Diagnostic]) -> Sheet {

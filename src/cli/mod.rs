@@ -160,7 +160,7 @@ struct BenchArgs {
     /// Rounds; the median is printed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
-    /// Only these models, such as m3
+    /// Only these models: m1 to m5, and few or many (100 or a million in flight)
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
     /// Print JSON lines instead of a table

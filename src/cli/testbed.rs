@@ -16,8 +16,14 @@
 //! warm-up = "5s"
 //! set = { connection-pool = ... } # paths of the model and their values
 //! ```
+//!
+//! Runs that differ in more than their seeds are predicted one by one. `repeats = [{..}, {..}]` sets what is each run's own, as
+//! its collector's log. `replay = { draws = "exp(50ms)", set = {..} }` makes the run's arrivals and draws again from
+//! the seeds in the measurements and has the workload replay them; `set` says which law takes `recorded(service_ms, 1ms)`.
 
 mod drawing;
+mod page;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,10 +33,13 @@ use super::exit::Exit;
 use super::progress::Bar;
 use super::{ValidateArgs, complain, fail, print, say};
 use crate::diagnostic::Sink;
+use crate::distribution::{Law, LawUnit};
 use crate::document::{self, Form, Key, Reader, Table, Value, key};
 use crate::experiment::results::Point;
 use crate::experiment::sweep::Forget;
 use crate::experiment::{Control, Failure, Overrides, Sheet, carry_out, load_model};
+use crate::model::workload::{Arrivals, Profile, WorkloadPlan};
+use page::page;
 
 const FILE_KEYS: &[Key] = &[
     key(
@@ -70,6 +79,22 @@ const ROW_KEYS: &[Key] = &[
     ),
     key("warm-up", Form::Duration, None, "what of it is not measured"),
     key("set", Form::Table, None, "paths of the model and their values"),
+    key("repeats", Form::List, None, "the same for each repeat"),
+    key(
+        "replay",
+        Form::Table,
+        None,
+        "makes each repeat's arrivals and draws again from its seeds",
+    ),
+];
+const REPLAY_KEYS: &[Key] = &[
+    key(
+        "draws",
+        Form::Law,
+        None,
+        "the law of the servlet's draws; none for fixed times",
+    ),
+    key("set", Form::Table, None, "paths of the model and their values"),
 ];
 
 /// Replications where nobody says: their mean is compared with the mean of the repeats.
@@ -105,8 +130,17 @@ struct Class {
     most: [Option<f64>; 7],
 }
 
-const CLASS_NAMES: [&str; 9] = [
-    "free", "open", "closed", "crowded", "replay", "overload", "unlogged", "nested", "probe",
+const CLASS_NAMES: [&str; 10] = [
+    "free",
+    "open",
+    "closed",
+    "crowded",
+    "replay",
+    "overload",
+    "threads",
+    "collected",
+    "nested",
+    "probe",
 ];
 
 fn class(name: &str) -> Class {
@@ -118,9 +152,10 @@ fn class(name: &str) -> Class {
         "replay" => ("open, above 0.9 of capacity", &[3., 10., 0., 10.]),
         "overload" => (
             "open, overloaded, connection time-out",
-            &[3., 25., 25., 25., 25., 25.],
+            &[3., 10., 25., 10., 25., 25.],
         ),
-        "unlogged" => ("above 0.9 of capacity, arrivals not logged", &[3.]),
+        "threads" => ("open, above 0.9 of the threads' capacity", &[3., 10., 0., 10.]),
+        "collected" => ("collections, each run with its own log", &[0., 0., 0., 0., 20.]),
         "nested" => ("nested connections", &[5., 4., 4., 15., 25.]),
         _ => ("probes: the wake-up latency was fitted to `claimed`", &[]),
     };
@@ -138,10 +173,25 @@ struct Row {
     duration: u64,
     warm_up: u64,
     set: Vec<(String, Value)>,
+    /// What is each repeat's own.
+    repeats: Vec<Vec<(String, Value)>>,
+    replay: Option<Replay>,
 }
 
-/// One configuration's repeats: for each metric the values that were taken.
-type Repeats = [Vec<f64>; 7];
+/// Arrivals and draws are those of the run.
+struct Replay {
+    draws: Option<Law>,
+    set: Vec<(String, Value)>,
+}
+
+/// One configuration's repeats.
+#[derive(Default)]
+struct Repeats {
+    /// For each metric the values that were taken.
+    values: [Vec<f64>; 7],
+    /// Of arrivals and of draws, where they are stated.
+    seeds: Vec<(u64, Option<u64>)>,
+}
 
 /// One line of the table.
 struct Line {
@@ -153,6 +203,8 @@ struct Line {
     spread: Option<f64>,
     predicted: f64,
     most: Option<f64>,
+    /// Errors of single runs that were predicted one by one, per cent.
+    runs: Vec<f64>,
     /// Whether nested pools stall in both worlds or in none; then nothing else counts.
     stalls: Option<(bool, bool)>,
 }
@@ -217,8 +269,8 @@ fn carry(args: &ValidateArgs, file: &Path) -> Result<(), Problem> {
             return Err(Problem::Other(why));
         };
         say(&format!("{} {}\n", row.name, row.what));
-        let predicted = predict(row, args.replications.unwrap_or(REPLICATIONS))?;
-        compare(i, row, repeats, &predicted, &mut lines);
+        let predicted = predict_all(row, repeats, args.replications.unwrap_or(REPLICATIONS))?;
+        compare(i, row, &repeats.values, &predicted, &mut lines);
     }
     let picture = args.out.with_file_name("testbed.svg");
     let page = page(&rows, &lines);
@@ -254,6 +306,15 @@ fn row(table: &Table, folder: &Path, sink: &mut Sink) -> Option<Row> {
     let (class, seen) = (reader.required_choice("class"), reader.required_choice("seen"));
     let (duration, warm_up) = (reader.duration("duration"), reader.duration("warm-up"));
     let set = reader.table("set");
+    let repeats = reader.list("repeats").unwrap_or_default().to_vec();
+    let replay = match reader.table("replay") {
+        Some(table) => Some(replay(table, reader.sink())?),
+        None => None,
+    };
+    let mut each = Vec::new();
+    for item in &repeats {
+        each.push(entries(Some(item.table("a repeat", reader.sink())?)));
+    }
     Some(Row {
         name: name?,
         what: what?,
@@ -262,13 +323,38 @@ fn row(table: &Table, folder: &Path, sink: &mut Sink) -> Option<Row> {
         server: seen? == "server",
         duration: duration?.nanos(),
         warm_up: warm_up?.nanos(),
-        set: set.map_or(Vec::new(), |t| {
-            t.entries
-                .iter()
-                .map(|e| (e.key.clone(), e.item.value.clone()))
-                .collect()
-        }),
+        set: entries(set),
+        repeats: each,
+        replay,
     })
+}
+
+fn replay(table: &Table, sink: &mut Sink) -> Option<Replay> {
+    let mut reader = Reader::new("a replay".into(), table, REPLAY_KEYS, sink);
+    let draws = match reader.has("draws") {
+        false => None,
+        true => {
+            let text = reader.law("draws")?;
+            let mut none = |_: &str| Err("the servlet draws from no file".to_owned());
+            match Law::parse(&text.value, LawUnit::Duration, &mut none) {
+                Ok(law) => Some(law),
+                Err(why) => {
+                    reader.sink().error(text.span, "bad-law", why);
+                    return None;
+                }
+            }
+        }
+    };
+    let set = entries(reader.table("set"));
+    Some(Replay { draws, set })
+}
+
+/// Paths and values.
+fn entries(table: Option<&Table>) -> Vec<(String, Value)> {
+    let list = table.map_or(&[][..], |t| &t.entries);
+    list.iter()
+        .map(|e| (e.key.clone(), e.item.value.clone()))
+        .collect()
 }
 
 fn measurements(path: &Path) -> Result<BTreeMap<String, Repeats>, String> {
@@ -287,11 +373,14 @@ fn measurements(path: &Path) -> Result<BTreeMap<String, Repeats>, String> {
     for (at, column) in places.iter_mut().zip(COLUMNS) {
         *at = place(column)?;
     }
+    let seeds = [place("arrival_seed")?, place("service_seed")?];
     let mut rows: BTreeMap<String, Repeats> = BTreeMap::new();
     for record in csv.records() {
         let record = record.map_err(|why| wrong(why.to_string()))?;
         let repeats = rows.entry(record[name].to_owned()).or_default();
-        for (values, at) in repeats.iter_mut().zip(places) {
+        let [arrivals, draws] = seeds.map(|at| record[at].trim().parse::<u64>().ok());
+        repeats.seeds.extend(arrivals.map(|a| (a, draws)));
+        for (values, at) in repeats.values.iter_mut().zip(places) {
             match record[at].trim() {
                 "" => {}
                 text => match text.parse::<f64>() {
@@ -304,13 +393,123 @@ fn measurements(path: &Path) -> Result<BTreeMap<String, Repeats>, String> {
     Ok(rows)
 }
 
-/// The model's figures in the units of the measurements; NaN where nothing was observed.
-fn predict(row: &Row, replications: u32) -> Result<[f64; 7], Problem> {
+/// The figures of all runs that are predicted one by one, else the figures that all repeats share.
+fn predict_all(row: &Row, repeats: &Repeats, replications: u32) -> Result<Vec<[f64; 7]>, Problem> {
+    if let Some(replay) = &row.replay {
+        let folder =
+            tempfile::tempdir().map_err(|why| Problem::Other(format!("no folder for replays: {why}")))?;
+        let mut runs = Vec::new();
+        for (i, seeds) in repeats.seeds.iter().enumerate() {
+            let file = folder.path().join(format!("{i}.csv"));
+            let set = replayed(row, replay, *seeds, &file)?;
+            runs.push(predict(row, &set, replications)?);
+        }
+        return Ok(runs);
+    }
+    if row.repeats.is_empty() {
+        return Ok(vec![predict(row, &[], replications)?]);
+    }
+    row.repeats
+        .iter()
+        .map(|set| predict(row, set, replications))
+        .collect()
+}
+
+/// Writes a run's arrivals and draws to a file; comes back with what has the workload replay them.
+fn replayed(
+    row: &Row,
+    replay: &Replay,
+    (seed, draws): (u64, Option<u64>),
+    file: &Path,
+) -> Result<Vec<(String, Value)>, Problem> {
+    let other = |why: String| Problem::Other(format!("row `{}`: {why}", row.name));
+    let (rate, timeout) = offered(row)?;
+    let end = row.duration as f64 * 1e-9;
+    let arrivals = streams::arrivals(seed, &rate, end);
+    let draws = match &replay.draws {
+        None => None,
+        Some(law) => {
+            let seed = draws.ok_or_else(|| other("a run has no `service_seed`".into()))?;
+            let list = streams::draws(seed, law, arrivals.len());
+            Some(list.ok_or_else(|| other("its servlet draws from `exp` or `lognormal`".into()))?)
+        }
+    };
+    let text = streams::csv(&arrivals, draws.as_deref());
+    std::fs::write(file, text).map_err(|why| other(format!("writing {}: {why}", file.display())))?;
+    let mut set = replay.set.clone();
+    let mut workload = format!(
+        "{{ executor = \"recorded\", file = {:?}",
+        file.display().to_string()
+    );
+    if let Some(timeout) = timeout {
+        workload.push_str(&format!(", timeout = \"{timeout}ns\""));
+    }
+    workload.push_str(" }");
+    let value = Value::parse(&workload).map_err(|_| other("its workload cannot be replayed".into()))?;
+    set.push(("workload.load".into(), value));
+    Ok(set)
+}
+
+/// The row's workload with these settings.
+fn workload(row: &Row, own: &[(String, Value)]) -> Result<Option<WorkloadPlan>, Problem> {
     let overrides = Overrides {
-        duration: Some(row.duration),
+        set: row.set.iter().chain(own).cloned().collect(),
+        ..Overrides::default()
+    };
+    let loaded = load_model(&row.model, &overrides);
+    let Some(mut experiment) = loaded.experiment else {
+        return Err(Problem::Files(loaded.sheets));
+    };
+    let model = experiment.points.first_mut().map(|p| &mut p.model);
+    Ok(model.and_then(|m| m.workloads.iter().find(|w| w.name == "load").cloned()))
+}
+
+fn is_open(row: &Row, own: &[(String, Value)]) -> Result<bool, Problem> {
+    Ok(workload(row, own)?.is_some_and(|w| !w.is_closed()))
+}
+
+/// The rate at which a row's workload sends, and its client's time-out.
+fn offered(row: &Row) -> Result<(Profile, Option<u64>), Problem> {
+    match workload(row, &[])?.map(|w| (w.arrivals, w.timeout)) {
+        Some((Arrivals::Poisson(rate), timeout)) => Ok((rate, timeout)),
+        _ => Err(Problem::Other(format!(
+            "row `{}`: only a Poisson stream can be made again from its seeds",
+            row.name
+        ))),
+    }
+}
+
+/// The model's figures in the units of the measurements; NaN where nothing was observed.
+///
+/// The generator of open streams counts a request by its intended start and waits for its answer: times and failures
+/// are those of a run that goes on after the last arrival. Its throughput is what was completed until then.
+fn predict(row: &Row, own: &[(String, Value)], replications: u32) -> Result<[f64; 7], Problem> {
+    let figures = figures_of(row, own, row.duration, replications)?;
+    if row.server || !is_open(row, own)? {
+        return Ok(figures);
+    }
+    let mut own = own.to_vec();
+    let until = Value::String(format!("{}ns", row.duration));
+    own.push(("workload.load.duration".into(), until));
+    let mut all = figures_of(row, &own, row.duration + DRAIN, replications)?;
+    all[0] = figures[0];
+    Ok(all)
+}
+
+/// Nanoseconds after which every request of an open row has ended: the longest time-out of the client.
+const DRAIN: u64 = 20_000_000_000;
+
+fn figures_of(
+    row: &Row,
+    own: &[(String, Value)],
+    duration: u64,
+    replications: u32,
+) -> Result<[f64; 7], Problem> {
+    let overrides = Overrides {
+        duration: Some(duration),
         warm_up: Some(row.warm_up),
         replications: Some(replications),
-        set: row.set.clone(),
+        set: row.set.iter().chain(own).cloned().collect(),
         ..Overrides::default()
     };
     let loaded = load_model(&row.model, &overrides);
@@ -358,9 +557,10 @@ fn figures(row: &Row, point: &Point) -> [f64; 7] {
     ]
 }
 
-fn compare(i: usize, row: &Row, repeats: &Repeats, predicted: &[f64; 7], lines: &mut Vec<Line>) {
+fn compare(i: usize, row: &Row, repeats: &[Vec<f64>; 7], runs: &[[f64; 7]], lines: &mut Vec<Line>) {
     let class = class(&row.class);
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let predicted: [f64; 7] = std::array::from_fn(|m| mean(&runs.iter().map(|r| r[m]).collect::<Vec<_>>()));
     let nested = row.class == "nested";
     let stalls = [mean(&repeats[FAILED]), predicted[FAILED]].map(|share| share > STALLED);
     for (metric, values) in repeats.iter().enumerate() {
@@ -384,75 +584,15 @@ fn compare(i: usize, row: &Row, repeats: &Repeats, predicted: &[f64; 7], lines: 
             spread: (n > 1 && measured > 0.0).then(|| variance.sqrt() / measured * 100.0),
             predicted: predicted[metric] * scale,
             most: class.most[metric].filter(|_| judged && metric != CLAIMED),
+            runs: match runs.len() == n && n > 1 {
+                true => values
+                    .iter()
+                    .zip(runs)
+                    .map(|(v, r)| (r[metric] / v - 1.0) * 100.0)
+                    .collect(),
+                false => Vec::new(),
+            },
             stalls: (nested && metric == FAILED).then_some((stalls[0], stalls[1])),
         });
     }
-}
-
-fn page(rows: &[Row], lines: &[Line]) -> String {
-    let mut text = String::from(
-        "## A real stack\n\nTomcat, HikariCP and PostgreSQL, measured row by row; the models in \
-         `models/testbed` say which of their numbers are given, default or fitted. Measured: the mean of the \
-         repeats; predicted: the mean of as long runs with other seeds. Made by `plimsoll validate testbed`.\n\n\
-         ![errors of all rows](testbed.svg)\n\n| rows | figures judged | within tolerance |\n|---|---:|---:|\n",
-    );
-    let judged = |name: &str| {
-        let of = lines
-            .iter()
-            .filter(|l| name.is_empty() || rows[l.row].class == name);
-        let verdicts: Vec<bool> = of.filter_map(Line::ok).collect();
-        (verdicts.len(), verdicts.iter().filter(|v| **v).count())
-    };
-    for name in CLASS_NAMES {
-        let (n, ok) = judged(name);
-        if n > 0 {
-            text.push_str(&format!("| {} | {n} | {ok} |\n", class(name).title));
-        }
-    }
-    let (n, ok) = judged("");
-    text.push_str(&format!("| **all** | {n} | {ok} |\n\n"));
-    text.push_str(
-        "| row | configuration | figure | measured | repeats, SD | predicted | error | at most | |\n\
-         |---|---|---|---:|---:|---:|---:|---:|---|\n",
-    );
-    for line in lines {
-        text.push_str(&told(&rows[line.row], line));
-    }
-    text
-}
-
-fn told(row: &Row, line: &Line) -> String {
-    let (name, unit) = METRICS[line.metric];
-    let spread = line.spread.map_or("–".to_owned(), |s| format!("{s:.1} %"));
-    let most = line.most.map_or(String::new(), |m| format!("{m:.0} %"));
-    let verdict = match line.ok() {
-        Some(true) => "ok",
-        Some(false) => "**miss**",
-        None => "",
-    };
-    let (error, most) = match line.stalls {
-        Some((measured, predicted)) => {
-            let word = |s: bool| if s { "stalls" } else { "runs" };
-            (word(predicted).to_owned(), word(measured).to_owned())
-        }
-        None => (format!("{:+.1} %", line.error()), most),
-    };
-    format!(
-        "| {} | `{}` | {name} | {} {unit} | {}, {spread} | {} {unit} | {error} | {most} | {verdict} |\n",
-        row.name,
-        row.what,
-        short(line.measured),
-        line.repeats,
-        short(line.predicted),
-    )
-}
-
-/// Four digits that count.
-fn short(value: f64) -> String {
-    let before = if value.abs() >= 1.0 {
-        value.abs().log10().floor() as usize + 1
-    } else {
-        1
-    };
-    format!("{value:.*}", 4usize.saturating_sub(before))
 }

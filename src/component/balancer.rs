@@ -172,6 +172,7 @@ mod tests {
         let site = Site {
             purpose: purpose_key(1, 0, "route"),
             sampler: None,
+            recorded: None,
             keys: None,
             note: 0,
         };

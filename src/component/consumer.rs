@@ -24,10 +24,15 @@
 //!
 //! Not modelled: `max.poll.interval.ms`, cooperative rebalancing, `fetch.min.bytes` above 1.
 
+mod poll;
+mod readings;
+
+pub use readings::{lag_readings, times};
+
 use super::contract::*;
 use crate::distribution::{Law, LawUnit, Sampler};
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::log::{Assignment, Log, Span};
+use crate::kernel::log::{Assignment, Span};
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Record, TimerId, Visit};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::SimTime;
@@ -522,131 +527,6 @@ impl Component for Consumer {
 }
 
 impl Consumer {
-    /// Waits for records, or goes on to take them. In a rebalance this is where the thread joins again.
-    fn poll(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
-        let member = self.member + t as u32;
-        let now = cx.now();
-        if self.threads[t].waited {
-            self.counts.idle.leave(now);
-        }
-        if cx.logs[self.log as usize].groups[self.group as usize].is_rebalancing() {
-            cx.wait_in_poll(self.log, self.group, member, slot);
-            // Who asks is not woken: it looks for itself.
-            cx.leave_poll(self.log, self.group, member);
-            cx.finish_rebalance(self.log, self.group);
-        }
-        let group = &cx.logs[self.log as usize].groups[self.group as usize];
-        if group.is_rebalancing() || !group.has_records(member) {
-            cx.wait_in_poll(self.log, self.group, member, slot);
-            self.counts.idle.enter(now);
-            self.threads[t].waited = true;
-            return Admission::Wait;
-        }
-        if !std::mem::take(&mut self.threads[t].waited) {
-            return Admission::Proceed;
-        }
-        match &self.fetch {
-            Some(law) => {
-                let key = child_key(self.threads[t].polls, (self.member as u64) << 32 | t as u64);
-                Admission::Serve(cx.sample(law, &mut cx.draws_of(self.purposes[0], key)))
-            }
-            None => Admission::Proceed,
-        }
-    }
-
-    fn collect(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
-        let log = &mut cx.logs[self.log as usize];
-        if log.groups[self.group as usize].is_rebalancing() {
-            return Admission::Skip;
-        }
-        let thread = &mut self.threads[t];
-        thread.spans.clear();
-        let quota = (self.plan.partition_fetch / log.record_bytes.max(1)).max(1);
-        let member = self.member + t as u32;
-        log.take(
-            self.group,
-            member,
-            self.plan.max_poll_records,
-            quota,
-            &mut thread.spans,
-        );
-        let Some(first) = thread.spans.first() else {
-            return Admission::Skip;
-        };
-        thread.at = (0, first.from);
-        thread.polls += 1;
-        self.counts.polls += 1;
-        self.counts.polled += thread.spans.iter().map(|s| s.to - s.from).sum::<u64>();
-        thread.record = log.record(first.partition, first.from);
-        cx.requests[slot].key = self.key_in_hand(slot, cx);
-        Admission::Proceed
-    }
-
-    fn next(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
-        let log = &cx.logs[self.log as usize];
-        let thread = &mut self.threads[t];
-        while let Some(span) = thread.spans.get(thread.at.0) {
-            if thread.at.1 < span.to {
-                thread.record = log.record(span.partition, thread.at.1);
-                thread.at.1 += 1;
-                cx.requests[slot].key = thread.record.map_or(0, |r| r.key);
-                return Admission::Proceed;
-            }
-            thread.at.0 += 1;
-            thread.at.1 = thread.spans.get(thread.at.0).map_or(0, |s| s.from);
-        }
-        if self.plan.batch {
-            thread.record = thread.spans.first().and_then(|s| log.record(s.partition, s.from));
-            cx.requests[slot].key = self.key_in_hand(slot, cx);
-        }
-        Admission::Skip
-    }
-
-    /// The key of the draws: the record's own, or one made of the batch's first record.
-    fn key_in_hand(&self, slot: u32, cx: &Context) -> u64 {
-        let thread = &self.threads[cx.requests[slot].parent as usize];
-        if !self.plan.batch {
-            return thread.record.map_or(0, |r| r.key);
-        }
-        let log = &cx.logs[self.log as usize];
-        let first = thread.spans.first().and_then(|s| log.record(s.partition, s.from));
-        child_key(first.map_or(0, |r| r.key), 1 << 32)
-    }
-
-    /// Sends what was given up to another topic, to the partition of the same number as far as there is one.
-    fn send_to(&self, dead: u32, slot: u32, cx: &mut Context) {
-        let thread = &self.threads[cx.requests[slot].parent as usize];
-        let partitions = cx.logs[dead as usize].partitions();
-        let at = cx.nanos();
-        let spans = if self.plan.batch {
-            thread.spans.clone()
-        } else {
-            let Some(s) = thread.spans.get(thread.at.0) else {
-                return;
-            };
-            vec![Span {
-                partition: s.partition,
-                from: thread.at.1 - 1,
-                to: thread.at.1,
-            }]
-        };
-        for s in spans {
-            for offset in s.from..s.to {
-                let key = cx.logs[self.log as usize]
-                    .record(s.partition, offset)
-                    .map_or(0, |r| r.key);
-                cx.append(
-                    dead,
-                    s.partition % partitions,
-                    Record {
-                        key: child_key(key, 1 << 33),
-                        at,
-                    },
-                );
-            }
-        }
-    }
-
     fn missed(&mut self, cx: &mut Context) {
         self.down = None;
         let n = self.threads.len() as u32;
@@ -664,72 +544,4 @@ fn time(reader: &mut Reader, name: &str, names: &Names) -> Option<Option<Law>> {
         reader.sink(),
     )?;
     Some((law != Law::Constant { value: 0.0 }).then_some(law))
-}
-
-/// Mean and percentiles of a histogram of nanoseconds.
-pub fn times(what: &str, h: &Histogram, out: &mut Readings) {
-    let ns = |v: Option<f64>| v.map_or(f64::NAN, |v| v * 1e-9);
-    out.add(format!("{what}_mean"), Unit::Seconds, Combine::Mean, ns(h.mean()));
-    for (name, p) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
-        out.add(
-            format!("{what}_{name}"),
-            Unit::Seconds,
-            Combine::Mean,
-            ns(h.quantile(p)),
-        );
-    }
-    out.add(
-        format!("{what}_max"),
-        Unit::Seconds,
-        Combine::Max,
-        ns(h.max().map(|v| v as f64)),
-    );
-}
-
-/// Lag of a group: log end offset less committed offset, as Kafka's tools show it.
-pub fn lag_readings(log: &Log, group: u32, now: SimTime, out: &mut Readings) {
-    let g = &log.groups[group as usize];
-    let mean = |gauge: &Gauge| gauge.mean(now).unwrap_or(f64::NAN);
-    out.add("lag_mean", Unit::Count, Combine::Sum, mean(&g.lag));
-    out.add("lag_max", Unit::Count, Combine::Sum, g.lag.max() as f64);
-    out.add("lag_end", Unit::Count, Combine::Sum, g.lag.value() as f64);
-    out.add(
-        "lag_partition_max",
-        Unit::Count,
-        Combine::Sum,
-        log.longest_lag(group) as f64,
-    );
-    out.add(
-        "client_lag_end",
-        Unit::Count,
-        Combine::Sum,
-        log.client_lag(group) as f64,
-    );
-    out.add(
-        "time_lag_end",
-        Unit::Seconds,
-        Combine::Sum,
-        log.time_lag(group, now.nanos()) as f64 * 1e-9,
-    );
-    out.add("rebalances", Unit::Count, Combine::Sum, g.rebalances as f64);
-    out.add(
-        "rebalance_time",
-        Unit::Seconds,
-        Combine::Sum,
-        g.rebalance_time as f64 * 1e-9,
-    );
-    for (p, lag) in g.lags.iter().enumerate() {
-        out.add(
-            format!("lag_partition_{p}_mean"),
-            Unit::Count,
-            Combine::Sum,
-            mean(lag),
-        );
-        out.add(
-            format!("lag_partition_{p}_max"),
-            Unit::Count,
-            Combine::Sum,
-            lag.max() as f64,
-        );
-    }
 }

@@ -261,6 +261,8 @@ pub struct Names {
     pub list: Vec<(&'static str, String)>,
     /// The folder of the model's file; files that laws name lie relative to it.
     pub folder: Option<std::path::PathBuf>,
+    /// What workloads replay.
+    pub recordings: super::Recordings,
 }
 
 impl Names {
@@ -327,7 +329,30 @@ pub fn read_law(
     names: &Names,
     sink: &mut crate::diagnostic::Sink,
 ) -> Option<Law> {
-    match Law::parse(&text.value, unit, &mut |file| names.load(file)) {
+    let law = Law::parse(&text.value, unit, &mut |file| names.load(file));
+    told(law, text, what, sink)
+}
+
+/// [`read_law`] for a step of a flow, which may take values recorded of its request.
+pub fn read_step_law(
+    text: &Spanned<String>,
+    unit: LawUnit,
+    what: &str,
+    names: &Names,
+    sink: &mut crate::diagnostic::Sink,
+) -> Option<Law> {
+    let mut recorded = |column: &str, one: f64| names.recordings.column(column, one);
+    let law = Law::parse_with(&text.value, unit, &mut |file| names.load(file), &mut recorded);
+    told(law, text, what, sink)
+}
+
+fn told(
+    law: Result<Law, String>,
+    text: &Spanned<String>,
+    what: &str,
+    sink: &mut crate::diagnostic::Sink,
+) -> Option<Law> {
+    match law {
         Ok(law) => Some(law),
         Err(problem) => {
             sink.error(
@@ -341,12 +366,17 @@ pub fn read_law(
 }
 
 impl Names {
-    /// The numbers in a file that a law names, one a line or the first column of a CSV with a header.
-    pub fn load(&self, file: &str) -> Result<Vec<f64>, String> {
-        let path = match &self.folder {
+    /// Where a file lies that the model names.
+    pub fn path(&self, file: &str) -> std::path::PathBuf {
+        match &self.folder {
             Some(folder) => folder.join(file),
             None => std::path::PathBuf::from(file),
-        };
+        }
+    }
+
+    /// The numbers in a file that a law names, one a line or the first column of a CSV with a header.
+    pub fn load(&self, file: &str) -> Result<Vec<f64>, String> {
+        let path = self.path(file);
         let text = std::fs::read_to_string(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
         let mut numbers = Vec::new();
         for (i, line) in text.lines().enumerate() {

@@ -11,6 +11,11 @@
 //! discipline = "round-robin"
 //! quantum = "3ms"
 //! switch-time = "5us"
+//!
+//! [host.shared]
+//! cores = 1
+//! discipline = "fcfs"
+//! others = { every = "exp(20ms)", take = "exp(1.5ms)" }   # what else runs there
 //! ```
 //!
 //! Steps `{ cpu = "exp(2ms)" }` run on the host of their service.
@@ -20,6 +25,10 @@
 //! with the excess e = n / c - 1 it is divided by 1 + sigma e + kappa e (e + 1), the Universal Scalability Law with e in place of N - 1,
 //! and while e > 0 `switch` is lost to context switches. **First come, first served** fits demands below a slice.
 //! **Round robin** counts slices of a `quantum` out, with `switch-time` before each change of job.
+//!
+//! `others` are processes outside the model: from time to time one wants a core. Under processor sharing and round robin it
+//! shares with the rest; under first come, first served it has the core from when the job on it ends until its time is over, and
+//! whatever falls due meanwhile goes on together afterwards.
 //!
 //! Jobs of a paused process leave the cores to others and go on with what they have left.
 //!
@@ -31,9 +40,11 @@ use super::first_come::FirstCome;
 use super::load_average::{self, LoadAverage};
 use super::processor_sharing::{Contention, ProcessorSharing};
 use super::round_robin::RoundRobin;
+use crate::distribution::{Law, LawUnit, Sampler};
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Outcome, TimerId, TimerOwner, Visit};
 use crate::quantity::SimTime;
+use crate::random::child_key;
 
 /// As running.
 pub struct Host {
@@ -44,6 +55,17 @@ pub struct Host {
     load: LoadAverage,
     tick: TimerId,
     instance: u32,
+    outsiders: Option<Box<Outsiders>>,
+}
+
+/// Processes outside the model.
+struct Outsiders {
+    every: Sampler,
+    take: Sampler,
+    purposes: [u32; 2],
+    number: u64,
+    come: TimerId,
+    go: TimerId,
 }
 
 /// The cores, by discipline.
@@ -70,6 +92,8 @@ pub struct Plan {
     /// Nanoseconds.
     quantum: u64,
     switch_time: u64,
+    /// From one process outside the model to the next, and how long it wants a core.
+    others: Option<(Law, Law)>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -83,6 +107,9 @@ const SHARING_TIMER: u32 = 0;
 const LOAD_TIMER: u32 = 1;
 const CORE_TIMERS: u32 = 2;
 const DISCIPLINES: &[&str] = &["processor-sharing", "fcfs", "round-robin"];
+/// Tags above those of the cores.
+const OTHERS_COME: u32 = u32::MAX;
+const OTHERS_GO: u32 = u32::MAX - 1;
 /// Each core of a round has a timer of its own.
 const MOST_IN_TURN: f64 = 4096.0;
 
@@ -129,10 +156,16 @@ impl Component for Host {
             None,
             "what oversubscription costs: `{ sigma = 0.02, kappa = 0.001, switch = 0.002 }` (Universal Scalability Law over runnable threads per core), `process-switch = \"1ms\"` each `slice` that goes to another process",
         ),
+        key(
+            "others",
+            Form::Table,
+            None,
+            "processes outside the model: `{ every = \"exp(20ms)\", take = \"exp(1.5ms)\" }`, from the start of one to the next and how long each wants a core",
+        ),
     ];
     type Plan = Plan;
 
-    fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
+    fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         let cores = reader.number_in("cores", 0.001..=1e6);
         let discipline = match reader.choice("discipline")? {
             "fcfs" => Discipline::FirstCome,
@@ -144,6 +177,7 @@ impl Component for Host {
         let quantum = reader.positive_duration("quantum");
         let switch_time = reader.duration("switch-time");
         let contention = check_contention(reader);
+        let outsiders = check_others(reader, names);
         let cores = cores?;
         let mut fits = true;
         let others: &[&str] = match discipline {
@@ -195,6 +229,7 @@ impl Component for Host {
             contention,
             quantum: quantum?.nanos(),
             switch_time: switch_time?.nanos(),
+            others: outsiders?,
         };
         fits.then_some(plan)
     }
@@ -240,6 +275,16 @@ impl Component for Host {
                 Cores::RoundRobin(RoundRobin::new(plan.quantum, plan.switch_time, timers, instance))
             }
         };
+        let outsiders = plan.others.as_ref().map(|(every, take)| {
+            Box::new(Outsiders {
+                every: Sampler::new(every),
+                take: Sampler::new(take),
+                purposes: [build.purpose("others/every"), build.purpose("others/take")],
+                number: 0,
+                come: build.timer(OTHERS_COME),
+                go: build.timer(OTHERS_GO),
+            })
+        });
         Host {
             speed: plan.speed,
             cores,
@@ -247,11 +292,13 @@ impl Component for Host {
             load: LoadAverage::default(),
             tick: build.timer(LOAD_TIMER),
             instance,
+            outsiders,
         }
     }
 
     fn start(&mut self, cx: &mut Context) {
         cx.arm(self.tick, load_average::PERIOD);
+        self.expect_another(cx);
     }
 
     #[inline(always)]
@@ -297,6 +344,12 @@ impl Component for Host {
             };
             self.load.sample(runnable);
             return cx.arm(self.tick, cx.nanos() + load_average::PERIOD);
+        }
+        if tag == OTHERS_GO {
+            return self.load(-1, cx);
+        }
+        if tag == OTHERS_COME {
+            return self.another(cx);
         }
         match &mut self.cores {
             Cores::Sharing(cores) => cores.jobs.wake(cx, |slot, cx| cx.proceed(slot)),
@@ -351,6 +404,9 @@ impl Component for Host {
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
         self.speed = plan.speed;
+        if let (Some(o), Some((every, take))) = (&mut self.outsiders, &plan.others) {
+            (o.every, o.take) = (Sampler::new(every), Sampler::new(take));
+        }
         match &mut self.cores {
             Cores::Sharing(cores) => cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx),
             Cores::FirstCome(cores) => cores.adopt(plan.cores as u32, cx),
@@ -370,10 +426,7 @@ impl Component for Host {
 
     fn reset(&mut self, now: SimTime) {
         match &mut self.cores {
-            Cores::Sharing(cores) => {
-                cores.jobs.busy.reset(now);
-                cores.jobs.runnable.reset(now);
-            }
+            Cores::Sharing(cores) => cores.jobs.reset(now),
             Cores::RoundRobin(cores) => {
                 cores.busy.reset(now);
                 cores.switches = 0;
@@ -397,6 +450,9 @@ impl Component for Host {
             Cores::Sharing(cores) => {
                 let runnable = cores.jobs.runnable.area(cx.now()) as f64 / span;
                 out.add("runnable_mean", Unit::Count, Combine::Mean, runnable);
+                if let Some(lost) = cores.jobs.share_lost(cx.now()) {
+                    out.add("contention_loss", Unit::Share, Combine::Mean, lost);
+                }
             }
             Cores::RoundRobin(cores) => {
                 let switches = cores.switches as f64 * 1e9 / span;
@@ -416,6 +472,25 @@ impl Component for Host {
 }
 
 impl Host {
+    /// When the next process outside the model wants a core.
+    fn expect_another(&mut self, cx: &mut Context) {
+        let Some(o) = &mut self.outsiders else { return };
+        o.number += 1;
+        let key = child_key(self.instance as u64, o.number);
+        let after = cx.sample(&o.every, &mut cx.draws_of(o.purposes[0], key)).max(1);
+        cx.arm(o.come, cx.nanos().saturating_add(after));
+    }
+
+    /// It wants one now.
+    fn another(&mut self, cx: &mut Context) {
+        let Some(o) = &self.outsiders else { return };
+        let key = child_key(self.instance as u64, o.number);
+        let take = cx.sample(&o.take, &mut cx.draws_of(o.purposes[1], key));
+        cx.arm(o.go, cx.nanos().saturating_add(take));
+        self.load(1, cx);
+        self.expect_another(cx);
+    }
+
     #[inline(always)]
     fn scaled(&self, demand: u64) -> u64 {
         if self.speed == 1.0 {
@@ -424,6 +499,41 @@ impl Host {
             libm::round(demand as f64 / self.speed) as u64
         }
     }
+}
+
+fn check_others(reader: &mut Reader, names: &Names) -> Option<Option<(Law, Law)>> {
+    const KEYS: &[Key] = &[
+        key(
+            "every",
+            Form::Law,
+            None,
+            "from the start of one to the start of the next",
+        ),
+        key("take", Form::Law, None, "how long it wants a core"),
+    ];
+    if !reader.has("others") {
+        return Some(None);
+    }
+    let table = reader.table("others")?;
+    let what = format!("the others of {}", reader.what());
+    let mut inner = Reader::new(what, table, KEYS, reader.sink());
+    if !(inner.required("every") & inner.required("take")) {
+        return None;
+    }
+    let (every, take) = (inner.law("every")?, inner.law("take")?);
+    let span = every.span.clone();
+    let every = read_law(&every, LawUnit::Duration, "`every`", names, inner.sink());
+    let take = read_law(&take, LawUnit::Duration, "`take`", names, inner.sink());
+    let (every, take) = (every?, take?);
+    if every.mean().is_some_and(|m| m < 1e-6) {
+        inner.sink().error(
+            span,
+            "out-of-range",
+            "others less than a microsecond apart leave no time to work",
+        );
+        return None;
+    }
+    Some(Some((every, take)))
 }
 
 fn check_contention(reader: &mut Reader) -> Option<Contention> {

@@ -27,6 +27,7 @@ mod permits;
 mod processor_sharing;
 mod producer;
 mod rate_limiter;
+mod recording;
 mod retry;
 mod round_robin;
 mod service;
@@ -37,11 +38,12 @@ mod topic;
 
 pub use contract::{
     Build, Combine, Component, ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place, Readings,
-    SitePlan, Unit, Usage, UseStep, describe, read_law, single,
+    SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
 };
 
 pub use database::lower_query;
 pub use facts::{Facts, Feed, counted};
+pub use recording::{Recording, Recordings};
 pub use service::Plan as ServicePlan;
 pub use station::Plan as StationPlan;
 
@@ -70,6 +72,8 @@ macro_rules! components {
         pub enum Plan { $($kind(<$module::$kind as Component>::Plan)),* }
 
         /// An instance of a component as running.
+        // A tag of its own: one that the compiler hides in a field costs several instructions a visit.
+        #[repr(u8)]
         pub enum Instance { $($kind($module::$kind)),* }
 
         /// All kinds, in the order that decides the components' numbers.

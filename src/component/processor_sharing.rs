@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::kernel::{Context, NONE, TimerId};
 use crate::metric::Gauge;
+use crate::quantity::SimTime;
 
 /// How much of their speed `n` runnable threads on `cores` keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,6 +81,9 @@ pub struct ProcessorSharing {
     /// Cores busy.
     pub busy: Gauge,
     busy_now: i64,
+    /// Share of the busy cores' time that contention takes now, and core-nanoseconds that it took.
+    loss: f64,
+    lost: f64,
     /// Runnable threads, others included.
     pub runnable: Gauge,
 }
@@ -107,6 +111,8 @@ impl ProcessorSharing {
             due: u64::MAX,
             busy: Gauge::default(),
             busy_now: 0,
+            loss: 0.0,
+            lost: 0.0,
             runnable: Gauge::default(),
         };
         ps.set_rate();
@@ -123,7 +129,9 @@ impl ProcessorSharing {
         // Beyond the cores, second threads run beside the first ones.
         let extra = (n - self.cores).clamp(0.0, self.cores) * self.contention.second_thread;
         let threads = n.min(self.cores) + extra;
-        let share = threads / n * self.speed * self.contention.efficiency(n, self.cores, mixed);
+        let efficiency = self.contention.efficiency(n, self.cores, mixed);
+        self.loss = 1.0 - efficiency;
+        let share = threads / n * self.speed * efficiency;
         self.rate = libm::round(share * ONE).max(1.0) as u64;
     }
 
@@ -131,8 +139,33 @@ impl ProcessorSharing {
     fn advance(&mut self, now: u64) {
         if self.running > 0 {
             self.clock += (now - self.last) as u128 * self.rate as u128;
+            self.lost += self.lost_since(now);
         }
         self.last = now;
+    }
+
+    /// Core-nanoseconds that contention took since the last change.
+    #[inline]
+    fn lost_since(&self, now: u64) -> f64 {
+        if self.loss == 0.0 || self.running == 0 {
+            return 0.0;
+        }
+        (now - self.last) as f64 * (self.busy_now as f64 * 1e-3) * self.loss
+    }
+
+    /// The part of the cores' busy time that contention takes, none without any.
+    pub fn share_lost(&self, now: SimTime) -> Option<f64> {
+        let busy = self.busy.area(now) as f64 * 1e-3;
+        let lost = self.lost + self.lost_since(now.nanos());
+        (self.contention != Contention::NONE && busy > 0.0).then(|| lost / busy)
+    }
+
+    /// Starts measurement.
+    pub fn reset(&mut self, now: SimTime) {
+        self.advance(now.nanos());
+        self.lost = 0.0;
+        self.busy.reset(now);
+        self.runnable.reset(now);
     }
 
     /// One more runnable thread of the process that a request is in.

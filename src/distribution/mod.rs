@@ -68,6 +68,21 @@ pub enum Law {
     Shifted { base: f64, law: Box<Law> },
     /// A law rounded up to whole steps, as by a timer that counts in ticks.
     Ceiling { step: f64, law: Box<Law> },
+    /// What was recorded of the very request that is replayed: a value of each record, for each workload that
+    /// replays a recording. Constants and rounding have been worked in.
+    Recorded { column: Arc<str>, values: Columns },
+}
+
+/// A column of the recording of each workload, by the workload's number.
+pub type Columns = Arc<[Option<Arc<[f64]>>]>;
+
+fn all(columns: &Columns) -> impl Iterator<Item = f64> {
+    columns.iter().flatten().flat_map(|c| c.iter().copied())
+}
+
+fn average(columns: &Columns, of: impl Fn(f64) -> f64) -> f64 {
+    let (n, sum) = all(columns).fold((0u64, 0.0), |(n, sum), v| (n + 1, sum + of(v)));
+    sum / n.max(1) as f64
 }
 
 /// First and second moment of the number of steps to which a law is rounded up, from its tail probabilities.
@@ -185,6 +200,7 @@ impl Law {
                 }
                 law.check()
             }
+            Law::Recorded { values, .. } => all(values).try_for_each(|v| at_least_zero("each value", v)),
         }
     }
 
@@ -214,6 +230,7 @@ impl Law {
                     step * ceiling_sums(law, *step).0
                 }
             },
+            Law::Recorded { values, .. } => average(values, |v| v),
         })
     }
 
@@ -274,6 +291,10 @@ impl Law {
                     step * step * (second - first * first)
                 }
             },
+            Law::Recorded { values, .. } => {
+                let mean = average(values, |v| v);
+                average(values, |v| (v - mean) * (v - mean))
+            }
         })
     }
 
@@ -361,7 +382,20 @@ impl Law {
             Law::Shifted { base, law } => law.cdf(x - base),
             Law::Ceiling { step, law } if x >= 0.0 => law.cdf(libm::floor(x / step) * step),
             Law::Ceiling { .. } => 0.0,
+            Law::Recorded { values, .. } => average(values, |v| step(v <= x)),
         }
+    }
+
+    /// A recorded value with the same done to each; any other law is given back.
+    fn each_recorded(self, change: impl Fn(f64) -> f64) -> Result<Law, Law> {
+        let Law::Recorded { column, values } = self else {
+            return Err(self);
+        };
+        let values = values
+            .iter()
+            .map(|c| c.as_ref().map(|c| c.iter().map(|v| change(*v)).collect()))
+            .collect();
+        Ok(Law::Recorded { column, values })
     }
 
     /// The smallest x with P(X ≤ x) ≥ p, by bisection of [`Law::cdf`] down to neighbouring floats;

@@ -1,7 +1,7 @@
 //! Laws as they are written.
 
-use super::Law;
 use super::text::{named, nearest, plain_number, split, split_number, weighted};
+use super::{Columns, Law};
 
 /// What the values of a law measure, and so which units may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,10 @@ const LAWS: &[(&str, &str)] = &[
     ),
     ("mix", "`mix(0.9: law, 0.1: law)`"),
     ("ceil", "`ceil(step, law)`"),
+    (
+        "recorded",
+        "`recorded(column, 1ms)`: a column of the recording that the workload replays, and what a 1 in it means",
+    ),
 ];
 
 /// Other names under which the same laws are known.
@@ -119,6 +123,9 @@ const TEXT_MAX: usize = 1 << 16;
 /// Reads the values of an empirical law from a named file, in seconds, bytes or plain numbers.
 type Loader<'a> = dyn FnMut(&str) -> Result<Vec<f64>, String> + 'a;
 
+/// Finds a column of the recordings that workloads replay, in units of so many seconds, bytes or ones.
+type Recordings<'a> = dyn FnMut(&str, f64) -> Result<Columns, String> + 'a;
+
 impl Law {
     /// Reads a law as it is written in a model, and checks it.
     ///
@@ -141,6 +148,7 @@ impl Law {
     /// | `empirical(times.csv)` | one of the values that `load` reads from that file |
     /// | `mix(0.9: exp(2ms), 0.1: 500ms)` | one of the laws, by weight |
     /// | `ceil(1ms, exp(50ms))` | the law rounded up to whole milliseconds |
+    /// | `recorded(service_ms, 1ms)` | the request's own value in a column of the replayed `file`, where a 1 means 1 ms |
     ///
     /// Wherever a `cv` is written, `sd` and a value will do as well. `load` gives values in
     /// seconds, bytes or plain numbers.
@@ -148,6 +156,22 @@ impl Law {
     /// # Errors
     /// One phrase that names what was found and what would do.
     pub fn parse(text: &str, unit: LawUnit, load: &mut Loader) -> Result<Law, String> {
+        let mut none = |_: &str, _: f64| {
+            Err("only steps of flows take recorded values: they belong to single requests".to_owned())
+        };
+        Law::parse_with(text, unit, load, &mut none)
+    }
+
+    /// [`Law::parse`] for a step that replayed requests run, with their `recordings`.
+    ///
+    /// # Errors
+    /// As [`Law::parse`].
+    pub fn parse_with(
+        text: &str,
+        unit: LawUnit,
+        load: &mut Loader,
+        recordings: &mut Recordings,
+    ) -> Result<Law, String> {
         if text.len() > TEXT_MAX {
             return Err(format!(
                 "this law is {} bytes long, more than {TEXT_MAX}: put its values into a file and \
@@ -155,13 +179,19 @@ impl Law {
                 text.len()
             ));
         }
-        Reader { unit, load }.law(text, 0)
+        Reader {
+            unit,
+            load,
+            recordings,
+        }
+        .law(text, 0)
     }
 }
 
 struct Reader<'a, 'b> {
     unit: LawUnit,
     load: &'a mut Loader<'b>,
+    recordings: &'a mut Recordings<'b>,
 }
 
 impl Reader<'_, '_> {
@@ -196,10 +226,12 @@ impl Reader<'_, '_> {
         let law = match random {
             None => Law::Constant { value: base },
             Some(law) if terms.len() == 1 => law,
-            Some(law) => Law::Shifted {
-                base,
-                law: Box::new(law),
-            },
+            Some(law) => law
+                .each_recorded(|v| v + base)
+                .unwrap_or_else(|law| Law::Shifted {
+                    base,
+                    law: Box::new(law),
+                }),
         };
         law.check().map_err(|message| format!("`{text}`: {message}"))?;
         Ok(law)
@@ -283,17 +315,35 @@ impl Reader<'_, '_> {
                 max: self.value(max)?,
                 alpha: named("alpha", alpha)?,
             },
-            ("ceil", [step, law]) => Law::Ceiling {
-                step: self.value(step)?,
-                law: Box::new(self.law(law, depth + 1)?),
-            },
+            ("ceil", [step, law]) => {
+                let (step, law) = (self.value(step)?, self.law(law, depth + 1)?);
+                let whole = |v: f64| match step > 0.0 {
+                    true => libm::ceil(v / step) * step,
+                    false => v,
+                };
+                law.each_recorded(whole).unwrap_or_else(|law| Law::Ceiling {
+                    step,
+                    law: Box::new(law),
+                })
+            }
+            ("recorded", [column]) if self.unit == LawUnit::Number => self.recorded(column, 1.0)?,
+            ("recorded", [column, one]) => {
+                let one = self.value(one)?;
+                self.recorded(column, one)?
+            }
             ("empirical", [file]) if names_a_file(file) => self.file(file)?,
             ("empirical", [_, ..]) => self.empirical(&arguments)?,
             ("mix", [_, ..]) => {
                 let mut parts = Vec::new();
                 for argument in &arguments {
                     let (weight, law) = weighted(argument)?;
-                    parts.push((weight, self.law(law, depth + 1)?));
+                    let law = self.law(law, depth + 1)?;
+                    if matches!(law, Law::Recorded { .. }) {
+                        return Err(format!(
+                            "`{text}` draws lots for a recorded value: it stands alone, in `ceil`, or with a constant added"
+                        ));
+                    }
+                    parts.push((weight, law));
                 }
                 Law::Mixture { parts }
             }
@@ -301,6 +351,21 @@ impl Reader<'_, '_> {
         };
         law.check().map_err(|message| format!("`{text}`: {message}"))?;
         Ok(law)
+    }
+
+    fn recorded(&mut self, column: &str, one: f64) -> Result<Law, String> {
+        let column = column.trim().trim_matches('"');
+        if one <= 0.0 {
+            return Err(format!(
+                "a 1 in the column `{column}` must mean more than nothing, as in `recorded({column}, {})`",
+                self.unit.example()
+            ));
+        }
+        let values = (self.recordings)(column, one)?;
+        Ok(Law::Recorded {
+            column: column.into(),
+            values,
+        })
     }
 
     /// A value without parentheses: a constant, or a law whose parentheses were forgotten.

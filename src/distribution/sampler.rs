@@ -162,6 +162,14 @@ impl Sampler {
                 *step,
                 Shape::Ceiling(Arc::new((1.0 / step, Sampler::new(law)))),
             ),
+            // Where no request is at hand to look its record up: one of them.
+            Law::Recorded { values, .. } => {
+                let all: Arc<[f64]> = super::all(values).collect();
+                match all.is_empty() {
+                    true => Sampler::of(0.0, 0.0, Shape::Constant),
+                    false => Sampler::of(0.0, 1.0, Shape::Values(all)),
+                }
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Workloads as running: schedules, virtual users, client deadlines.
 
-use super::{Engine, Options};
+use super::Engine;
 use crate::kernel::request::{AGENT, CHILD, DEADLINE, DETACHED, State};
+use crate::kernel::unchecked::{at, at_mut};
 use crate::kernel::{Context, Effect, Fault, Line, NONE, TimerId, TimerOwner, rank};
 use crate::metric::{Gauge, Histogram};
 use crate::model::workload::{Arrivals, Iterations, Pacing, Profile, Tool, WorkloadPlan};
@@ -23,6 +24,8 @@ const RAMP_DOWN: u32 = 6;
 /// One workload under way.
 pub struct Workload {
     salt: u64,
+    /// Open, without users, client work, deadline or limits, one flow: the flow, and its entry.
+    plain: Option<(u16, u32)>,
     timers: [TimerId; 7],
     /// Arrivals so far.
     number: u64,
@@ -60,7 +63,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    pub fn new(index: u32, plan: &WorkloadPlan, _options: &Options, cx: &mut Context) -> Self {
+    pub fn new(index: u32, plan: &WorkloadPlan, flows: &[crate::model::Flow], cx: &mut Context) -> Self {
         let timers = std::array::from_fn(|tag| {
             cx.timer(TimerOwner::Workload {
                 index,
@@ -68,8 +71,15 @@ impl Workload {
             })
         });
         let exist = plan.users.map_or(0, |u| u.pre_allocated);
+        let is_plain = !plan.is_closed()
+            && !plan.has_client()
+            && plan.mix.len() == 1
+            && plan.users.is_none()
+            && plan.timeout.is_none()
+            && plan.record_limit.is_none();
         Workload {
             salt: salt(&plan.name),
+            plain: is_plain.then(|| (plan.mix[0].0, flows[plan.mix[0].0 as usize].entry)),
             timers,
             number: 0,
             area: 0.0,
@@ -163,8 +173,8 @@ impl Engine<'_> {
     /// Puts the next arrival into the calendar.
     #[inline(always)]
     fn next_arrival(&mut self, w: usize) {
-        let plan = &self.model.workloads[w];
-        let me = &mut self.workloads[w];
+        let plan = at(&self.model.workloads, w as u32);
+        let me = at_mut(&mut self.workloads, w as u32);
         if me.stopping {
             return;
         }
@@ -212,8 +222,8 @@ impl Engine<'_> {
     }
 
     fn arrive(&mut self, w: usize) {
-        let plan = &self.model.workloads[w];
-        let me = &mut self.workloads[w];
+        let plan = at(&self.model.workloads, w as u32);
+        let me = at_mut(&mut self.workloads, w as u32);
         if me.stopping {
             return;
         }
@@ -242,7 +252,7 @@ impl Engine<'_> {
             return;
         }
         let Some(slot) = self.take_slot() else { return };
-        let key = request_key(self.workloads[w].salt, number);
+        let key = request_key(at(&self.workloads, w as u32).salt, number);
         let now = self.cx.nanos();
         let r = &mut self.cx.requests[slot];
         r.key = key;
@@ -251,6 +261,10 @@ impl Engine<'_> {
         r.pc = plan.entry;
         r.workload = w as u16;
         r.state = State::Ready;
+        if let Some(offset) = self.model.record_frame {
+            let frame = self.cx.requests.frame_index(slot, offset);
+            self.cx.requests.frame(frame).word = number;
+        }
         self.execute(slot);
     }
 
@@ -260,6 +274,14 @@ impl Engine<'_> {
     #[inline(always)]
     pub(super) fn begin(&mut self, slot: u32) -> bool {
         let w = self.cx.requests[slot].workload as usize;
+        if let Some((flow, entry)) = at(&self.workloads, w as u32).plain {
+            let now = self.cx.now();
+            let r = &mut self.cx.requests[slot];
+            r.flow = flow;
+            r.pc = entry;
+            at_mut(&mut self.flows, flow as u32).start(now);
+            return true;
+        }
         let plan = &self.model.workloads[w];
         if plan.is_closed() {
             if !self.next_round(w, slot) {
@@ -296,7 +318,24 @@ impl Engine<'_> {
     }
 
     /// A request is done or has failed. Says whether the slot runs on, as a user's next round.
+    #[inline(always)]
     pub(super) fn finish(&mut self, slot: u32, fault: Option<Fault>) -> bool {
+        let r = &self.cx.requests[slot];
+        if fault.is_some()
+            || r.flags & (CHILD | AGENT | DEADLINE | DETACHED) != 0
+            || at(&self.workloads, r.workload as u32).plain.is_none()
+        {
+            return self.settle(slot, fault);
+        }
+        let (now, start, intended) = (self.cx.now(), r.start, r.intended);
+        at_mut(&mut self.flows, r.flow as u32).complete(now, start, intended);
+        self.give_slot(slot);
+        false
+    }
+
+    /// [`Engine::finish`] for every sort of request, user and end.
+    #[inline(never)]
+    fn settle(&mut self, slot: u32, fault: Option<Fault>) -> bool {
         let r = self.cx.requests[slot];
         if r.flags & CHILD != 0 {
             // A child's outermost scope answers to its parent before this point.
@@ -740,7 +779,7 @@ impl Engine<'_> {
 
 #[inline(always)]
 fn sample_gap(cx: &Context, site: u32, number: u64) -> u64 {
-    let s = &cx.sites[site as usize];
+    let s = at(&cx.sites, site);
     match &s.sampler {
         Some(sampler) => cx.sample(sampler, &mut Draws::new(s.purpose, number)),
         None => u64::MAX,

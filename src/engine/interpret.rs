@@ -255,7 +255,7 @@ impl Engine<'_> {
                 self.cx
                     .sample_number(sampler, &mut crate::random::Draws::new(s.purpose, !key))
             }
-            None => 1.0,
+            None => self.cx.recorded(site, slot).unwrap_or(1.0),
         }
     }
 
@@ -271,7 +271,7 @@ impl Engine<'_> {
                 let mut draws = crate::random::Draws::new(s.purpose, self.cx.requests[slot].key);
                 libm::round(self.cx.sample_number(sampler, &mut draws)).max(0.0) as u64
             }
-            None => 1,
+            None => self.cx.recorded(site, slot).map_or(1, |n| libm::round(n) as u64),
         }
     }
 

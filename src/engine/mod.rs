@@ -6,7 +6,7 @@ mod interpret;
 pub mod observe;
 
 use crate::component::{Build, ComponentId, Instance, KINDS};
-use crate::distribution::Sampler;
+use crate::distribution::{Columns, Law, Sampler};
 use crate::kernel::context::{TIMER_BIT, Times};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, FAILING, State};
 use crate::kernel::{
@@ -132,6 +132,14 @@ impl Capacity {
     }
 }
 
+/// The columns of a law that looks a request's record up.
+fn recorded(law: &Law) -> Option<&Columns> {
+    match law {
+        Law::Recorded { values, .. } => Some(values),
+        _ => None,
+    }
+}
+
 /// So many rounds of loops at one instant are no headway any more.
 const MOST_SPINS: u64 = 20_000_000;
 /// Events between two looks at the budget.
@@ -146,7 +154,8 @@ impl<'m> Engine<'m> {
             .iter()
             .map(|s| Site {
                 purpose: purpose_key(seed, replication, &s.purpose),
-                sampler: s.law.as_ref().map(Sampler::new),
+                sampler: s.law.as_ref().filter(|l| recorded(l).is_none()).map(Sampler::new),
+                recorded: s.law.as_ref().and_then(recorded).cloned().map(Box::new),
                 keys: s.keys.as_ref().map(|k| k.sampler()),
                 note: s.note,
             })
@@ -156,6 +165,7 @@ impl<'m> Engine<'m> {
             .then(|| Draws::new(purpose_key(seed, replication, "coin"), 0));
         let stride = model.program.stride as usize;
         let mut cx = Context::new(SimTime::from_nanos(options.duration), stride, sites, coin);
+        cx.record_frame = model.record_frame.unwrap_or(0);
         for _ in 0..model.replicas {
             cx.replicas.push(Replica {
                 up: true,
@@ -201,7 +211,7 @@ impl<'m> Engine<'m> {
             .workloads
             .iter()
             .enumerate()
-            .map(|(i, plan)| Workload::new(i as u32, plan, options, &mut cx))
+            .map(|(i, plan)| Workload::new(i as u32, plan, &model.flows, &mut cx))
             .collect();
         let recorder = Recorder::new(model, options, &mut cx);
         Engine {
@@ -305,6 +315,9 @@ impl<'m> Engine<'m> {
         while let Some(event) = self.cx.calendar.pop() {
             self.cx.advance(event.time().nanos());
             self.cx.events += 1;
+            if let Some(soon) = self.cx.calendar.soon() {
+                self.cx.requests.prefetch(soon.payload());
+            }
             let payload = event.payload();
             if payload & TIMER_BIT == 0 {
                 let r = &mut self.cx.requests[payload];

@@ -1,16 +1,25 @@
 //! From files to an experiment: every point's model is checked before anything runs.
 
+mod plot;
+mod run;
+
+pub use plot::PLOT_KEYS;
+pub(super) use plot::{check_figure, find_axis};
+pub(super) use run::RunKeys;
+pub use run::{PRECISION_KEYS, RUN_KEYS};
+
+use plot::read_plot;
+use run::read_run;
 use std::path::{Component, Path, PathBuf};
 
 use super::axis::{self, AxisPlan};
 use super::expectation;
 use super::grid::{Draft, inputs, points};
-use super::results::{Axis, CurveSpec, Kind};
-use super::{DEFAULT_CONFIDENCE, Experiment, PointPlan, PrecisionGoal, figure_name};
-use crate::diagnostic::{Diagnostic, Severity, Sink, Span, nearest};
-use crate::document::{self, Document, Form, Item, Key, Reader, Table, Value, key};
+use super::results::{Axis, Kind};
+use super::{Experiment, PointPlan};
+use crate::diagnostic::{Diagnostic, Severity, Sink};
+use crate::document::{self, Document, Form, Item, Key, Reader, Value, key};
 use crate::engine::Budget;
-use crate::model::{self, RunPlan};
 
 /// The keys of an experiment's file.
 pub const KEYS: &[Key] = &[
@@ -36,86 +45,6 @@ pub const KEYS: &[Key] = &[
         Form::List,
         None,
         "what must hold: one `[[expect]]` each",
-    ),
-];
-
-/// The keys of `[run]` of an experiment.
-pub const RUN_KEYS: &[Key] = &[
-    key(
-        "duration",
-        Form::Duration,
-        None,
-        "simulated time, warm-up included (10 min)",
-    ),
-    key(
-        "warm-up",
-        Form::Duration,
-        None,
-        "simulated time that is not measured; without it MSER-5 finds the end of the transient",
-    ),
-    key(
-        "replications",
-        Form::Count,
-        None,
-        "independent runs of each point (10)",
-    ),
-    key("seed", Form::Count, None, "seed of all draws (1)"),
-    key(
-        "confidence",
-        Form::Share,
-        Some("\"95%\""),
-        "coverage of the intervals",
-    ),
-    key(
-        "precision",
-        Form::Table,
-        None,
-        "replicate until a figure is this precise: `{ metric = \"response_time_p99\", within = \"5%\" }`",
-    ),
-];
-
-/// The keys of `precision` in `[run]`.
-pub const PRECISION_KEYS: &[Key] = &[
-    key(
-        "metric",
-        Form::Text,
-        None,
-        "the figure, as in \"response_time_p99\"",
-    ),
-    key(
-        "within",
-        Form::Share,
-        None,
-        "half-width of its interval as a share of it",
-    ),
-    key(
-        "confidence",
-        Form::Share,
-        None,
-        "coverage of that interval; else that of the run",
-    ),
-    key(
-        "max-replications",
-        Form::Count,
-        Some("100"),
-        "most replications of a point",
-    ),
-];
-
-/// The keys of `[plot]`.
-pub const PLOT_KEYS: &[Key] = &[
-    key(
-        "metrics",
-        Form::List,
-        None,
-        "figures to draw, as in [\"throughput\", \"response_time_p95\", \"host.vps.utilisation\"]",
-    ),
-    key("x", Form::Text, None, "label of the axis from left to right"),
-    key(
-        "group",
-        Form::Text,
-        None,
-        "label of the axis whose values become lines",
     ),
 ];
 
@@ -395,170 +324,6 @@ fn labels_differ(axes: &[AxisPlan], items: &[Item], sink: &mut Sink) {
             .help("give one of them another `label`");
         }
     }
-}
-
-/// `[run]` as written.
-#[derive(Clone, Default)]
-pub(super) struct RunKeys {
-    pub plan: RunPlan,
-    pub confidence: Option<f64>,
-    pub precision: Option<(PrecisionGoal, Span)>,
-}
-
-fn read_run(table: &Table, sink: &mut Sink) -> RunKeys {
-    let mut reader = Reader::new("`run`".into(), table, RUN_KEYS, sink);
-    let plan = model::check::read_run(&mut reader);
-    let confidence = level(&mut reader, "confidence");
-    let precision = reader.table("precision").and_then(|table| {
-        let span = reader.span("precision");
-        let mut inner = Reader::new(
-            "`precision` of `run`".into(),
-            table,
-            PRECISION_KEYS,
-            reader.sink(),
-        );
-        let metric = inner.required_text("metric");
-        let span = if inner.has("metric") {
-            inner.span("metric")
-        } else {
-            span
-        };
-        let within = inner.required_share("within");
-        let own = inner
-            .has("confidence")
-            .then(|| level(&mut inner, "confidence"))
-            .flatten();
-        let most = inner.count_in("max-replications", 2..=1_000_000);
-        let (metric, within) = (metric?, within?.0);
-        if within <= 0.0 {
-            let at = inner.span("within");
-            inner
-                .sink()
-                .error(
-                    at,
-                    "out-of-range",
-                    "no figure is exact: `within` must be above 0 %",
-                )
-                .help("write `within = \"5%\"`");
-            return None;
-        }
-        let (subject, name) = figure_name(&metric);
-        let goal = PrecisionGoal {
-            subject,
-            name,
-            within,
-            confidence: own.or(confidence).unwrap_or(DEFAULT_CONFIDENCE),
-            max_replications: most? as u32,
-        };
-        Some((goal, span))
-    });
-    RunKeys {
-        plan,
-        confidence,
-        precision,
-    }
-}
-
-fn level(reader: &mut Reader, key: &str) -> Option<f64> {
-    let level = reader.share(key)?.0;
-    if level > 0.0 && level < 1.0 {
-        return Some(level);
-    }
-    let span = reader.span(key);
-    reader
-        .sink()
-        .error(span, "out-of-range", "a confidence lies between 0 % and 100 %")
-        .help("write \"95%\"");
-    None
-}
-
-fn read_plot(
-    table: &Table,
-    axes: &[Axis],
-    known: Option<&[(String, String)]>,
-    sink: &mut Sink,
-) -> Option<CurveSpec> {
-    let mut reader = Reader::new("`plot`".into(), table, PLOT_KEYS, sink);
-    let mut axis = |key: &str| -> Option<usize> {
-        let label = reader.text(key)?;
-        let span = reader.span(key);
-        find_axis(&label, axes, span, reader.sink())
-    };
-    let (x, group) = (axis("x"), axis("group"));
-    let mut metrics = Vec::new();
-    for item in reader.list("metrics").unwrap_or_default() {
-        let Some(text) = item.text("a metric to draw", reader.sink()) else {
-            continue;
-        };
-        let (subject, name) = figure_name(&text);
-        if known.is_none_or(|k| check_figure(&subject, &name, k, item.span.clone(), reader.sink())) {
-            metrics.push((subject, name));
-        }
-    }
-    if axes.is_empty() {
-        return None;
-    }
-    Some(CurveSpec {
-        x: x.unwrap_or_else(|| (0..axes.len()).find(|i| Some(*i) != group).unwrap_or(0)),
-        metrics,
-        group,
-    })
-}
-
-/// The axis with this label; an unknown one is reported with the nearest.
-pub(super) fn find_axis(label: &str, axes: &[Axis], span: Span, sink: &mut Sink) -> Option<usize> {
-    if let Some(found) = axes.iter().position(|a| a.label == label || a.path == label) {
-        return Some(found);
-    }
-    let labels: Vec<&str> = axes.iter().map(|a| a.label.as_str()).collect();
-    let mut d = sink.error(span, "unknown-name", format!("there is no axis `{label}`"));
-    if let Some(near) = nearest(label, labels.iter().copied()) {
-        d.label = format!("did you mean `{near}`?");
-    }
-    d.help.push(match labels.as_slice() {
-        [] => "nothing is varied: add a `[[vary]]`".to_owned(),
-        some => format!("the axes are `{}`", some.join("`, `")),
-    });
-    None
-}
-
-/// Whether a figure exists; an unknown one is reported with the nearest.
-pub(super) fn check_figure(
-    subject: &str,
-    name: &str,
-    known: &[(String, String)],
-    span: Span,
-    sink: &mut Sink,
-) -> bool {
-    if known.iter().any(|(s, n)| s == subject && n == name) || name.starts_with("failures_") {
-        return true;
-    }
-    let mut subjects: Vec<&str> = known.iter().map(|k| k.0.as_str()).collect();
-    subjects.dedup();
-    if !subjects.contains(&subject) {
-        let mut d = sink.error(span, "unknown-metric", format!("nothing is called `{subject}`"));
-        if let Some(near) = nearest(subject, subjects.iter().copied()) {
-            d.label = format!("did you mean `{near}`?");
-        }
-        d.help
-            .push(format!("there are figures of `{}`", subjects.join("`, `")));
-        return false;
-    }
-    let names: Vec<&str> = known
-        .iter()
-        .filter(|k| k.0 == subject)
-        .map(|k| k.1.as_str())
-        .collect();
-    let mut d = sink.error(
-        span,
-        "unknown-metric",
-        format!("`{subject}` has no figure `{name}`"),
-    );
-    if let Some(near) = nearest(name, names.iter().copied()) {
-        d.label = format!("did you mean `{near}`?");
-    }
-    d.help.push(format!("its figures are `{}`", names.join("`, `")));
-    false
 }
 
 /// Subjects and names of all figures that a point can have: what a run of a nanosecond reports.

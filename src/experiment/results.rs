@@ -87,7 +87,7 @@ pub struct Point {
     pub verdict: Verdict,
     /// Why, in one sentence.
     pub verdict_reason: String,
-    /// What gives way first: `host.vps cpu 99 %`. The first word is the component.
+    /// What gives way first: `host.vps cpu 99 %`. It begins with the component's name.
     pub bottleneck: Option<String>,
     /// Remarks on this point.
     pub notes: Vec<String>,

@@ -8,7 +8,7 @@ use super::meter::Meter;
 use super::request::{AGENT, FAILING, Requests, State};
 use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Visit, rank};
-use crate::distribution::{PopularitySampler, Sampler, Tables};
+use crate::distribution::{Columns, PopularitySampler, Sampler, Tables};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::SimTime;
 use crate::random::{Draws, PurposeKey};
@@ -63,6 +63,8 @@ pub struct Site {
     pub purpose: PurposeKey,
     /// How long, or how much; absent where a component is only held.
     pub sampler: Option<Sampler>,
+    /// Instead of a sampler: what was recorded of the replayed request.
+    pub recorded: Option<Box<Columns>>,
     /// Which key is asked for, where the step touches one of many.
     pub keys: Option<PopularitySampler>,
     /// A number of the kind's own, fixed when the step was compiled.
@@ -140,6 +142,8 @@ pub struct Context {
     pub(crate) sites: Box<[Site]>,
     purposes: Vec<PurposeKey>,
     tables: &'static Tables,
+    /// The frame that notes a replayed request's record.
+    pub record_frame: u16,
     /// The request that keeps each waiting one, by slot; filled only by locks.
     blockers: Vec<u32>,
     /// Events taken from the calendar so far.
@@ -152,7 +156,7 @@ impl Context {
     pub fn new(horizon: SimTime, stride: usize, sites: Box<[Site]>, coin: Option<Draws>) -> Self {
         Context {
             now: 0,
-            horizon: horizon.nanos(),
+            horizon: horizon.nanos().min(Event::TIME_MAX.nanos()),
             calendar: Calendar::new(),
             number: 0,
             coin,
@@ -169,6 +173,7 @@ impl Context {
             sites,
             purposes: Vec::new(),
             tables: Tables::get(),
+            record_frame: 0,
             blockers: Vec::new(),
             events: 0,
             stalls: 0,
@@ -203,7 +208,7 @@ impl Context {
         match &mut self.coin {
             None => {
                 self.number += 1;
-                self.number & ((1 << 38) - 1)
+                self.number
             }
             // The coin's side decides a tie; the low bits keep numbers apart, so that a stale ticket never fits.
             Some(coin) => {
@@ -232,8 +237,7 @@ impl Context {
         r.ticket = number as u32;
         if at <= self.horizon {
             let rank = self.order(rank::COMPLETION);
-            self.calendar
-                .push(Event::new(SimTime::from_nanos(at), rank, number, slot));
+            self.calendar.push(Event::within(at, rank, number, slot));
         }
     }
 
@@ -266,12 +270,8 @@ impl Context {
         if at <= self.horizon {
             let number = self.next_number();
             let rank = self.order(rank);
-            self.calendar.push(Event::new(
-                SimTime::from_nanos(at.max(self.now)),
-                rank,
-                number,
-                timer.0 | TIMER_BIT,
-            ));
+            self.calendar
+                .push(Event::within(at.max(self.now), rank, number, timer.0 | TIMER_BIT));
         }
     }
 
@@ -463,8 +463,24 @@ impl Context {
                 let mut draws = Draws::new(s.purpose, self.requests[slot].key);
                 sampler.sample_nanos(self.tables, &mut draws)
             }
-            None => 0,
+            None if s.recorded.is_none() => 0,
+            None => libm::round(self.recorded(site, slot).unwrap_or(0.0) * 1e9) as u64,
         }
+    }
+
+    /// What was recorded of the replayed request, where the step takes that.
+    #[cold]
+    pub fn recorded(&self, site: u32, slot: u32) -> Option<f64> {
+        let columns = self.sites[site as usize].recorded.as_deref()?;
+        let record = self
+            .requests
+            .word(self.requests.frame_index(slot, self.record_frame));
+        let workload = self.requests[slot].workload;
+        columns
+            .get(workload as usize)?
+            .as_ref()?
+            .get(record as usize)
+            .copied()
     }
 
     /// Draws from a law of the component's own.
@@ -483,7 +499,7 @@ impl Context {
         let s = &self.sites[site as usize];
         match &s.sampler {
             Some(sampler) => sampler.sample(self.tables, &mut Draws::new(s.purpose, self.requests[slot].key)),
-            None => 0.0,
+            None => self.recorded(site, slot).unwrap_or(0.0),
         }
     }
 

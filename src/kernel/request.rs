@@ -1,7 +1,7 @@
 //! Requests in flight: one small record each in a slab, with a fixed number of frames beside it.
 
 use super::NONE;
-use super::unchecked::{at, at_mut};
+use super::unchecked::{at, at_mut, prefetch};
 
 /// What a request is doing between two instants.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -180,6 +180,13 @@ impl Requests {
         self.slots.capacity() * size_of::<Request>() + self.frames.capacity() * size_of::<Frame>()
     }
 
+    /// Has the cache fetch a request and its outermost frames; any number will do.
+    #[inline(always)]
+    pub fn prefetch(&self, slot: u32) {
+        prefetch(&self.slots, slot as usize);
+        prefetch(&self.frames, slot as usize * self.stride);
+    }
+
     /// Index of a request's frame number `offset`.
     #[inline(always)]
     pub fn frame_index(&self, slot: u32, offset: u16) -> u32 {
@@ -195,6 +202,11 @@ impl Requests {
     #[inline(always)]
     pub fn frame(&mut self, index: u32) -> &mut Frame {
         at_mut(&mut self.frames, index)
+    }
+
+    /// The component's word of a frame.
+    pub fn word(&self, index: u32) -> u64 {
+        at(&self.frames, index).word
     }
 
     /// Copies all frames of one request to another, as a child takes over its parent's scopes.

@@ -1,5 +1,9 @@
 //! From a document to a model: names, then each table, then flows and workloads, then the whole.
 
+mod layout;
+mod names;
+mod unreachable;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,8 +12,9 @@ use super::step::{Step, StepReader};
 use super::timeline;
 use super::workload_check::{self, WorkloadDraft};
 use super::{Entry, Model, RunPlan};
-use crate::component::{self, ComponentId, KINDS, Layout, Names, Plan};
-use crate::diagnostic::{Sink, Span, nearest};
+use crate::component::{self, ComponentId, Layout, Names, Plan};
+use crate::diagnostic::{Sink, Span};
+use crate::distribution::Law;
 use crate::document::{self, Document, Form, Key, Reader, Table, Value, key};
 
 /// Tables that are no components.
@@ -104,6 +109,7 @@ struct Parts {
     timeline: Vec<super::Happening>,
     run: RunPlan,
     objectives: Vec<super::objective::Objective>,
+    record_frame: Option<u16>,
 }
 
 impl Parts {
@@ -124,6 +130,7 @@ impl Parts {
             timeline: self.timeline,
             run: self.run,
             objectives: self.objectives,
+            record_frame: self.record_frame,
             replicas,
         }
     }
@@ -141,6 +148,7 @@ impl<'a> Checker<'a> {
         if self.sink.has_errors() {
             return None;
         }
+        self.recordings();
         let mut components = self.components()?;
         let flows = self.flows(&components);
         let drafts = workload_check::drafts(self.document, &flows, &self.names, self.sink);
@@ -158,7 +166,10 @@ impl<'a> Checker<'a> {
         let (balancers, hosts, heaps) = self.services(&components);
         layout.hosts = hosts.clone();
         layout.capacities = components.iter().map(|e| e.plan.capacity()).collect();
-        let reserved = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
+        let record_frame = self.replayed(&drafts, &flows, &agent_steps)?;
+        let deadlines = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
+        let record_frame = record_frame.then_some(deadlines);
+        let reserved = deadlines + record_frame.is_some() as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(
             &components,
@@ -196,174 +207,76 @@ impl<'a> Checker<'a> {
             timeline,
             run,
             objectives,
+            record_frame,
         })
     }
 
-    fn top_level(&mut self) {
-        for e in &self.document.root().entries {
-            let known = OTHERS.contains(&e.key.as_str()) || component::kind(&e.key).is_some();
-            if !known {
-                let all = KINDS.iter().map(|k| k.name).chain(OTHERS.iter().copied());
-                let near = nearest(&e.key, all.clone());
-                let mut d = self.sink.error(
-                    e.key_span.clone(),
-                    "unknown-kind",
-                    format!("there is no kind `{}`", e.key),
-                );
-                if let Some(near) = near {
-                    d.label = format!("did you mean `{near}`?");
-                }
-                let mut list: Vec<&str> = all.filter(|k| !matches!(*k, "title" | "about")).collect();
-                list.sort_unstable();
-                d.help.push(format!(
-                    "a table header begins with one of `{}`",
-                    list.join("`, `")
-                ));
-                continue;
-            }
-            match (&e.item.value, e.key.as_str()) {
-                (Value::String(_), "title" | "about") | (Value::Table(_), "run" | "objective") => {}
-                (Value::Array(_), "timeline") => {}
-                (Value::Table(t), key) if !matches!(key, "title" | "about" | "timeline") => {
-                    for inner in &t.entries {
-                        if !matches!(inner.item.value, Value::Table(_)) {
-                            self.sink
-                                .error(
-                                    inner.key_span.clone(),
-                                    "no-name",
-                                    format!(
-                                        "`{}` stands where the name of a {} is expected",
-                                        inner.key,
-                                        words(&e.key)
-                                    ),
-                                )
-                                .help(format!("write [{}.NAME] above its keys", e.key));
-                        }
-                    }
-                }
-                _ => {
-                    self.sink
-                        .error(
-                            e.item.span.clone(),
-                            "wrong-type",
-                            format!("`{}` is not written like that", e.key),
-                        )
-                        .help(match e.key.as_str() {
-                            "timeline" => "write [[timeline]] above each entry".to_owned(),
-                            "title" | "about" => format!("write {} = \"...\"", e.key),
-                            "run" | "objective" => format!("write [{}] above its keys", e.key),
-                            kind => format!("write [{kind}.NAME] above its keys"),
-                        });
-                }
-            }
-        }
-    }
-
-    fn named(&self, kind: &str) -> Vec<(&'a str, Span, &'a Table)> {
-        let document: &'a Document = self.document;
-        let Some(Value::Table(t)) = document.root().get(kind).map(|i| &i.value) else {
-            return Vec::new();
+    /// Reads the files of workloads that replay a recording.
+    fn recordings(&mut self) {
+        let mut unreadable = false;
+        let mut read = |table: &Table| {
+            let text = |key: &str| table.get(key).and_then(|i| i.as_str());
+            let file = text("file").filter(|_| text("executor") == Some("recorded"))?;
+            let found = component::Recording::read(&self.names.path(file)).ok();
+            unreadable |= found.is_none();
+            found
         };
-        let mut list: Vec<_> = t
-            .entries
-            .iter()
-            .filter_map(|e| match &e.item.value {
-                Value::Table(t) => Some((e.key.as_str(), e.key_span.clone(), t)),
-                _ => None,
-            })
-            .collect();
-        list.sort_by(|a, b| a.0.cmp(b.0));
-        list
+        let list = self.named("workload").iter().map(|(_, _, t)| read(t)).collect();
+        self.names.recordings = component::Recordings { list, unreadable };
     }
 
-    /// Names in the order of kinds, then alphabetically: nothing depends on the order of the file.
-    fn collect_names(&mut self) {
-        let mut list: Vec<(usize, String, Table)> = Vec::new();
-        for (rank, kind) in KINDS.iter().enumerate() {
-            for (name, span, table) in self.named(kind.name) {
-                if name.is_empty() || name.len() > 200 {
-                    self.sink
-                        .error(span, "bad-name", "a name has one to 200 characters");
-                    continue;
+    /// Whether a step takes recorded values; `None` if it does so for a request of which nothing was recorded.
+    fn replayed(
+        &mut self,
+        drafts: &[WorkloadDraft],
+        flows: &[FlowPlan],
+        agent_steps: &BTreeMap<ComponentId, Vec<Step>>,
+    ) -> Option<bool> {
+        let count = self.names.list.len();
+        let (mut takes, mut fits) = (false, true);
+        let spans: Vec<Span> = self.named("workload").into_iter().map(|w| w.1).collect();
+        for (w, draft) in drafts.iter().enumerate() {
+            let mut reach = super::reach::Reach::new(count, flows);
+            draft.plan.mix.iter().for_each(|(f, _)| reach.flow(*f as usize));
+            let missing = reach.laws.iter().find_map(|(law, span)| match law {
+                Law::Recorded { column, values } => {
+                    takes = true;
+                    values
+                        .get(w)
+                        .is_none_or(|v| v.is_none())
+                        .then_some((column, span))
                 }
-                list.push((rank, name.to_owned(), table.clone()));
-            }
-        }
-        let rank = |kind: &str| KINDS.iter().position(|k| k.name == kind).unwrap_or(0);
-        let balanced: Vec<String> = self
-            .named("balancer")
-            .iter()
-            .filter_map(|(_, _, t)| t.get("to").and_then(|i| i.as_str()).map(str::to_owned))
-            .collect();
-        for (name, span, table) in self.named("service") {
-            if !balanced.iter().any(|b| b == name) {
-                let text = document::Item {
-                    value: Value::String(name.to_owned()),
-                    span: span.clone(),
-                };
-                let entry = document::Entry {
-                    key: "to".into(),
-                    key_span: span.clone(),
-                    item: text,
-                };
-                list.push((
-                    rank("balancer"),
-                    name.to_owned(),
-                    Table {
-                        entries: vec![entry],
-                        span: span.clone(),
-                    },
-                ));
-            }
-            if let Some(document::Item {
-                value: Value::Table(host),
-                ..
-            }) = table.get("host")
-            {
-                list.push((rank("host"), name.to_owned(), host.clone()));
-            }
-        }
-        for (name, _, table) in self.named("database") {
-            if let Some(cores) = table.entries.iter().find(|e| e.key == "cores") {
-                let host = Table {
-                    entries: vec![cores.clone()],
-                    span: table.span.clone(),
-                };
-                list.push((rank("host"), name.to_owned(), host));
-            }
-        }
-        for (name, span, table) in self.named("workload") {
-            if table.get("client").is_some() {
-                list.push((
-                    rank("station"),
-                    format!("client of {name}"),
-                    Table {
-                        entries: Vec::new(),
-                        span,
-                    },
-                ));
-            }
-        }
-        list.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        for pair in list.windows(2) {
-            if (pair[0].0, &pair[0].1) == (pair[1].0, &pair[1].1) {
+                _ => None,
+            });
+            if let Some((column, _)) = missing {
+                fits = false;
+                let name = &draft.plan.name;
                 self.sink
                     .error(
-                        pair[1].2.span.clone(),
-                        "ambiguous-name",
-                        format!(
-                            "there are two {}s called `{}`",
-                            words(KINDS[pair[0].0].name),
-                            pair[0].1
-                        ),
+                        spans.get(w).cloned().unwrap_or(0..0),
+                        "not-recorded",
+                        format!("workload `{name}` runs a step that takes `recorded({column})`, and replays no such column"),
                     )
-                    .help("a service's own host and balancer bear the service's name, a database's own cores the database's; rename the other one");
+                    .help("give it `executor = \"recorded\"` and a `file` with that column, or a flow of its own");
             }
         }
-        for (rank, name, table) in list {
-            self.names.list.push((KINDS[rank].name, name));
-            self.tables.push(table);
+        for steps in agent_steps.values() {
+            let mut reach = super::reach::Reach::new(count, flows);
+            reach.steps(steps);
+            let found = reach.laws.iter().find_map(|(law, span)| match law {
+                Law::Recorded { column, .. } => Some((column, span.clone())),
+                _ => None,
+            });
+            if let Some((column, span)) = found {
+                fits = false;
+                self.sink.error(
+                    span,
+                    "not-recorded",
+                    format!("a component's own threads run this step: they replay no request, so there is no `recorded({column})`"),
+                );
+            }
         }
+        fits.then_some(takes)
     }
 
     fn components(&mut self) -> Option<Vec<Entry>> {
@@ -492,137 +405,7 @@ impl<'a> Checker<'a> {
             }
         }
     }
-
-    fn layout(&mut self, components: &[Entry]) -> Option<Layout> {
-        let mut layout = Layout {
-            names: self.names.list.clone(),
-            ..Layout::default()
-        };
-        let mut first = 0u32;
-        for (i, e) in components.iter().enumerate() {
-            if let Plan::Service(plan) = &e.plan {
-                let id = ComponentId(i as u32);
-                layout.replicas.insert(id, plan.replicas);
-                layout.first_replica.insert(id, first);
-                first = first.saturating_add(plan.replicas);
-            }
-            if let Plan::Balancer(plan) = &e.plan {
-                layout.balances.insert(ComponentId(i as u32), plan.to);
-            }
-        }
-        let mut base = 0u64;
-        for (i, e) in components.iter().enumerate() {
-            let id = ComponentId(i as u32);
-            layout.bases.push(base as u32);
-            let n = match e.service {
-                Some(s) => {
-                    layout.placed_in.insert(id, s);
-                    layout.service_replicas(s)
-                }
-                None => 1,
-            };
-            if e.plan.seats().is_some() {
-                let seat = layout.seats.len() as u32;
-                layout.seats.insert(id, seat);
-            }
-            base += n as u64;
-            if base > MOST_INSTANCES {
-                self.sink
-                    .error(0..0, "too-many-instances", format!("the model has more than {MOST_INSTANCES} instances of components"))
-                    .help("replicas multiply everything that is `in` their service; model one replica and its share of the load");
-                return None;
-            }
-            layout.owner.extend(std::iter::repeat_n(id, n as usize));
-        }
-        layout.bases.push(base as u32);
-        Some(layout)
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn services(
-        &self,
-        components: &[Entry],
-    ) -> (
-        BTreeMap<ComponentId, ComponentId>,
-        BTreeMap<ComponentId, ComponentId>,
-        BTreeMap<ComponentId, ComponentId>,
-    ) {
-        let (mut balancers, mut hosts, mut heaps) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for (i, e) in components.iter().enumerate() {
-            let id = ComponentId(i as u32);
-            match &e.plan {
-                Plan::Balancer(p) => {
-                    balancers.entry(p.to).or_insert(id);
-                }
-                Plan::Service(p) => {
-                    if let Some(host) = p.host {
-                        hosts.insert(id, host);
-                    } else if p.own_cores
-                        && let Some(host) = self.names.get("host", &e.name)
-                    {
-                        hosts.insert(id, host);
-                    }
-                }
-                _ if e.kind == "heap" => {
-                    if let Some(service) = e.service {
-                        heaps.entry(service).or_insert(id);
-                    }
-                }
-                _ => {}
-            }
-        }
-        (balancers, hosts, heaps)
-    }
-
-    /// Parts that nothing reaches are named in a warning.
-    fn unreachable(
-        &mut self,
-        components: &[Entry],
-        flows: &[FlowPlan],
-        offered: &[bool],
-        agents: &BTreeMap<ComponentId, Vec<Step>>,
-    ) {
-        let mut reach = super::reach::Reach::new(components.len(), flows);
-        for (i, o) in offered.iter().enumerate() {
-            if *o {
-                reach.flow(i);
-            }
-        }
-        for steps in agents.values() {
-            reach.steps(steps);
-        }
-        for (i, f) in flows.iter().enumerate() {
-            if !reach.flows[i] {
-                self.sink
-                    .warning(
-                        f.span.clone(),
-                        "unreachable",
-                        format!("no workload and no call reaches flow `{}`", f.name),
-                    )
-                    .help(format!(
-                        "name it in a workload's mix, or in a step `call = \"{}\"`",
-                        f.name
-                    ));
-            }
-        }
-        for (i, e) in components.iter().enumerate() {
-            let passive = matches!(
-                e.kind,
-                "service" | "balancer" | "host" | "heap" | "consumer" | "outbox"
-            );
-            if !passive && !reach.components[i] && !e.name.starts_with("client of ") {
-                self.sink.warning(
-                    self.tables[i].span.clone(),
-                    "unreachable",
-                    format!("no step uses {} `{}`", words(e.kind), e.name),
-                );
-            }
-        }
-    }
 }
-
-/// Instances of all components together.
-const MOST_INSTANCES: u64 = 8_000_000;
 
 /// Reads the keys of `[run]`.
 pub fn read_run(reader: &mut Reader) -> RunPlan {

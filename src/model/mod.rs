@@ -126,6 +126,8 @@ pub struct Model {
     pub timeline: Vec<Happening>,
     pub run: RunPlan,
     pub objectives: Vec<objective::Objective>,
+    /// The frame that notes which record a request replays, if a step takes recorded values.
+    pub record_frame: Option<u16>,
     /// Number of replicas of all services.
     pub replicas: u32,
 }

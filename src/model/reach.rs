@@ -3,11 +3,15 @@
 use super::compile::FlowPlan;
 use super::step::{Step, What};
 use crate::component::ComponentId;
+use crate::diagnostic::Span;
+use crate::distribution::Law;
 
 pub struct Reach<'a> {
     all: &'a [FlowPlan],
     pub flows: Vec<bool>,
     pub components: Vec<bool>,
+    /// Laws of the steps, with their places.
+    pub laws: Vec<(&'a Law, Span)>,
 }
 
 impl<'a> Reach<'a> {
@@ -16,6 +20,7 @@ impl<'a> Reach<'a> {
             all,
             flows: vec![false; all.len()],
             components: vec![false; components],
+            laws: Vec::new(),
         }
     }
 
@@ -30,8 +35,18 @@ impl<'a> Reach<'a> {
         self.components[id.0 as usize] = true;
     }
 
-    pub fn steps(&mut self, steps: &[Step]) {
+    pub fn steps(&mut self, steps: &'a [Step]) {
         for step in steps {
+            let laws: [Option<&Law>; 2] = match &step.what {
+                What::Use { time, .. } => [time.as_ref(), None],
+                What::Cpu { time, allocates, .. } => [Some(time), allocates.as_ref()],
+                What::Query { time, cpu, .. } => [time.as_ref(), cpu.as_ref()],
+                What::Delay(law) | What::Repeat { times: law, .. } => [Some(law), None],
+                What::Fail { share } => [share.as_ref(), None],
+                _ => [None, None],
+            };
+            let laws = laws.into_iter().flatten();
+            self.laws.extend(laws.map(|law| (law, step.span.clone())));
             match &step.what {
                 What::Use { component, steps, .. } => {
                     self.component(*component);

@@ -1,263 +1,20 @@
 //! Reading of `[workload.*]`: each executor with its own keys and its own rules.
 
+mod keys;
+mod mix;
+mod stages;
+
+pub use keys::{ALL_TAKE, CLIENT_KEYS, KEYS, STAGE_KEYS, taken};
+
 use super::compile::{Compiler, FlowPlan};
 use super::workload::*;
-use crate::component::{Names, read_law};
-use crate::diagnostic::{Sink, nearest};
+use crate::component::{Names, Recording, read_law};
+use crate::diagnostic::Sink;
 use crate::distribution::{Law, LawUnit};
-use crate::document::{Document, Form, Item, Key, Reader, Spanned, Table, Value, key};
+use crate::document::{Document, Reader, Table, Value};
 use crate::quantity::SimDuration;
-
-const EXECUTORS: &[&str] = &[
-    "poisson",
-    "renewal",
-    "recorded",
-    "constant-arrival-rate",
-    "ramping-arrival-rate",
-    "constant-vus",
-    "ramping-vus",
-    "shared-iterations",
-    "per-vu-iterations",
-    "wrk",
-    "locust",
-    "users",
-];
-
-/// The keys of a workload. Which of them an executor takes is in [`taken`].
-pub const KEYS: &[Key] = &[
-    key(
-        "executor",
-        Form::Choice(EXECUTORS),
-        None,
-        "who sends: an open stream (`poisson`, `renewal`, `recorded`), a k6 executor, `wrk`, `locust`, or plain closed `users`",
-    ),
-    key("flow", Form::Name, None, "the flow that every request runs"),
-    key(
-        "mix",
-        Form::Table,
-        None,
-        "flows with their shares: `{ purchase = 0.6, coupon = 0.4 }`",
-    ),
-    key(
-        "rate",
-        Form::Rate,
-        None,
-        "requests (k6: iterations) started a second",
-    ),
-    key(
-        "start-rate",
-        Form::Rate,
-        Some("\"0/s\""),
-        "rate at the begin of the first stage (k6 `startRate`, 0)",
-    ),
-    key(
-        "stages",
-        Form::List,
-        None,
-        "`[{ target = \"30/s\", duration = \"5m\" }, ..]`: linear from target to target",
-    ),
-    key(
-        "interarrival",
-        Form::Law,
-        None,
-        "law of the gaps between arrivals",
-    ),
-    key(
-        "file",
-        Form::Text,
-        None,
-        "CSV whose first column is the instant of each arrival, in seconds",
-    ),
-    key(
-        "duration",
-        Form::Duration,
-        None,
-        "no new requests after this; without it as long as the run",
-    ),
-    key(
-        "start-time",
-        Form::Duration,
-        Some("\"0s\""),
-        "begins this long after the run (k6 `startTime`)",
-    ),
-    key(
-        "graceful-stop",
-        Form::Duration,
-        Some("\"30s\""),
-        "then what is under way may take this long (k6 `gracefulStop`, 30 s)",
-    ),
-    key(
-        "graceful-ramp-down",
-        Form::Duration,
-        Some("\"30s\""),
-        "what a removed user may take to finish (k6 `gracefulRampDown`, 30 s)",
-    ),
-    key(
-        "pre-allocated-vus",
-        Form::Count,
-        None,
-        "virtual users that exist from the start (k6 `preAllocatedVUs`)",
-    ),
-    key(
-        "max-vus",
-        Form::Count,
-        None,
-        "most virtual users (k6 `maxVUs`, = pre-allocated)",
-    ),
-    key(
-        "vu-init-time",
-        Form::Duration,
-        Some("\"10ms\""),
-        "to initialise one more virtual user; one at a time",
-    ),
-    key("vus", Form::Count, Some("1"), "virtual users (k6 `vus`, 1)"),
-    key(
-        "start-vus",
-        Form::Count,
-        Some("1"),
-        "users at the begin of the first stage (k6 `startVUs`, 1)",
-    ),
-    key(
-        "iterations",
-        Form::Count,
-        Some("1"),
-        "iterations: of all users together, or of each (k6, 1)",
-    ),
-    key(
-        "max-duration",
-        Form::Duration,
-        Some("\"10m\""),
-        "iterations not begun by then are dropped (k6 `maxDuration`, 10 min)",
-    ),
-    key(
-        "users",
-        Form::Count,
-        None,
-        "users, each of which waits for its answer",
-    ),
-    key(
-        "spawn-rate",
-        Form::Number,
-        None,
-        "users started a second (Locust's default is 1; `users`: all at once)",
-    ),
-    key(
-        "think-time",
-        Form::Law,
-        None,
-        "between an answer and the next request",
-    ),
-    key(
-        "pacing",
-        Form::Law,
-        None,
-        "least distance between two starts of a user (Locust `constant_pacing`)",
-    ),
-    key(
-        "think-first",
-        Form::Boolean,
-        Some("false"),
-        "a user thinks before its first request",
-    ),
-    key("connections", Form::Count, Some("10"), "wrk `-c`, 10"),
-    key(
-        "threads",
-        Form::Count,
-        Some("2"),
-        "wrk `-t`, 2: each drives connections / threads, rounded down",
-    ),
-    key(
-        "timeout",
-        Form::Duration,
-        None,
-        "the caller gives up; what it asked for goes on (k6: 60 s). wrk does not give up: slower answers are counted, not recorded (2 s)",
-    ),
-    key(
-        "client",
-        Form::Table,
-        None,
-        "a client that is itself a bottleneck: `{ threads = 1, time = \"12ms\" }` of its own work a request",
-    ),
-    key(
-        "max-in-flight",
-        Form::Count,
-        None,
-        "further arrivals are dropped; a guard where the real system has one",
-    ),
-];
-
-/// The keys of a workload's `client`.
-pub const CLIENT_KEYS: &[Key] = &[
-    key(
-        "threads",
-        Form::Count,
-        Some("1"),
-        "requests that the client works on at once",
-    ),
-    key("time", Form::Law, None, "the client's own work for one request"),
-];
-
-/// The keys of a stage.
-pub const STAGE_KEYS: &[Key] = &[
-    key(
-        "target",
-        Form::Value,
-        None,
-        "rate or number of users at the end of the stage",
-    ),
-    key("duration", Form::Duration, None, "length of the stage"),
-];
-
-/// The keys that an executor takes beside those that all take.
-pub fn taken(executor: &str) -> &'static [&'static str] {
-    match executor {
-        "poisson" => &["rate", "start-rate", "stages", "max-in-flight"],
-        "renewal" => &["interarrival", "max-in-flight"],
-        "recorded" => &["file", "max-in-flight"],
-        "constant-arrival-rate" => &[
-            "rate",
-            "pre-allocated-vus",
-            "max-vus",
-            "vu-init-time",
-            "graceful-stop",
-            "think-time",
-        ],
-        "ramping-arrival-rate" => &[
-            "start-rate",
-            "stages",
-            "pre-allocated-vus",
-            "max-vus",
-            "vu-init-time",
-            "graceful-stop",
-            "think-time",
-        ],
-        "constant-vus" => &["vus", "graceful-stop", "think-time"],
-        "ramping-vus" => &[
-            "start-vus",
-            "stages",
-            "graceful-stop",
-            "graceful-ramp-down",
-            "think-time",
-        ],
-        "shared-iterations" | "per-vu-iterations" => {
-            &["vus", "iterations", "max-duration", "graceful-stop", "think-time"]
-        }
-        "wrk" => &["connections", "threads"],
-        "locust" => &["users", "spawn-rate", "think-time", "pacing"],
-        _ => &["users", "spawn-rate", "think-time", "think-first", "pacing"],
-    }
-}
-
-/// The keys that every executor takes.
-pub const ALL_TAKE: &[&str] = &[
-    "executor",
-    "flow",
-    "mix",
-    "duration",
-    "start-time",
-    "timeout",
-    "client",
-];
+use mix::mix;
+use stages::{rates, stages};
 
 /// A workload as read, before it has a place in the program.
 pub struct WorkloadDraft {
@@ -430,21 +187,39 @@ fn draft(
         }
         "recorded" => {
             let file = reader.required_text("file")?;
-            match names.load(&file) {
+            let unit = reader.positive_duration("time-unit")?.as_secs_f64();
+            let column = match reader.has("time-column") {
+                true => Some(reader.text("time-column")?),
+                false => None,
+            };
+            let times = Recording::read(&names.path(&file)).map_err(|why| ("file", why));
+            let times = times.and_then(|r| {
+                let column = column.as_deref();
+                let place = if column.is_some_and(|c| !r.has(c)) {
+                    "time-column"
+                } else {
+                    "file"
+                };
+                r.column(column, unit).map_err(|why| (place, why))
+            });
+            match times {
                 Ok(times) => {
                     if let Some(i) = times.windows(2).position(|w| w[1] < w[0]) {
                         let span = reader.span("file");
-                        reader.sink().error(
-                            span,
-                            "not-in-order",
-                            format!("{file}: arrival {} is before the one above it", i + 2),
-                        );
+                        reader
+                            .sink()
+                            .error(
+                                span,
+                                "not-in-order",
+                                format!("{file}: arrival {} is before the one above it", i + 2),
+                            )
+                            .help("sort its lines by the time at which requests were to be sent");
                         return None;
                     }
                     Arrivals::Recorded(times.into())
                 }
-                Err(why) => {
-                    let span = reader.span("file");
+                Err((key, why)) => {
+                    let span = reader.span(key);
                     reader.sink().error(span, "bad-file", why);
                     return None;
                 }
@@ -603,189 +378,4 @@ fn virtual_users(reader: &mut Reader) -> Option<VirtualUsers> {
         max: max as u32,
         initialise,
     })
-}
-
-fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
-    let known: Vec<&str> = flows.iter().map(|f| f.name.as_str()).collect();
-    let find = |name: &str, item: &Item, sink: &mut Sink| -> Option<u16> {
-        if let Some(i) = known.iter().position(|n| *n == name) {
-            return Some(i as u16);
-        }
-        let mut d = sink.error(
-            item.span.clone(),
-            "unknown-name",
-            format!("there is no flow called `{name}`"),
-        );
-        match nearest(name, known.iter().copied()) {
-            Some(near) => d.label = format!("did you mean `{near}`?"),
-            None => d
-                .help
-                .push(format!("the model has the flows `{}`", known.join("`, `"))),
-        }
-        None
-    };
-    match (reader.item("flow"), reader.item("mix")) {
-        (Some(item), None) => {
-            let name = reader.text("flow")?;
-            Some(vec![(find(&name, item, reader.sink())?, 1.0)])
-        }
-        (None, Some(_)) => {
-            let table = reader.table("mix")?;
-            let mut list = Vec::new();
-            for e in &table.entries {
-                let weight = match &e.item.value {
-                    Value::String(_) => e.item.share("a share of the mix", reader.sink()).map(|s| s.0),
-                    _ => e.item.number("a share of the mix", reader.sink()),
-                };
-                let flow = find(&e.key, &e.item, reader.sink());
-                let weight = weight?;
-                if !(weight.is_finite() && weight >= 0.0) {
-                    reader.sink().error(
-                        e.item.span.clone(),
-                        "out-of-range",
-                        format!("a share of {weight}; it must be zero or more"),
-                    );
-                    return None;
-                }
-                list.push((flow?, weight));
-            }
-            let total: f64 = list.iter().map(|m| m.1).sum();
-            if total <= 0.0 {
-                let span = reader.span("mix");
-                reader
-                    .sink()
-                    .error(span, "no-weight", "the mix has no flow with a share above zero");
-                return None;
-            }
-            // Flows with no share stand first, where no draw finds them: an experiment may give them one.
-            list.sort_by_key(|m| (m.1 > 0.0, m.0));
-            for m in &mut list {
-                m.1 /= total;
-            }
-            Some(list)
-        }
-        (Some(_), Some(_)) => {
-            let span = reader.key_span("mix");
-            reader
-                .sink()
-                .error(span, "two-verbs", "a workload has either a `flow` or a `mix`");
-            None
-        }
-        (None, None) if flows.len() == 1 => Some(vec![(0, 1.0)]),
-        (None, None) => {
-            let (span, what) = (reader.table_span(), reader.what().to_owned());
-            reader
-                .sink()
-                .error(
-                    span,
-                    "missing-key",
-                    format!("{what} has neither `flow` nor `mix`"),
-                )
-                .help(match known.is_empty() {
-                    true => "the model has no flow; add [flow.NAME] with its `steps`".to_owned(),
-                    false => format!("the model has the flows `{}`", known.join("`, `")),
-                });
-            None
-        }
-    }
-}
-
-fn rates(reader: &mut Reader, staged: bool) -> Option<Profile> {
-    if staged || reader.has("stages") {
-        let start = reader.rate("start-rate")?.per_second;
-        return stages(reader, start, true);
-    }
-    let rate = reader.required_rate("rate")?.per_second;
-    if !(1e-9..=1e9).contains(&rate) {
-        let span = reader.span("rate");
-        reader.sink().error(
-            span,
-            "out-of-range",
-            format!("a rate of {rate}/s; it must lie between 1e-9/s and 1e9/s"),
-        );
-        return None;
-    }
-    Some(Profile::constant(rate))
-}
-
-fn stages(reader: &mut Reader, start: f64, rate: bool) -> Option<Profile> {
-    reader.required("stages");
-    let items = reader.list("stages")?;
-    let mut profile = Profile {
-        start,
-        stages: Vec::new(),
-    };
-    for item in items {
-        let what = format!("a stage of {}", reader.what());
-        let table = item.table(&what, reader.sink())?;
-        let mut inner = Reader::new(what.clone(), table, STAGE_KEYS, reader.sink());
-        let length = inner.required_duration("duration");
-        inner.required("target");
-        let target = inner.item("target")?;
-        let target = match (&target.value, rate) {
-            (Value::String(_), true) => {
-                target
-                    .rate(&format!("`target` of {what}"), inner.sink())?
-                    .per_second
-            }
-            (Value::Integer(_), false) => {
-                let n = target.count(&format!("`target` of {what}"), inner.sink())?;
-                if n > MOST_USERS {
-                    inner.sink().error(
-                        target.span.clone(),
-                        "out-of-range",
-                        format!("{n} users; at most {MOST_USERS}"),
-                    );
-                    return None;
-                }
-                n as f64
-            }
-            (_, true) => {
-                inner
-                    .sink()
-                    .error(
-                        target.span.clone(),
-                        "wrong-type",
-                        format!("`target` of {what} is a rate"),
-                    )
-                    .help("write `target = \"30/s\"`");
-                return None;
-            }
-            (_, false) => {
-                inner
-                    .sink()
-                    .error(
-                        target.span.clone(),
-                        "wrong-type",
-                        format!("`target` of {what} is a number of users"),
-                    )
-                    .help("write `target = 100`");
-                return None;
-            }
-        };
-        let length = length?.as_secs_f64();
-        if length == 0.0 {
-            // k6 takes a stage without length as a jump.
-            match profile.stages.last_mut() {
-                Some(_) => profile.stages.push((1e-9, target)),
-                None => profile.start = target,
-            }
-        } else {
-            profile.stages.push((length, target));
-        }
-    }
-    if profile.stages.is_empty() {
-        let span = reader.span("stages");
-        reader.sink().error(span, "empty-list", "`stages` has no stage");
-        return None;
-    }
-    Some(profile)
-}
-
-/// Reads a recorded column for tests and tools.
-pub fn spanned(text: &str) -> Spanned<String> {
-    Spanned {
-        value: text.to_owned(),
-        span: 0..text.len(),
-    }
 }

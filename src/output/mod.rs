@@ -7,6 +7,7 @@
 
 pub mod chart;
 pub mod csv;
+pub mod explain;
 pub mod figure;
 pub mod file;
 pub mod json;

@@ -149,6 +149,12 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
         if columns.iter().any(|column| column.subject == SYSTEM) {
             columns.retain(|column| column.subject == SYSTEM);
         }
+        // A flow without requests and a sort of failure that never came say nothing.
+        let says_nothing = |column: &SeriesColumn| {
+            reading::is_flow(&column.subject)
+                && column.values.iter().all(|value| *value == 0.0 || value.is_nan())
+        };
+        columns.retain(|column| !says_nothing(column));
         let peak = |column: &SeriesColumn| {
             column
                 .values
@@ -160,7 +166,9 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
         columns.sort_by(|one, other| peak(other).total_cmp(&peak(one)));
         hidden += columns.len().saturating_sub(LINES);
         columns.truncate(LINES);
-        let common = columns.iter().all(|column| column.subject == SYSTEM);
+        let common = columns
+            .windows(2)
+            .all(|two| two[0].subject == two[1].subject && reading::is_flow(&two[0].subject));
         let lines = columns.into_iter().map(|column| {
             let label = if common {
                 reading::metric_label(&column.name)
@@ -169,7 +177,7 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
             } else {
                 format!(
                     "{} {}",
-                    reading::clean(&column.subject),
+                    reading::clean(column.subject.strip_prefix("flow.").unwrap_or(&column.subject)),
                     reading::metric_label(&column.name)
                 )
             };
@@ -383,10 +391,9 @@ fn knees(results: &Results, groups: &[&reading::Line], subject: &str, name: &str
     for group in groups {
         let mut named: Vec<&str> = Vec::new();
         for point in &group.points {
-            let Some(bottleneck) = point.bottleneck.as_deref() else {
+            let Some(component) = reading::bottleneck_subject(point) else {
                 continue;
             };
-            let component = reading::bottleneck_subject(bottleneck);
             let pressed = matches!(point.verdict, Verdict::NearCritical | Verdict::Overloaded);
             if pressed && !named.contains(&component) {
                 named.push(component);

@@ -2,7 +2,7 @@
 //! points form a line, what a figure is called, what the answer is in a sentence.
 
 use crate::experiment::results::{Kind, Metric, Point, Results, SYSTEM, Unit, Verdict};
-use crate::output::figure;
+use crate::output::{explain, figure};
 
 /// Points along the x axis with every other coordinate fixed.
 pub struct Line<'a> {
@@ -166,6 +166,25 @@ pub fn subjects(point: &Point, flows: bool) -> Vec<&str> {
     found
 }
 
+/// The flows to tell of: those that had requests, after all flows together unless there is but one.
+pub fn flows_with_traffic(point: &Point) -> Vec<&str> {
+    let mut all = subjects(point, true);
+    let idle = |subject: &str| {
+        point
+            .metric(subject, "offered")
+            .is_some_and(|offered| offered.mean == 0.0)
+    };
+    let single = |subject: &&str| *subject != SYSTEM;
+    let busy = all.iter().filter(|flow| single(flow) && !idle(flow)).count();
+    if busy > 0 {
+        all.retain(|subject| !idle(subject));
+    }
+    if busy == 1 {
+        all.retain(single);
+    }
+    all
+}
+
 /// True for `system` and for flows, which have response times; the rest are components.
 pub fn is_flow(subject: &str) -> bool {
     subject == SYSTEM || subject.starts_with("flow.")
@@ -205,9 +224,17 @@ pub fn verdict_label(verdict: Verdict) -> &'static str {
     }
 }
 
-/// The component a bottleneck speaks of: its first word.
-pub fn bottleneck_subject(bottleneck: &str) -> &str {
-    bottleneck.split_whitespace().next().unwrap_or(bottleneck)
+/// The component that a point's bottleneck speaks of: the longest subject that it begins with, since names may hold
+/// spaces.
+pub fn bottleneck_subject(point: &Point) -> Option<&str> {
+    let bottleneck = point.bottleneck.as_deref()?;
+    let known = subjects(point, false).into_iter().filter(|subject| {
+        bottleneck
+            .strip_prefix(subject)
+            .is_some_and(|rest| rest.starts_with(' '))
+    });
+    let first_word = bottleneck.split_whitespace().next().unwrap_or(bottleneck);
+    Some(known.max_by_key(|subject| subject.len()).unwrap_or(first_word))
 }
 
 /// The answer, shortest first: the verdict, then what it rests on.
@@ -231,6 +258,7 @@ pub fn headline(results: &Results) -> Vec<String> {
             lines.push(verdicts(results, points));
             lines.extend(range(results));
             lines.extend(bottlenecks(results));
+            lines.extend(explain::cost_of_a_request(results));
         }
     }
     if let Some(note) = unfinished(results) {
@@ -325,10 +353,9 @@ fn range(results: &Results) -> Option<String> {
 fn bottlenecks(results: &Results) -> Option<String> {
     let mut counts: Vec<(&str, usize, &Point)> = Vec::new();
     for point in &results.points {
-        let Some(bottleneck) = &point.bottleneck else {
+        let Some(subject) = bottleneck_subject(point) else {
             continue;
         };
-        let subject = bottleneck_subject(bottleneck);
         match counts.iter_mut().find(|(known, _, _)| *known == subject) {
             Some((_, count, _)) => *count += 1,
             None => counts.push((subject, 1, point)),

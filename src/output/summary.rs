@@ -217,7 +217,13 @@ pub fn flows(point: &Point, notes: &mut Footnotes) -> Grid {
         ("response_time_p99", "p99", 4),
         ("response_time_max", "max", 0),
     ];
-    by_subject(point, "flow", &reading::subjects(point, true), &FIGURES, notes)
+    by_subject(
+        point,
+        "flow",
+        &reading::flows_with_traffic(point),
+        &FIGURES,
+        notes,
+    )
 }
 
 /// One row a component, the busiest first.
@@ -235,6 +241,13 @@ pub fn components(point: &Point, notes: &mut Footnotes) -> Grid {
         ("lag_max", "lag max", 3),
     ];
     let mut subjects = reading::subjects(point, false);
+    let says_something = |subject: &str| {
+        let figures = FIGURES
+            .iter()
+            .filter_map(|(name, _, _)| point.metric(subject, name));
+        figures.into_iter().any(|metric| metric.mean.is_finite())
+    };
+    subjects.retain(|subject| says_something(subject));
     let busy = |subject: &str| {
         let metric = point
             .metric(subject, "utilisation")
@@ -355,7 +368,8 @@ fn by_subject(
             scale_of(of.collect::<Vec<_>>().as_slice())
         })
         .collect();
-    let mut columns = vec![Column::names(first, 9, 10)];
+    // The least important figures give way before a name is cut.
+    let mut columns = vec![Column::names(first, 9, 26)];
     for ((_, head, rank), scale) in figures.iter().zip(&scales) {
         columns.push(Column::figures(*head, scale.suffix, *rank));
     }

@@ -186,6 +186,47 @@ fn measured_pauses_happen_when_they_were_measured() {
     assert!(said.contains("reading no-such-file.csv"), "{said}");
 }
 
+/// A log whose collections lie 10, 20 and 10 MiB of allocation apart, with a remark after the second one.
+const LOG: &str = "\
+[1.0s][gc] GC(0) Pause Young (Allocation Failure) 30M->10M(100M) 1000.000ms
+[9.000s][gc] GC(1) Pause Young (Allocation Failure) 20M->10M(100M) 4.000ms
+[9.100s][gc] GC(2) Pause Young (Concurrent Start) 30M->5M(100M) 8.000ms
+[9.130s][gc] GC(3) Pause Remark 6M->6M(100M) 2.000ms
+[9.500s][gc] GC(4) Pause Young (Mixed) 15M->5M(100M) 6.000ms
+[9.600s][safepoint] Safepoint \"G1\", Total: 6500000 ns
+";
+
+#[test]
+fn a_logs_collections_are_triggered_and_paid_by_who_allocates() {
+    let file = std::env::temp_dir().join("plimsoll-allocation.log");
+    std::fs::write(&file, LOG).expect("writing a temporary file");
+    let keys = |trigger: &str| {
+        let name = file.display().to_string();
+        format!("pauses = {{ log = {name:?}, last = \"700ms\", trigger = {trigger:?} }}")
+    };
+    // 100 requests of 1 MiB a second: rounds of 40 requests, in which three pay 4, 8 and 6.5 ms for themselves, and
+    // nobody is on the core or wakes up while the remark of 2 ms is on but those whose delay ends in it.
+    let source = heap(&keys("allocation")).replace("1MB", "1MiB");
+    let o = observe(&source, 400.0);
+    near(figure(&o, "heap.jvm", "pauses") * o.simulated, 4.0 * 1000.0, 4.0);
+    near(figure(&o, "heap.jvm", "paused_share"), 0.0205 / 0.4, 1e-4);
+    near(figure(&o, "heap.jvm", "pause_max"), 0.008, 1e-9);
+    near(figure(&o, "flow.get", "response_time_max"), 0.059, 0.0005);
+    // Twice the bytes a request, twice as many pauses.
+    let o = observe(&source.replace("1MiB", "2MiB"), 400.0);
+    near(figure(&o, "heap.jvm", "pauses") * o.simulated, 8.0 * 1000.0, 8.0);
+    // A request of more than a round pays all of it at once.
+    let o = observe(&source.replace("1MiB", "80MiB").replace("100/s", "1/s"), 10.5);
+    near(
+        figure(&o, "flow.get", "response_time_mean"),
+        0.051 + 2.0 * 0.0185,
+        0.005,
+    );
+    // By time each of them happens once.
+    let o = observe(&heap(&keys("time")), 10.0);
+    assert_eq!((figure(&o, "heap.jvm", "pauses") * o.simulated).round(), 4.0);
+}
+
 #[test]
 fn a_restart_empties_the_heap() {
     let restart = "[[timeline]]\nat = \"30s\"\nrestart = \"api\"\n";

@@ -304,6 +304,50 @@ fn recorded_arrivals_come_when_they_came() {
     }
 }
 
+/// Three requests at 0, 1 and 3 s with their own values, in a file of this name.
+fn replay(name: &str, steps: &str) -> Observations {
+    let file = std::env::temp_dir().join(name);
+    let text = "# a load test\nid,sent_ms,service_ms,rounds\na,0,100,1\nb,1000,250.25,3\nc,3000,40,2\n";
+    std::fs::write(&file, text).expect("writing a temporary file");
+    let name = file.display().to_string();
+    let w = format!(
+        "executor = \"recorded\"\nfile = {name:?}\ntime-column = \"sent_ms\"\ntime-unit = \"1ms\"\ntimeout = \"9s\""
+    );
+    load(&w, steps, 10.0)
+}
+
+#[test]
+fn replayed_requests_take_what_was_recorded_of_them() {
+    let of = |o: &Observations, name: &str| figure(o, "flow.f", &format!("response_time_{name}"));
+    let o = replay(
+        "plimsoll-replay-1.csv",
+        "{ delay = \"recorded(service_ms, 1ms)\" }",
+    );
+    near(of(&o, "mean"), 0.39025 / 3.0, 1e-9);
+    near(of(&o, "max"), 0.25025, 1e-9);
+    let o = replay(
+        "plimsoll-replay-2.csv",
+        "{ delay = \"1ms + ceil(10ms, recorded(service_ms, 1ms))\" }",
+    );
+    near(of(&o, "max"), 0.261, 1e-9);
+    near(of(&o, "mean"), (0.101 + 0.261 + 0.041) / 3.0, 1e-9);
+    // A value may stand wherever a step takes a law, in branches and rounds too.
+    let step = "{ delay = \"recorded(service_ms, 1ms)\" }";
+    let o = replay(
+        "plimsoll-replay-3.csv",
+        &format!(
+            "{{ repeat = \"recorded(rounds)\", steps = [{{ parallel = [{{ steps = [{step}] }}, {{ steps = [] }}] }}] }}"
+        ),
+    );
+    near(of(&o, "max"), 3.0 * 0.25025, 1e-9);
+    near(of(&o, "mean"), (0.1 + 3.0 * 0.25025 + 0.08) / 3.0, 1e-9);
+    let o = replay(
+        "plimsoll-replay-5.csv",
+        "{ call = \"inner\" }\n]\n[flow.inner]\nsteps = [{ delay = \"recorded(service_ms, 1ms)\" }",
+    );
+    near(of(&o, "max"), 0.25025, 1e-9);
+}
+
 #[test]
 fn a_poisson_stream_follows_its_stages() {
     let w = "executor = \"poisson\"\nstart-rate = \"100/s\"\n\

@@ -7,7 +7,11 @@
 //! collector = "g1"               # or "serial", "parallel", "zgc"
 //! live-set = "180MiB"            # caches, classes, pools: what never dies
 //! retained = "40%"               # of what a request allocates, it keeps so much until it ends
-//! pauses = { every = "exp(10min)", lasts = "80ms" }   # others, given or measured: { log = "gc.log" }
+//! pauses = { every = "exp(10min)", lasts = "80ms" }   # beside the computed ones
+//!
+//! [heap.measured]                # nothing computed: the pauses of a load test's log
+//! in = "order-api"
+//! pauses = { log = "gc.log", last = "40s", trigger = "allocation" }
 //! ```
 //!
 //! A step `{ cpu = "2ms", allocates = "350KiB" }` allocates in the heap of its service.
@@ -23,10 +27,19 @@
 //! A pause stops this JVM's work and nothing else; its workers take cores of the host meanwhile, as concurrent
 //! workers do during a cycle. That the workers may find no free core does not make a pause longer here.
 //!
+//! **A log's pauses** (`-Xlog:gc,safepoint`, JDK 9 and later) take the place of computed ones. With `trigger = "allocation"`
+//! the log is read as the collector's answers: the request that allocates the last byte of what the log shows
+//! between two collections triggers the next one and waits for its end, as everything in this JVM does; remarks and
+//! cleanups follow at their logged distance; after the last collection comes the first one again. So another arrival
+//! rate or another size a request can be tried on the same log. With `trigger = "time"` they come at their logged
+//! times, whoever is there, and only once; the log's begin, or that of its `last` part, is the run's. How long a pause
+//! is comes from the line of its safepoint, if the log has it: it counts the way there too.
+//!
 //! Pauses, speeds and shares without a flag of the JVM behind them are assumptions to be fitted to a log:
 //! shortest pause 2 ms, 500 MB/s copied by a worker, 1 GB/s marked by a worker, 1 GB/s of live bytes in a full
 //! collection. Not modelled: barriers' cost in the application, humongous objects, fragmentation, safepoint time.
 
+mod gc_log;
 mod memory;
 mod pauses;
 
@@ -40,7 +53,7 @@ use crate::metric::{Gauge, Histogram};
 use crate::quantity::SimTime;
 use crate::random::child_key;
 use memory::{Collector, Memory, Shape};
-use pauses::Pauses;
+use pauses::{Collection, Pauses};
 
 /// As running: the heap of one replica.
 pub struct Heap {
@@ -85,6 +98,14 @@ enum Plain {
         list: std::sync::Arc<[(u64, u64)]>,
         at: usize,
     },
+    Allocated {
+        list: std::sync::Arc<[Collection]>,
+        at: usize,
+        /// Bytes since the collection before.
+        since: u64,
+        /// Pauses of concurrent cycles to come: start and length.
+        then: Vec<(u64, u64)>,
+    },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -122,6 +143,8 @@ const CYCLE: u32 = 1;
 const PLAIN: u32 = 2;
 /// A cycle begins when memory would last less than this many cycles (`ZAllocationSpikeTolerance`, 2).
 const SPIKE: f64 = 2.0;
+/// No pause is longer: 18 years.
+const LONGEST: u64 = 1 << 59;
 
 impl Component for Heap {
     const KIND: &'static str = "heap";
@@ -226,7 +249,7 @@ impl Component for Heap {
             "pauses",
             Form::Table,
             None,
-            "pauses beside the computed ones: `{ every = \"10s\", lasts = \"50ms\" }` or `{ log = \"gc.log\" }`",
+            "pauses beside the computed ones: `{ every = \"10s\", lasts = \"50ms\" }`, or of a log: `{ log = \"gc.log\", last = \"40s\", trigger = \"allocation\" }`",
         ),
     ];
     type Plan = Plan;
@@ -251,10 +274,20 @@ impl Component for Heap {
                 .help("add `size = \"1GiB\"`, or `pauses = { every = \"exp(10s)\", lasts = \"50ms\" }`");
             return None;
         }
-        within.then_some(Plan {
-            shape: shape?,
-            pauses: pauses?,
-        })
+        let (shape, pauses) = (shape?, pauses?);
+        if shape.is_some() && matches!(pauses, Some(Pauses::Allocated(_))) {
+            let span = reader.key_span("size");
+            reader
+                .sink()
+                .error(
+                    span,
+                    "does-not-apply",
+                    "allocations trigger either the log's collections or those computed from `size`, not both",
+                )
+                .help("leave `size` and what belongs to it out, or write `trigger = \"time\"`");
+            return None;
+        }
+        within.then_some(Plan { shape, pauses })
     }
 
     fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
@@ -274,6 +307,12 @@ impl Component for Heap {
             Pauses::Measured(list) => Plain::Measured {
                 list: list.clone(),
                 at: 0,
+            },
+            Pauses::Allocated(list) => Plain::Allocated {
+                list: list.clone(),
+                at: 0,
+                since: 0,
+                then: Vec::new(),
             },
         });
         let mut used = Gauge::default();
@@ -313,10 +352,11 @@ impl Component for Heap {
 
     /// The one operation: allocate.
     fn op(&mut self, _: u8, visit: Visit, cx: &mut Context) -> Admission {
+        let bytes = libm::round(cx.sample_site_number(visit.site, visit.slot)).clamp(0.0, 1e18) as u64;
         let Some(memory) = &self.memory else {
+            self.allocate_as_logged(bytes, cx);
             return Admission::Proceed;
         };
-        let bytes = libm::round(cx.sample_site_number(visit.site, visit.slot)).clamp(0.0, 1e18) as u64;
         if bytes == 0 {
             return Admission::Proceed;
         }
@@ -343,6 +383,7 @@ impl Component for Heap {
                     self.end_cycle(cx);
                 }
             }
+            _ if matches!(self.plain.as_deref(), Some(Plain::Allocated { .. })) => self.pause_as_logged(cx),
             _ => {
                 let length = self.plain_length(cx);
                 self.pause(length, 0, cx);
@@ -359,6 +400,10 @@ impl Component for Heap {
         self.stalled.clear();
         if let Some(m) = &mut self.memory {
             *m = Memory::new(m.shape);
+        }
+        if let Some(Plain::Allocated { at, since, then, .. }) = self.plain.as_deref_mut() {
+            (*at, *since) = (0, 0);
+            then.clear();
         }
         self.pace = (0, cx.nanos());
         self.note(cx);
@@ -407,6 +452,9 @@ impl Component for Heap {
             Combine::Mean,
             self.paused.mean(cx.now()).unwrap_or(f64::NAN),
         );
+        if matches!(self.plain.as_deref(), Some(Plain::Allocated { .. })) {
+            out.add("allocated", Unit::Bytes, Combine::Sum, c.allocated as f64);
+        }
         let Some(m) = &self.memory else { return };
         out.add("young_collections", Unit::Count, Combine::Sum, c.young as f64);
         out.add(
@@ -647,7 +695,66 @@ impl Heap {
                     cx.arm(self.plain_timer, *start);
                 }
             }
-            None => {}
+            Some(Plain::Allocated { .. }) | None => {}
+        }
+    }
+
+    /// Counts bytes towards the log's next collection; the one that reaches it is paused with all others.
+    fn allocate_as_logged(&mut self, bytes: u64, cx: &mut Context) {
+        let Some(Plain::Allocated {
+            list,
+            at,
+            since,
+            then,
+        }) = self.plain.as_deref_mut()
+        else {
+            return;
+        };
+        if bytes == 0 {
+            return;
+        }
+        self.counts.allocated += bytes;
+        *since += bytes;
+        // Whole rounds of the log first, so that no size makes the loop long.
+        let sum = |of: fn(&Collection) -> u64| list.iter().map(of).fold(0u64, u64::saturating_add);
+        let (round, all) = (sum(|c| c.after), sum(|c| c.length));
+        let rounds = *since / round;
+        let mut length = all.saturating_mul(rounds).min(LONGEST);
+        *since -= round * rounds;
+        let now = cx.nanos();
+        while *since >= list[*at].after {
+            let c = &list[*at];
+            *since -= c.after;
+            length = length.saturating_add(c.length).min(LONGEST);
+            let mut start = now.saturating_add(length);
+            for (gap, pause) in &c.then {
+                start = start.saturating_add(*gap);
+                then.push((start, *pause));
+                cx.arm(self.plain_timer, start);
+                start = start.saturating_add(*pause);
+            }
+            *at = (*at + 1) % list.len();
+        }
+        if length > 0 {
+            self.pause(length, 0, cx);
+        }
+    }
+
+    /// Pauses of a concurrent cycle that are due.
+    fn pause_as_logged(&mut self, cx: &mut Context) {
+        let Some(Plain::Allocated { then, .. }) = self.plain.as_deref_mut() else {
+            return;
+        };
+        let now = cx.nanos();
+        let length = then
+            .iter()
+            .filter(|p| p.0 <= now)
+            .map(|p| p.1)
+            .fold(0, u64::saturating_add)
+            .min(LONGEST);
+        then.retain(|p| p.0 > now);
+        if length > 0 {
+            self.pause(length, 0, cx);
         }
     }
 
@@ -675,7 +782,7 @@ impl Heap {
                 *at += 1;
                 list.get(*at - 1).map_or(0, |(_, length)| *length)
             }
-            None => 0,
+            Some(Plain::Allocated { .. }) | None => 0,
         }
     }
 }

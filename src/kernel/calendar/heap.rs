@@ -1,6 +1,7 @@
 //! The calendar's heap, which is all of it while few events are pending.
 
 use super::Event;
+use crate::kernel::unchecked::{at, at_mut};
 
 /// Four siblings: one cache line.
 #[derive(Copy, Clone)]
@@ -65,12 +66,12 @@ impl Heap {
 
     #[inline(always)]
     fn get(&self, position: usize) -> Event {
-        self.lines[position >> 2].0[position & 3]
+        at(&self.lines, position as u32 >> 2).0[position & 3]
     }
 
     #[inline(always)]
     fn set(&mut self, position: usize, event: Event) {
-        self.lines[position >> 2].0[position & 3] = event;
+        at_mut(&mut self.lines, position as u32 >> 2).0[position & 3] = event;
     }
 
     /// The least of four and its slot, without a branch.
@@ -89,18 +90,18 @@ impl Heap {
     /// Puts `event` where it belongs on the way down from the empty root.
     #[inline(always)]
     fn sink(&mut self, event: Event) {
-        let used = (self.filled + ROOT).div_ceil(4);
-        let lines = &mut self.lines[..used];
+        let end = self.filled + ROOT;
+        let lines = &mut self.lines[..];
         let mut position = ROOT;
-        while let Some(children) = lines.get(position - 2) {
-            let (slot, least) = Self::least(children);
+        while (position - 2) * 4 < end {
+            let (slot, least) = Self::least(at(lines, position as u32 - 2));
             if event <= least {
                 break;
             }
-            lines[position >> 2].0[position & 3] = least;
+            at_mut(lines, position as u32 >> 2).0[position & 3] = least;
             position = (position - 2) * 4 + slot;
         }
-        lines[position >> 2].0[position & 3] = event;
+        at_mut(lines, position as u32 >> 2).0[position & 3] = event;
     }
 
     /// Enters an event; there must be a hole or room.
@@ -143,7 +144,7 @@ impl Heap {
     #[inline(always)]
     pub fn top(&self) -> Event {
         debug_assert!(!self.hole, "the root is a hole");
-        self.lines[0].0[ROOT]
+        self.get(ROOT)
     }
 
     /// Gives up the event at the top.

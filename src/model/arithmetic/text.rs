@@ -126,6 +126,20 @@ impl Arithmetic {
         out
     }
 
+    /// The sums in one line: what limits the users of a closed workload, or what saturates first.
+    pub fn headline(&self, model: &Model) -> String {
+        let limits = self.streams.iter().filter_map(|s| {
+            let (id, most) = s.users.as_ref()?.by_capacity?;
+            let subject = model.components[id.0 as usize].subject();
+            Some(format!("{}: at most {} by {subject}", s.name, rate(most)))
+        });
+        let limits: Vec<String> = limits.collect();
+        match limits.is_empty() {
+            true => self.last_line().unwrap_or_else(|| "nothing is limited".to_owned()),
+            false => limits.join("; "),
+        }
+    }
+
     /// What saturates first, and when.
     fn last_line(&self) -> Option<String> {
         let first = self.loads.first()?;

@@ -1,0 +1,257 @@
+//! One panel of a picture: its axes, bands, lines, marks, names and notes.
+
+use std::io;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::{GREY, INK, MARKED, PAPER, RULE, SET};
+use crate::output::chart::{Line, Mark, Note, Panel, XAxis};
+use crate::output::figure;
+use crate::output::pen::{Pen, cut, measure};
+use crate::output::place::{Frame, beside, spaced};
+
+pub(super) fn panel_on<DB: DrawingBackend>(
+    pen: &Pen<DB>,
+    panel: &Panel,
+    x: &XAxis,
+    frame: &Frame,
+) -> io::Result<()> {
+    for tick in frame.up.ticks(5) {
+        let y = frame.bottom - frame.up.place(tick) * (frame.bottom - frame.top);
+        pen.line(&[(frame.left, y), (frame.right, y)], RULE, 1.0)?;
+        pen.text(
+            (frame.left - 8.0, y + 4.3),
+            &figure::significant(tick),
+            12.0,
+            false,
+            GREY,
+            HPos::Right,
+        )?;
+    }
+    pen.line(
+        &[(frame.left, frame.bottom), (frame.right, frame.bottom)],
+        GREY,
+        1.0,
+    )?;
+    let mut free = f64::NEG_INFINITY;
+    for (value, label) in bottom_labels(x, frame) {
+        let at = frame.left + frame.across.place(value) * (frame.right - frame.left);
+        pen.line(&[(at, frame.bottom), (at, frame.bottom + 5.0)], GREY, 1.0)?;
+        let half = measure(&label, 12.0, false) / 2.0;
+        if at - half > free {
+            pen.text((at, frame.bottom + 19.0), &label, 12.0, false, GREY, HPos::Center)?;
+            free = at + half + 6.0;
+        }
+    }
+    for (at, line) in panel.lines.iter().enumerate() {
+        band_on(
+            pen,
+            &shifted(line, at, panel.lines.len()),
+            SET[at % SET.len()],
+            frame,
+        )?;
+    }
+    for (at, line) in panel.lines.iter().enumerate() {
+        line_on(pen, &shifted(line, at, panel.lines.len()), at, frame)?;
+    }
+    names_on(pen, panel, frame)?;
+    notes_on(pen, panel, frame)
+}
+
+fn bottom_labels(x: &XAxis, frame: &Frame) -> Vec<(f64, String)> {
+    if let Some(names) = &x.categories {
+        let room = (frame.right - frame.left) / names.len().max(1) as f64 - 6.0;
+        let room = room.max(48.0);
+        return names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (at as f64, cut(name, 12.0, false, room)))
+            .collect();
+    }
+    if !x.stops.is_empty() {
+        let mut stops = x.stops.clone();
+        stops.sort_by(|one, other| one.0.total_cmp(&other.0));
+        stops.retain(|(value, _)| (0.0..=1.0).contains(&frame.across.place(*value)));
+        return stops;
+    }
+    frame
+        .across
+        .ticks(8)
+        .into_iter()
+        .map(|tick| (tick, figure::significant(tick)))
+        .collect()
+}
+
+/// Marks of different lines over the same name stand side by side.
+fn shifted(line: &Line, at: usize, of: usize) -> Line {
+    let mut line = line.clone();
+    if !line.connected && of > 1 {
+        let step = 0.6 / of as f64;
+        for mark in &mut line.marks {
+            mark.x += (at as f64 - (of - 1) as f64 / 2.0) * step;
+        }
+    }
+    line
+}
+
+/// Stretches of marks that all have a place.
+fn stretches<'a>(line: &'a Line, frame: &Frame) -> Vec<Vec<(&'a Mark, (f64, f64))>> {
+    let mut stretches = vec![Vec::new()];
+    for mark in &line.marks {
+        match frame.place(mark.x, mark.y) {
+            Some(place) => stretches.last_mut().expect("starts with one").push((mark, place)),
+            None => stretches.push(Vec::new()),
+        }
+    }
+    stretches.retain(|stretch| !stretch.is_empty());
+    stretches
+}
+
+fn band_on<DB: DrawingBackend>(
+    pen: &Pen<DB>,
+    line: &Line,
+    colour: RGBColor,
+    frame: &Frame,
+) -> io::Result<()> {
+    if !line.connected {
+        return Ok(());
+    }
+    for stretch in stretches(line, frame) {
+        let ends = stretch.iter().map(|(mark, place)| {
+            let (low, high) = mark.interval.unwrap_or((mark.y, mark.y));
+            (place.0, frame.clamped(low), frame.clamped(high))
+        });
+        let ends: Vec<(f64, f64, f64)> = ends.collect();
+        if ends.len() < 2 || ends.iter().all(|(_, low, high)| (low - high).abs() < 0.5) {
+            continue;
+        }
+        let upper = ends.iter().map(|(x, _, high)| (*x, *high));
+        let lower = ends.iter().rev().map(|(x, low, _)| (*x, *low));
+        pen.shape(&upper.chain(lower).collect::<Vec<_>>(), colour, 0.18)?;
+    }
+    Ok(())
+}
+
+fn line_on<DB: DrawingBackend>(pen: &Pen<DB>, line: &Line, at: usize, frame: &Frame) -> io::Result<()> {
+    let colour = SET[at % SET.len()];
+    let marked = line.marks.len() <= MARKED;
+    for stretch in stretches(line, frame) {
+        let places: Vec<(f64, f64)> = stretch.iter().map(|(_, place)| *place).collect();
+        if line.connected && places.len() > 1 {
+            pen.line(&places, colour, 2.0)?;
+        }
+        for (mark, (x, y)) in &stretch {
+            if let Some((low, high)) = mark.interval.filter(|_| marked) {
+                let (low, high) = (frame.clamped(low), frame.clamped(high));
+                pen.line(&[(*x, low), (*x, high)], colour, 1.4)?;
+                for end in [low, high] {
+                    pen.line(&[(x - 4.0, end), (x + 4.0, end)], colour, 1.4)?;
+                }
+            }
+            if marked || places.len() == 1 {
+                marker(pen, (*x, *y), at, 4.0)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn marker<DB: DrawingBackend>(pen: &Pen<DB>, (x, y): (f64, f64), at: usize, r: f64) -> io::Result<()> {
+    let colour = SET[at % SET.len()];
+    match at % 4 {
+        0 => pen.disc((x, y), r, colour),
+        1 => pen.shape(
+            &[(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)],
+            colour,
+            1.0,
+        ),
+        2 => pen.shape(
+            &[(x, y - 1.3 * r), (x + 1.2 * r, y + r), (x - 1.2 * r, y + r)],
+            colour,
+            1.0,
+        ),
+        _ => pen.shape(
+            &[
+                (x, y - 1.4 * r),
+                (x + 1.4 * r, y),
+                (x, y + 1.4 * r),
+                (x - 1.4 * r, y),
+            ],
+            colour,
+            1.0,
+        ),
+    }
+}
+
+/// The names of lines beside their ends, pushed apart where they would overlap.
+fn names_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> io::Result<()> {
+    if panel.lines.len() < 2 {
+        return Ok(());
+    }
+    let end = |line: &Line| {
+        line.marks
+            .iter()
+            .rev()
+            .find_map(|mark| frame.place(mark.x, mark.y))
+            .map(|place| place.1)
+    };
+    let wanted: Vec<(usize, f64)> = panel
+        .lines
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| Some((at, end(line)?)))
+        .collect();
+    for (at, y) in spaced(wanted, 16.0, frame.top + 6.0, frame.bottom - 4.0) {
+        let x = frame.right + 12.0;
+        marker(pen, (x, y), at, 3.5)?;
+        let name = cut(&panel.lines[at].label, 12.0, false, 210.0);
+        pen.text((x + 10.0, y + 4.3), &name, 12.0, false, INK, HPos::Left)?;
+    }
+    Ok(())
+}
+
+fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> io::Result<()> {
+    let mut taken = Vec::new();
+    for Note { x, y, text } in &panel.notes {
+        let Some(place) = frame.place(*x, *y) else {
+            continue;
+        };
+        let text = cut(text, 12.0, false, (frame.right - frame.left) * 0.6);
+        let size = (measure(&text, 12.0, false) + 12.0, 20.0);
+        let lines: Vec<Vec<(f64, f64)>> = panel
+            .lines
+            .iter()
+            .flat_map(|line| stretches(line, frame))
+            .map(|stretch| stretch.into_iter().map(|(_, place)| place).collect())
+            .collect();
+        let Some(area) = beside(place, size, frame, &lines, &taken) else {
+            continue;
+        };
+        let near = (
+            place.0.clamp(area.left + 6.0, area.right - 6.0),
+            if area.top > place.1 { area.top } else { area.bottom },
+        );
+        pen.line(&[place, near], INK, 1.0)?;
+        let corners = [
+            (area.left, area.top),
+            (area.right, area.top),
+            (area.right, area.bottom),
+            (area.left, area.bottom),
+        ];
+        pen.shape(&corners, PAPER, 0.9)?;
+        let mut outline = corners.to_vec();
+        outline.push(corners[0]);
+        pen.line(&outline, INK, 1.0)?;
+        pen.text(
+            ((area.left + area.right) / 2.0, area.bottom - 6.0),
+            &text,
+            12.0,
+            false,
+            INK,
+            HPos::Center,
+        )?;
+        taken.push(area);
+    }
+    Ok(())
+}
