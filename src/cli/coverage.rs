@@ -4,11 +4,13 @@ use std::sync::atomic::AtomicBool;
 
 use super::exit::Exit;
 use super::{TrialArgs, fail, page, print, say};
+use crate::experiment::results::{SYSTEM, Unit};
 use crate::experiment::sweep::Forget;
 use crate::experiment::trials::Fallen;
 use crate::experiment::trials::coverage::{Coverage, cover};
 use crate::experiment::trials::systems::{System, systems};
 use crate::experiment::{Control, Failure};
+use crate::output::figure::plain;
 
 /// Runs the trials and writes the section.
 pub fn coverage(args: &TrialArgs) -> Exit {
@@ -29,11 +31,11 @@ pub fn coverage(args: &TrialArgs) -> Exit {
         .iter()
         .filter(|s| args.only.is_empty() || args.only.iter().any(|o| o == s.name))
         .collect();
-    let mut text = head(args.experiments);
-    print(&text);
+    let mut text = String::new();
+    print(HEAD);
     for system in wanted {
         let begun = std::time::Instant::now();
-        let found = match cover(system, args.experiments, &control(args)) {
+        let found = match cover(system, args.experiments, &control(args.threads)) {
             Ok(found) => found,
             Err(why) => return fallen(system.name, why),
         };
@@ -46,14 +48,14 @@ pub fn coverage(args: &TrialArgs) -> Exit {
         ));
         text.push_str(&rows);
     }
-    finish(args, "coverage", &text)
+    finish(args, "coverage", HEAD, &text)
 }
 
 /// How the trials are carried out.
-pub(super) fn control(args: &TrialArgs) -> Control<'static> {
+pub(super) fn control(threads: Option<u16>) -> Control<'static> {
     static NEVER: AtomicBool = AtomicBool::new(false);
     Control {
-        threads: args.threads.map_or(0, usize::from),
+        threads: threads.map_or(0, usize::from),
         stop: &NEVER,
         wall: None,
         store: &Forget,
@@ -94,12 +96,9 @@ pub(super) fn fallen(name: &str, why: Fallen) -> Exit {
     }
 }
 
-/// Writes the section, if all systems were asked for.
-pub(super) fn finish(args: &TrialArgs, name: &str, text: &str) -> Exit {
-    if !args.only.is_empty() {
-        return Exit::Done;
-    }
-    match page::put(&args.out, name, text.trim_end()) {
+/// Writes the section; rows of systems that were not asked for stay as they are.
+pub(super) fn finish(args: &TrialArgs, name: &str, head: &str, rows: &str) -> Exit {
+    match page::put_rows(&args.out, name, head, rows) {
         Ok(()) => {
             say(&format!("written to {}\n", args.out.display()));
             Exit::Done
@@ -111,13 +110,38 @@ pub(super) fn finish(args: &TrialArgs, name: &str, text: &str) -> Exit {
     }
 }
 
-fn head(experiments: u32) -> String {
-    format!(
-        "## How often the intervals hold the exact value\n\n\
-         Made by `plimsoll validate coverage`: {experiments} experiments with each system, seeds 1 to {experiments}.\n\n\
-         | system | figure | exact | mean | ± | without | held | too low | too high |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|\n"
-    )
+const HEAD: &str = "\
+## How often the intervals hold the exact value
+
+Made by `plimsoll validate coverage`.
+
+| system | figure | exact | mean | ± | experiments | not converged | held | too low | too high |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|
+";
+
+/// The unit, by the figure's name.
+pub(super) fn unit_of(figure: &str) -> Unit {
+    match figure {
+        "throughput" | "consumed" => Unit::PerSecond,
+        "failure_share" | "utilisation" => Unit::Share,
+        f if f.contains("_time_") || f.starts_with("end_to_end") => Unit::Seconds,
+        _ => Unit::Count,
+    }
+}
+
+fn named(c: &Coverage) -> String {
+    match c.subject.as_str() {
+        SYSTEM => c.figure.clone(),
+        subject => format!("{subject}.{}", c.figure),
+    }
+}
+
+fn percent(share: f64, signed: bool) -> String {
+    match (share.is_finite(), signed) {
+        (false, _) => "–".to_owned(),
+        (true, true) => format!("{:+.2} %", 100.0 * share),
+        (true, false) => format!("{:.1} %", 100.0 * share),
+    }
 }
 
 fn rows(system: &System, found: &[Coverage]) -> String {
@@ -133,13 +157,13 @@ fn rows(system: &System, found: &[Coverage]) -> String {
             None => "–".to_owned(),
         };
         text.push_str(&format!(
-            "| {} | `{} {}` | {:.4e} | {:+.2} % | {:.1} % | {} | {held} | {} | {} |\n",
+            "| {} | `{}` | {} | {} | {} | {} | {} | {held} | {} | {} |\n",
             system.title,
-            c.subject,
-            c.figure,
-            c.exact,
-            100.0 * (c.mean - 1.0),
-            100.0 * c.half_width,
+            named(c),
+            plain(c.exact, unit_of(&c.figure)),
+            percent(c.mean - 1.0, true),
+            percent(c.half_width, false),
+            c.trials,
             c.without,
             c.below,
             c.above

@@ -10,6 +10,7 @@ mod profile;
 mod progress;
 mod run;
 mod testbed;
+mod theory;
 mod validate;
 mod verdicts;
 
@@ -78,8 +79,15 @@ Examples:
   plimsoll validate testbed
   plimsoll validate coverage
   plimsoll validate verdicts
+  plimsoll validate theory
   plimsoll validate docs/cases.toml --replications 3 --out /tmp/validation.md";
 
+const THEORY_HELP: &str = "\
+The models are those of models/textbook and a few small ones; each is run as `plimsoll run` does it.
+
+Examples:
+  plimsoll validate theory
+  plimsoll validate theory --only closed --only fork-join";
 const COVERAGE_HELP: &str = "\
 An experiment is what `plimsoll run` does with a model that says nothing of the run: ten minutes from an
 empty start, a warm-up found by MSER-5, ten replications, intervals of 95 %.
@@ -183,6 +191,22 @@ enum Validation {
     Coverage(TrialArgs),
     /// Measure how often each verdict is said, below, at and above capacity
     Verdicts(TrialArgs),
+    /// Put simulated figures beside those of formulas
+    #[command(after_help = THEORY_HELP)]
+    Theory(TheoryArgs),
+}
+
+#[derive(Args)]
+struct TheoryArgs {
+    /// Only these systems, such as closed; may be repeated. The rows of the others stay as they are
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Threads to use; they do not change the results [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// The page whose section is written anew
+    #[arg(long, value_name = "FILE", default_value = "docs/theory.md")]
+    out: PathBuf,
 }
 
 #[derive(Args)]
@@ -190,7 +214,7 @@ struct TrialArgs {
     /// Independent experiments with each system: the seeds 1 to N
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     experiments: u32,
-    /// Only these systems, such as mm1-80; may be repeated. Without all of them the page is left alone
+    /// Only these systems, such as mm1-80; may be repeated. The rows of the others stay as they are
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Threads to use; they do not change the results [default: one a core]
@@ -276,6 +300,10 @@ pub fn main() -> ExitCode {
             what: Some(Validation::Verdicts(args)),
             ..
         }) => verdicts::verdicts(&args),
+        Command::Validate(ValidateArgs {
+            what: Some(Validation::Theory(args)),
+            ..
+        }) => theory::theory(&args),
         Command::Validate(args) if args.file.as_os_str() == "testbed" => {
             testbed::validate(&args, std::path::Path::new("docs/testbed.toml"))
         }

@@ -25,9 +25,61 @@ fn placed(old: &str, name: &str, section: &str) -> String {
     format!("{before}{gap}{begin}\n\n{section}\n\n{end}{after}")
 }
 
+/// Puts a section that is a table. Rows begin with a subject; those of subjects that have no new rows are kept in
+/// their places, so that a part can be made anew.
+pub fn put_rows(path: &Path, name: &str, head: &str, rows: &str) -> Result<(), String> {
+    let old = std::fs::read_to_string(path).unwrap_or_default();
+    put(
+        path,
+        name,
+        &format!("{head}{}", merged(within(&old, name), head, rows)),
+    )
+}
+
+fn within<'a>(page: &'a str, name: &str) -> &'a str {
+    let begin = format!("<!-- {name}: begin -->");
+    let from = page.find(&begin).map_or(page.len(), |at| at + begin.len());
+    let rest = &page[from..];
+    &rest[..rest.find(&format!("<!-- {name}: end -->")).unwrap_or(0)]
+}
+
+fn merged(old: &str, head: &str, rows: &str) -> String {
+    let subject = |row: &str| row.split('|').nth(1).unwrap_or("").trim().to_owned();
+    let made: Vec<String> = rows.lines().map(subject).collect();
+    let kept = old
+        .lines()
+        .filter(|line| line.starts_with("| ") && !head.lines().any(|h| h == *line));
+    let mut out: Vec<&str> = Vec::new();
+    let mut placed: Vec<String> = Vec::new();
+    for line in kept {
+        let of = subject(line);
+        if !made.contains(&of) {
+            out.push(line);
+        } else if !placed.contains(&of) {
+            out.extend(rows.lines().filter(|r| subject(r) == of));
+            placed.push(of);
+        }
+    }
+    out.extend(rows.lines().filter(|r| !placed.contains(&subject(r))));
+    out.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::placed;
+    use super::{merged, placed, within};
+
+    #[test]
+    fn rows_are_replaced_by_subject_and_new_ones_come_last() {
+        let head = "| system | held |\n|---|---:|\n";
+        let page = "text\n<!-- t: begin -->\n\n| system | held |\n|---|---:|\n| a | 1 |\n| a | 2 |\n| b | 3 |\n\n<!-- t: end -->\n";
+        let old = within(page, "t");
+        assert_eq!(merged(old, head, "| a | 9 |\n"), "| a | 9 |\n| b | 3 |");
+        assert_eq!(
+            merged(old, head, "| c | 4 |\n| b | 5 |\n"),
+            "| a | 1 |\n| a | 2 |\n| b | 5 |\n| c | 4 |"
+        );
+        assert_eq!(merged(within(page, "u"), head, "| a | 1 |\n"), "| a | 1 |");
+    }
 
     #[test]
     fn a_section_is_replaced_where_it_stands_and_others_are_left_alone() {

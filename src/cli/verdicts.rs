@@ -20,14 +20,14 @@ pub fn verdicts(args: &TrialArgs) -> Exit {
     if let Err(exit) = all_known(&args.only, &names) {
         return exit;
     }
-    let mut text = head(args.experiments);
-    print(&text);
+    let mut text = String::new();
+    print(HEAD);
     for system in &known {
         if !args.only.is_empty() && !args.only.iter().any(|o| o == system.name) {
             continue;
         }
         for load in LOADS {
-            match verdicts::say(system, load, args.experiments, &control(args)) {
+            match verdicts::say(system, load, args.experiments, &control(args.threads)) {
                 Ok(said) => {
                     let row = row(system.title, &said);
                     print(&row);
@@ -38,17 +38,17 @@ pub fn verdicts(args: &TrialArgs) -> Exit {
         }
         say(&format!("{}: done\n", system.name));
     }
-    finish(args, "verdicts", &text)
+    finish(args, "verdicts", HEAD, &text)
 }
 
-fn head(experiments: u32) -> String {
-    format!(
-        "## How often each verdict is said\n\n\
-         Made by `plimsoll validate verdicts`: {experiments} experiments with each system at each load, seeds 1 to \
-         {experiments}. The load is that offered as a share of what the system can carry.\n\n\
-         | system | load | stable | near-critical | overloaded | undecided |\n|---|---:|---:|---:|---:|---:|\n"
-    )
-}
+const HEAD: &str = "\
+## How often each verdict is said
+
+Made by `plimsoll validate verdicts`. The load is what is offered as a share of what the system can carry.
+
+| system | load | experiments | stable | near-critical | overloaded | undecided |
+|---|---:|---:|---:|---:|---:|---:|
+";
 
 fn row(title: &str, said: &Said) -> String {
     let share = |count: &u32| match count {
@@ -56,5 +56,10 @@ fn row(title: &str, said: &Said) -> String {
         n => format!("{:.1} %", 100.0 * f64::from(*n) / f64::from(said.trials)),
     };
     let cells: Vec<String> = said.counts.iter().map(share).collect();
-    format!("| {title} | {:.2} | {} |\n", said.load, cells.join(" | "))
+    format!(
+        "| {title} | {:.2} | {} | {} |\n",
+        said.load,
+        said.trials,
+        cells.join(" | ")
+    )
 }

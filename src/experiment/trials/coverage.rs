@@ -80,14 +80,15 @@ pub fn cover(system: &System, trials: u32, control: &Control) -> Result<Vec<Cove
         system.name,
         &system.source,
         &overrides,
-        trials,
+        trials.div_ceil(system.one_in),
         control,
         |point| {
             found.iter_mut().for_each(|c| c.see(point));
         },
     )?;
     for c in &mut found {
-        let intervals = f64::from((c.trials - c.without).max(1));
+        // Not a number if there is none.
+        let intervals = f64::from(c.trials - c.without);
         c.mean /= intervals;
         c.half_width /= intervals;
     }

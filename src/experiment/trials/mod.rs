@@ -5,6 +5,7 @@
 
 pub mod coverage;
 pub mod systems;
+pub mod textbook;
 pub mod verdicts;
 
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! How often each verdict is said, below, at and above capacity.
 
-use std::time::Duration;
-
 use super::systems::station;
 use super::{Fallen, repeat};
 use crate::experiment::results::Verdict;
@@ -27,8 +25,6 @@ pub struct Loaded {
     pub title: &'static str,
     /// Requests a second that it can carry.
     pub capacity: f64,
-    /// Length of a run, where it is not the default.
-    pub duration: Option<Duration>,
     source: fn(f64) -> String,
 }
 
@@ -49,33 +45,24 @@ pub struct Said {
 pub fn loaded() -> Result<Vec<Loaded>, Refusal> {
     let one = Loaded {
         name: "mm1",
-        title: "M/M/1, 10 min",
-        capacity: 100.0,
-        duration: None,
-        source: |rate| station(1, "exp(10ms)", rate),
+        title: "M/M/1",
+        capacity: 20.0,
+        source: |rate| station(1, "exp(50ms)", rate),
     };
     // While somebody always waits, five requests are inside: their throughput is that of a closed network.
-    let full = closed_network(&[Place::delay(0.020), Place::servers(0.030, 2)], 0.0, 5)?;
+    let full = closed_network(&[Place::delay(0.100), Place::servers(0.150, 2)], 0.0, 5)?;
     Ok(vec![
-        one.clone(),
-        Loaded {
-            name: "mm1-short",
-            title: "M/M/1, 1 min",
-            duration: Some(Duration::from_secs(60)),
-            ..one
-        },
+        one,
         Loaded {
             name: "mm20",
-            title: "M/M/20, 10 min",
-            capacity: 100.0,
-            duration: None,
-            source: |rate| station(20, "exp(200ms)", rate),
+            title: "M/M/20",
+            capacity: 20.0,
+            source: |rate| station(20, "exp(1s)", rate),
         },
         Loaded {
             name: "nested",
-            title: "a pool of 2 held inside a pool of 5, 10 min",
+            title: "a pool of 2 held inside a pool of 5",
             capacity: full.last().map_or(f64::NAN, |m| m.throughput),
-            duration: None,
             source: nested,
         },
     ])
@@ -84,8 +71,8 @@ pub fn loaded() -> Result<Vec<Loaded>, Refusal> {
 fn nested(rate: f64) -> String {
     format!(
         "[station.threads]\nservers = 5\n\n[station.connections]\nservers = 2\n\n[flow.request]\n\
-         steps = [{{ use = \"threads\", steps = [{{ delay = \"exp(20ms)\" }}, \
-         {{ use = \"connections\", time = \"exp(30ms)\" }}] }}]\n\n\
+         steps = [{{ use = \"threads\", steps = [{{ delay = \"exp(100ms)\" }}, \
+         {{ use = \"connections\", time = \"exp(150ms)\" }}] }}]\n\n\
          [workload.arrivals]\nexecutor = \"poisson\"\nrate = \"{rate}/s\"\n"
     )
 }
@@ -101,15 +88,18 @@ pub fn say(system: &Loaded, load: f64, trials: u32, control: &Control) -> Result
         counts: [0; 4],
     };
     let source = (system.source)(load * system.capacity);
-    let overrides = Overrides {
-        duration: system.duration.map(|d| d.as_nanos() as u64),
-        ..Overrides::default()
-    };
-    repeat(system.name, &source, &overrides, trials, control, |point| {
-        said.trials += 1;
-        for (count, verdict) in said.counts.iter_mut().zip(VERDICTS) {
-            *count += u32::from(verdict == point.verdict);
-        }
-    })?;
+    repeat(
+        system.name,
+        &source,
+        &Overrides::default(),
+        trials,
+        control,
+        |point| {
+            said.trials += 1;
+            for (count, verdict) in said.counts.iter_mut().zip(VERDICTS) {
+                *count += u32::from(verdict == point.verdict);
+            }
+        },
+    )?;
     Ok(said)
 }

@@ -62,6 +62,17 @@ pub fn join_shortest_queue(queues: u32, arrival_rate: f64, service_time: f64) ->
     Ok(Means::from_wait(arrival_rate, k, service_time, wait))
 }
 
+/// Mean response time when every arrival of a Poisson stream forks into two halves for two servers with a queue each,
+/// exponential and independent, and ends when both have: (12 - ρ)/8 times that of M/M/1.
+///
+/// Flatto & Hahn 1984, "Two parallel queues created by arrivals with two demands I", *SIAM Journal on Applied
+/// Mathematics* 44; in this form Thomasian 2014, "Analysis of fork/join and related queueing systems", *ACM Computing
+/// Surveys* 47(2), article 17, equation (6).
+pub fn fork_join_two(arrival_rate: f64, service_time: f64) -> Result<f64, Refusal> {
+    let one = super::mm1(arrival_rate, service_time)?;
+    Ok((12.0 - one.utilisation) / 8.0 * one.response_time)
+}
+
 /// Mean response in seconds when each arrival joins the shortest of `choices` queues drawn at
 /// random, in the limit of many queues: S Σ ρ^((d^i - d)/(d - 1)) over i ≥ 1; one choice is M/M/1.
 ///
