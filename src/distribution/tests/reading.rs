@@ -157,7 +157,7 @@ fn what_cannot_be_read_is_refused_with_help() {
         ("logNormal(2ms, cv 1)", "no law is called `logNormal`: did you mean `lognormal`?".to_string()),
         ("exponential(2ms)", "no law is called `exponential`: write `exp(mean)`".to_string()),
         ("constant(2ms)", "no law is called `constant`: write a value alone, as `200ms`".to_string()),
-        ("cauchy(2ms)", "no law is called `cauchy`: the laws are exp, uniform, triangular, normal, lognormal, erlang, gamma, weibull, pareto, bounded-pareto, hyperexp, empirical, mix, ceil".to_string()),
+        ("cauchy(2ms)", "no law is called `cauchy`: the laws are exp, uniform, triangular, normal, lognormal, erlang, gamma, weibull, pareto, bounded-pareto, hyperexp, empirical, mix, ceil, recorded".to_string()),
         ("exp(2ms, 3ms)", "`exp(2ms, 3ms)` has the wrong number of parameters: write `exp(mean)`".to_string()),
         ("exp()", "`exp()` has the wrong number of parameters: write `exp(mean)`".to_string()),
         ("exp(2ms", "`exp(2ms` lacks a closing parenthesis".to_string()),
