@@ -193,7 +193,7 @@ const LOG: &str = "\
 [9.100s][gc] GC(2) Pause Young (Concurrent Start) 30M->5M(100M) 8.000ms
 [9.130s][gc] GC(3) Pause Remark 6M->6M(100M) 2.000ms
 [9.500s][gc] GC(4) Pause Young (Mixed) 15M->5M(100M) 6.000ms
-[9.600s][safepoint] Safepoint \"G1\", Total: 6500000 ns
+[9.501s][safepoint] Safepoint \"G1\", Total: 6500000 ns
 ";
 
 #[test]

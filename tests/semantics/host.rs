@@ -220,10 +220,9 @@ fn others_take_the_core_from_time_to_time() {
         &jobs(&format!("{others}\ndiscipline = \"fcfs\""), &["6s", "5s", "1s"]),
         19.0,
     );
-    assert_eq!(
-        (response(&o, 0), response(&o, 1), response(&o, 2)),
-        (6.0, 11.0, 15.0)
-    );
+    near(response(&o, 0), 6.0, 1e-9);
+    near(response(&o, 1), 11.0, 1e-9);
+    near(response(&o, 2), 15.0, 1e-9);
     let said = refusal(&jobs("others = { every = \"0s\", take = \"1s\" }", &["1s"]));
     assert!(said.contains("leave no time to work"), "{said}");
     let said = refusal(&jobs("others = { every = \"1s\" }", &["1s"]));

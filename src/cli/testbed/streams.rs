@@ -134,7 +134,7 @@ mod tests {
         };
         let at = arrivals(7001, &ramp, 65.0);
         assert_eq!(at.len(), 9190);
-        // The log's whole nanoseconds were cut off, not rounded.
+        // The generator cuts fractions of a nanosecond off.
         let nanos: Vec<u64> = at[..2].iter().map(|t| (t * 1e9) as u64).collect();
         assert_eq!(nanos, [24_775_447, 40_874_935]);
         let drawn = draws(507_001, &Law::Exponential { mean: 0.05 }, 2).expect("a law it has");

@@ -22,7 +22,7 @@ pub struct Logged {
 pub fn read(text: &str) -> Result<(Vec<Logged>, u64), String> {
     let mut list: Vec<Logged> = Vec::new();
     let mut clock = Clock::default();
-    let (mut last, mut open) = (0u64, 0);
+    let mut last = 0u64;
     let cut_off = !text.ends_with('\n');
     let lines = text.lines().count();
     for (i, line) in text.lines().enumerate() {
@@ -36,12 +36,14 @@ pub fn read(text: &str) -> Result<(Vec<Logged>, u64), String> {
             last = last.max(time as u64);
         }
         if let Some(total) = safepoint(message) {
-            // Pauses since the line before it belong to this stop; its first one bears what the collector does not count.
-            let counted: u64 = list[open..].iter().map(|p| p.length).sum();
-            if let Some(p) = list[open..].first_mut() {
-                p.length += total.saturating_sub(counted);
+            // Pauses that ended within this stop belong to it; the first of them bears what the collector does not count.
+            let begin = last.saturating_sub(total);
+            let within = list.iter().rev().take_while(|p| p.end >= begin).count();
+            let at = list.len() - within;
+            let counted: u64 = list[at..].iter().map(|p| p.length).fold(0, u64::saturating_add);
+            if let Some(p) = list.get_mut(at) {
+                p.length = p.length.saturating_add(total.saturating_sub(counted));
             }
-            open = list.len();
             continue;
         }
         let Some(what) = pause(message) else { continue };
