@@ -62,7 +62,11 @@ fn changes(from: &Point, to: &Point) -> Vec<String> {
         if apart < CHANGED || overlap(before, after) {
             continue;
         }
-        let verb = if after.mean > before.mean { "rises" } else { "falls" };
+        let verb = if after.mean > before.mean {
+            "rises"
+        } else {
+            "falls"
+        };
         found.push((
             apart,
             format!(

@@ -135,7 +135,9 @@ impl Arithmetic {
         });
         let limits: Vec<String> = limits.collect();
         match limits.is_empty() {
-            true => self.last_line().unwrap_or_else(|| "nothing is limited".to_owned()),
+            true => self
+                .last_line()
+                .unwrap_or_else(|| "nothing is limited".to_owned()),
             false => limits.join("; "),
         }
     }
