@@ -8,6 +8,8 @@
 //!
 //! A service without a balancer of its own is reached by round robin.
 //!
+//! With `weights` round robin is smooth, as nginx's: of 5, 1 and 1 it makes a a b a c a a. Fewest connections are then those by weight.
+//!
 //! A replica that is stopped gets no calls, as with active health checks. With `max-fails` the balancer learns from its calls too,
 //! as nginx does: a replica at which so many have failed is passed over for `fail-timeout`; then one call tries it, and a
 //! success forgets its failures. When nobody is left calls fail at once (`unavailable`; nginx: 502, no live upstreams).
@@ -31,6 +33,8 @@ pub struct Balancer {
     alive: Vec<u32>,
     known: u64,
     health: Health,
+    /// Weight of each replica, and how far it is ahead of its turn; empty if all are equal.
+    weights: Vec<(u32, i64)>,
 }
 
 /// As checked.
@@ -41,6 +45,8 @@ pub struct Plan {
     max_fails: u32,
     /// Nanoseconds.
     fail_timeout: u64,
+    /// One for each replica; empty if all are equal.
+    pub weights: Vec<u32>,
 }
 
 /// How a replica is chosen.
@@ -74,6 +80,12 @@ impl Component for Balancer {
             "how it chooses (nginx's default is round robin)",
         ),
         key(
+            "weights",
+            Form::List,
+            None,
+            "a whole number for each replica, for `round-robin` and `least-connections` (nginx `weight`, 1)",
+        ),
+        key(
             "max-fails",
             Form::Count,
             Some("0"),
@@ -96,6 +108,7 @@ impl Component for Balancer {
             "power-of-two" => Policy::PowerOfTwo,
             _ => Policy::RoundRobin,
         };
+        let weights = weights(reader, policy);
         let max_fails = reader.count_in("max-fails", 0..=u32::MAX as u64);
         let fail_timeout = reader.duration("fail-timeout");
         let to = names.resolve(&["service"], &to?, reader)?;
@@ -104,6 +117,7 @@ impl Component for Balancer {
             policy,
             max_fails: max_fails? as u32,
             fail_timeout: fail_timeout?.nanos(),
+            weights: weights?,
         })
     }
 
@@ -125,6 +139,7 @@ impl Component for Balancer {
                 plan.fail_timeout,
                 build.layout.service_replicas(plan.to),
             ),
+            weights: plan.weights.iter().map(|w| (*w, 0)).collect(),
         }
     }
 
@@ -192,6 +207,23 @@ impl Balancer {
             alive.partition_point(|r| *r < self.turn)
         };
         let found = match self.policy {
+            Policy::RoundRobin if !self.weights.is_empty() => smooth(&mut self.weights, alive)?,
+            Policy::LeastConnections if !self.weights.is_empty() => {
+                let (before, from) = alive.split_at(next);
+                // The smaller of a / v and b / w, in whole numbers.
+                let lighter = |a: u32, b: u32| {
+                    let (v, w) = (self.weights[a as usize].0, self.weights[b as usize].0);
+                    let (a, b) = (
+                        u64::from(load(a)) * u64::from(w),
+                        u64::from(load(b)) * u64::from(v),
+                    );
+                    b < a
+                };
+                let in_turn = from.iter().chain(before).copied();
+                let found = in_turn.reduce(|a, b| if lighter(a, b) { b } else { a })?;
+                self.turn = (found + 1) % n;
+                found
+            }
             Policy::RoundRobin => {
                 let found = *alive.get(next).or(alive.first())?;
                 self.turn = (found + 1) % n;
@@ -223,6 +255,59 @@ impl Balancer {
         self.health.chosen(found, cx.nanos());
         Some(found)
     }
+}
+
+/// nginx's smooth weighted round robin: everybody gains its weight, who is furthest ahead is chosen and pays the sum.
+fn smooth(weights: &mut [(u32, i64)], alive: &[u32]) -> Option<u32> {
+    let mut total = 0;
+    let mut best: Option<u32> = None;
+    for r in alive {
+        let (weight, ahead) = &mut weights[*r as usize];
+        *ahead += i64::from(*weight);
+        total += i64::from(*weight);
+        let ahead = *ahead;
+        if best.is_none_or(|b| ahead > weights[b as usize].1) {
+            best = Some(*r);
+        }
+    }
+    weights[best? as usize].1 -= total;
+    best
+}
+
+/// The weights; empty if there are none.
+fn weights(reader: &mut Reader, policy: Policy) -> Option<Vec<u32>> {
+    if !reader.has("weights") {
+        return Some(Vec::new());
+    }
+    if !matches!(policy, Policy::RoundRobin | Policy::LeastConnections) {
+        let (span, what) = (reader.key_span("weights"), reader.what().to_owned());
+        reader
+            .sink()
+            .error(
+                span,
+                "does-not-apply",
+                format!("{what} draws its replicas evenly and has no `weights`"),
+            )
+            .help("write policy = \"round-robin\" or \"least-connections\", or leave the weights out");
+        return None;
+    }
+    let mut list = Vec::new();
+    for item in reader.list("weights")? {
+        let weight = item.count("a weight", reader.sink())?;
+        if !(1..=1_000_000).contains(&weight) {
+            reader
+                .sink()
+                .error(
+                    item.span.clone(),
+                    "out-of-range",
+                    format!("a weight of {weight}; it must lie between 1 and 1000000"),
+                )
+                .help("weights count against one another: 3 gets three times as many calls as 1");
+            return None;
+        }
+        list.push(weight as u32);
+    }
+    Some(list)
 }
 
 #[cfg(test)]
@@ -265,6 +350,7 @@ mod tests {
             alive: Vec::new(),
             known: u64::MAX,
             health: Health::new(0, 0, replicas),
+            weights: Vec::new(),
         }
     }
 
@@ -294,6 +380,17 @@ mod tests {
         cx.replicas[2].up = false;
         cx.health += 1;
         assert_eq!(choices(&mut b, &mut cx, 4), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn weights_interleave_smoothly_and_weigh_connections() {
+        let (mut cx, mut b) = (context(3), balancer(Policy::RoundRobin, 3));
+        b.weights = vec![(5, 0), (1, 0), (1, 0)];
+        assert_eq!(choices(&mut b, &mut cx, 7), [0, 0, 1, 0, 2, 0, 0]);
+        let (mut cx, mut b) = (context(2), balancer(Policy::LeastConnections, 2));
+        b.weights = vec![(2, 0), (1, 0)];
+        let list = choices(&mut b, &mut cx, 9);
+        assert_eq!(list.iter().filter(|r| **r == 0).count(), 6);
     }
 
     #[test]

@@ -17,13 +17,13 @@
 
 mod window;
 
-use window::Window;
 use super::alarm::Alarm;
 use super::contract::*;
 use super::faults::Faults;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
 use crate::quantity::SimTime;
+use window::Window;
 
 /// As running.
 pub struct CircuitBreaker {

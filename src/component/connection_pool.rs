@@ -39,15 +39,15 @@ pub(super) use plan::law;
 use plan::or_never;
 use std::collections::VecDeque;
 
-use super::connection_adder::{Adder, AdderPlan, Next};
+use super::connection_adder::Adder;
 use super::contract::*;
 use super::hand_off::HandOff;
 use super::permits::Permits;
-use crate::distribution::{Law, LawUnit, Sampler};
+use crate::distribution::Sampler;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Outcome, TimerId, Visit};
 use crate::metric::Gauge;
-use crate::quantity::{SimDuration, SimTime};
+use crate::quantity::SimTime;
 
 /// As running.
 pub struct ConnectionPool {

@@ -29,18 +29,24 @@
 //!
 //! Readings beside lag and end-to-end times: `poll_timeouts` and `failed_commits` a second.
 //!
-//! Not modelled: `fetch.min.bytes` above 1, the heartbeat interval until members learn of a rebalance.
+//! With `fetch-min-bytes` the broker answers a fetch when so much is there, or after `fetch-max-wait`; the next fetch goes out
+//! when a poll returns.
+//!
+//! Not modelled: the heartbeat interval until members learn of a rebalance.
 
+mod plan;
 mod poll;
 mod readings;
+
+pub use plan::Plan;
 
 pub use readings::{lag_readings, times};
 
 use super::alarm::Alarm;
 use super::contract::*;
-use crate::distribution::{Law, LawUnit, Sampler};
+use crate::distribution::{Law, Sampler};
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::log::{Assignment, Span};
+use crate::kernel::log::Span;
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Record, TimerId, Visit};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::SimTime;
@@ -61,6 +67,7 @@ pub struct Consumer {
     purposes: [u32; 2],
     session: TimerId,
     poll_limit: Alarm,
+    hold_limit: Alarm,
     down: Option<u64>,
     counts: Counts,
 }
@@ -76,6 +83,9 @@ struct Thread {
     polls: u64,
     /// When its last poll returned records, nanoseconds; `u64::MAX` while it polls.
     polled: u64,
+    /// When its last fetch went out, and until when the broker may hold back the answer; `u64::MAX` while nothing is there.
+    fetched: u64,
+    held_until: u64,
     /// It came to its poll too late and is no member.
     left: bool,
 }
@@ -85,6 +95,7 @@ impl Thread {
         Thread {
             polls,
             polled: u64::MAX,
+            held_until: u64::MAX,
             ..Thread::default()
         }
     }
@@ -103,28 +114,10 @@ struct Counts {
     idle: Gauge,
 }
 
-/// As checked.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    topic: ComponentId,
-    concurrency: u32,
-    max_poll_records: u64,
-    partition_fetch: u64,
-    batch: bool,
-    assignment: Assignment,
-    retries: u64,
-    retry_interval: u64,
-    dead_letter: Option<ComponentId>,
-    fetch_time: Option<Law>,
-    commit_time: Option<Law>,
-    closes: bool,
-    session_timeout: u64,
-    max_poll_interval: u64,
-}
-
 const ASSIGNMENTS: &[&str] = &["range", "round-robin", "cooperative-sticky"];
 const SESSION: u32 = 0;
 const POLL_LIMIT: u32 = 1;
+const HOLD_LIMIT: u32 = 2;
 const STOPS: &[&str] = &["close", "crash"];
 
 const POLL: u8 = 0;
@@ -191,6 +184,18 @@ impl Component for Consumer {
             "how partitions are dealt out: eagerly, or cooperatively (Kafka's default list `[range, cooperative-sticky]` runs as eager `range`)",
         ),
         key(
+            "fetch-min-bytes",
+            Form::Bytes,
+            Some("\"1B\""),
+            "what must be there until a fetch is answered (Kafka `fetch.min.bytes`, 1)",
+        ),
+        key(
+            "fetch-max-wait",
+            Form::Duration,
+            Some("\"500ms\""),
+            "the longest that the broker waits for it (Kafka `fetch.max.wait.ms`, 500)",
+        ),
+        key(
             "fetch-time",
             Form::Law,
             Some("\"0s\""),
@@ -242,6 +247,8 @@ impl Component for Consumer {
     const SETTABLE: &'static [&'static str] = &[
         "max-poll-records",
         "max-partition-fetch",
+        "fetch-min-bytes",
+        "fetch-max-wait",
         "fetch-time",
         "commit-time",
         "retries",
@@ -253,58 +260,7 @@ impl Component for Consumer {
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
-        let topic = reader.required_name("topic");
-        reader.required("steps");
-        let concurrency = reader.count_in("concurrency", 1..=100_000);
-        let records = reader.count_in("max-poll-records", 1..=1 << 40);
-        let fetch = reader.bytes("max-partition-fetch");
-        let batch = reader.boolean("batch");
-        let assignment = match reader.choice("assignment")? {
-            "round-robin" => Assignment::RoundRobin,
-            "cooperative-sticky" => Assignment::CooperativeSticky,
-            _ => Assignment::Range,
-        };
-        let (retries, interval) = (reader.count("retries"), reader.duration("retry-interval"));
-        let (fetch_time, commit_time) = (
-            time(reader, "fetch-time", names),
-            time(reader, "commit-time", names),
-        );
-        let closes = reader.choice("on-stop")? == "close";
-        let session = reader.duration("session-timeout");
-        let interval_limit = reader.positive_duration("max-poll-interval");
-        let dead_letter = match reader.name("dead-letter") {
-            Some(name) => Some(names.resolve(&["topic"], &name, reader)?),
-            None => None,
-        };
-        let topic = names.resolve(&["topic"], &topic?, reader)?;
-        if dead_letter == Some(topic) {
-            let span = reader.span("dead-letter");
-            reader
-                .sink()
-                .error(
-                    span,
-                    "call-cycle",
-                    "`dead-letter` is the topic that is read: a bad record would never end",
-                )
-                .help("name another topic");
-            return None;
-        }
-        Some(Plan {
-            topic,
-            concurrency: concurrency? as u32,
-            max_poll_records: records?,
-            partition_fetch: fetch?.0,
-            batch: batch?,
-            assignment,
-            retries: retries?,
-            retry_interval: interval?.nanos(),
-            dead_letter,
-            fetch_time: fetch_time?,
-            commit_time: commit_time?,
-            closes,
-            session_timeout: session?.nanos(),
-            max_poll_interval: interval_limit?.nanos(),
-        })
+        plan::check(reader, names)
     }
 
     fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
@@ -390,6 +346,7 @@ impl Component for Consumer {
             purposes: [build.purpose("fetch-time"), build.purpose("commit-time")],
             session: build.timer(SESSION),
             poll_limit: Alarm::new(build.timer(POLL_LIMIT)),
+            hold_limit: Alarm::new(build.timer(HOLD_LIMIT)),
             down: None,
             counts: Counts::default(),
             plan: plan.clone(),
@@ -518,6 +475,8 @@ impl Component for Consumer {
     fn wake(&mut self, tag: u32, cx: &mut Context) {
         if tag == POLL_LIMIT {
             self.watch_polls(cx);
+        } else if tag == HOLD_LIMIT {
+            self.watch_fetches(cx);
         } else if self.down.is_some_and(|at| at <= cx.nanos()) {
             self.missed(cx);
         }
@@ -595,16 +554,4 @@ impl Consumer {
         let n = self.threads.len() as u32;
         cx.rebalance(self.log, self.group, self.member..self.member + n, false);
     }
-}
-
-fn time(reader: &mut Reader, name: &str, names: &Names) -> Option<Option<Law>> {
-    let text = reader.law(name)?;
-    let law = read_law(
-        &text,
-        LawUnit::Duration,
-        &format!("`{name}`"),
-        names,
-        reader.sink(),
-    )?;
-    Some((law != Law::Constant { value: 0.0 }).then_some(law))
 }

@@ -32,7 +32,7 @@ mod deadlines;
 
 use deadlines::Deadlines;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 use super::connection_pool::law;
 use super::contract::*;

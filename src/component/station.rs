@@ -32,12 +32,11 @@ mod jobs;
 use std::collections::BTreeMap;
 
 use super::contract::*;
-use super::first_come::stop_waiting;
 use super::waiting::{self, Order, Waiting};
 use crate::diagnostic::Sink;
 use crate::document::{Form, Item, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Outcome, TimerId, Visit};
-use crate::quantity::SimDuration;
+use crate::quantity::{SimDuration, SimTime};
 use jobs::Jobs;
 
 /// As running.
@@ -323,7 +322,7 @@ impl Component for Station {
             let class = cx.site(visit.site).note;
             self.waiting.remove(class, visit.slot, cx);
         }
-        stop_waiting(visit, cx);
+        cx.abandon(visit.instance, visit.slot);
         if let Some(jobs) = &mut self.jobs {
             jobs.pace(self.busy, &self.waiting, cx);
         }
@@ -371,6 +370,12 @@ impl Component for Station {
         self.patience = plan.patience.map(|p| p.nanos());
         self.fill(cx);
         self.wake(0, cx);
+    }
+
+    fn reset(&mut self, _: SimTime) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.reset();
+        }
     }
 }
 
@@ -420,7 +425,7 @@ impl Station {
         }
         self.busy += 1;
         jobs.pace(self.busy, &self.waiting, cx);
-        Admission::Serve(jobs.begin(visit.slot, visit.frame, class, visit.demand, cx))
+        Admission::Serve(jobs.begin(visit, class, cx))
     }
 
     fn leave_watched(&mut self, visit: Visit, cx: &mut Context) {

@@ -147,8 +147,11 @@ fn recognise(model: &Model) -> Result<Queue, Reason> {
     let flow = &model.flows[workload.mix[0].0 as usize];
     let (document, name) = (&model.document, quoted(&entry.name));
     let station = |key: &str| document.get(&format!("station.{name}.{key}"));
-    if station("patience").is_some() || station("discipline").is_some_and(|d| d.as_str() == Some("lcfs")) {
+    if station("patience").is_some() || station("discipline").is_some_and(|d| d.as_str() != Some("fcfs")) {
         return Err("the station is not first come first served without patience");
+    }
+    if station("speeds").is_some() {
+        return Err("the speed of the station depends on its load");
     }
     let servers = whole(document, &format!("station.{name}.servers")).unwrap_or(1);
     let room = whole(document, &format!("station.{name}.capacity"));

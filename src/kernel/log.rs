@@ -10,7 +10,7 @@ mod rebalance;
 
 use std::collections::VecDeque;
 
-use super::{Context, NONE};
+use super::{Context, NONE, context};
 use crate::metric::Gauge;
 use crate::quantity::SimTime;
 
@@ -60,6 +60,9 @@ struct Member {
     ready: VecDeque<u32>,
     /// Records taken from the first of them in a row.
     taken: u64,
+    /// Records in its partitions that it has not taken, and how many wake it.
+    available: u64,
+    wants: u64,
 }
 
 /// A consumer group: offsets, assignment, lag.
@@ -75,7 +78,7 @@ pub struct Group {
     assigned: bool,
     rebalancing: Option<u64>,
     pub rebalances: u64,
-    /// Nanoseconds in which the group stood still to rebalance.
+    /// Nanoseconds from the begin to the end of rebalances; by the eager protocol the group stands still meanwhile.
     pub rebalance_time: u64,
     /// Records appended and not committed, over all partitions.
     pub lag: Gauge,
@@ -190,6 +193,7 @@ impl Log {
             }
             position[i] += n;
             m.taken += n;
+            m.available -= n;
             most -= n;
             if position[i] == end {
                 m.ready.pop_front();
@@ -275,14 +279,16 @@ impl Group {
             waiting: NONE,
             ready: VecDeque::new(),
             taken: 0,
+            available: 0,
+            wants: 1,
         });
         self.assigned = false;
         self.members.len() as u32 - 1
     }
 
-    /// Whether a member has records to take.
-    pub fn has_records(&self, member: u32) -> bool {
-        !self.members[member as usize].ready.is_empty()
+    /// Records that a member can take.
+    pub fn available(&self, member: u32) -> u64 {
+        self.members[member as usize].available
     }
 
     /// Partitions that a member owns.
@@ -329,16 +335,17 @@ impl Context {
             if let Some(lag) = g.lags.get_mut(i) {
                 lag.enter(now);
             }
-            if g.queued[i] || g.owner[i] == NONE {
+            let still = g.stands_still();
+            let Some(m) = g.members.get_mut(g.owner[i] as usize) else {
                 continue;
+            };
+            m.available += 1;
+            if !std::mem::replace(&mut g.queued[i], true) {
+                m.ready.push_back(partition);
             }
-            g.queued[i] = true;
-            let m = &mut g.members[g.owner[i] as usize];
-            m.ready.push_back(partition);
-            if m.waiting != NONE && (g.rebalancing.is_none() || g.assignment == Assignment::CooperativeSticky)
-            {
+            if m.waiting != NONE && m.available >= m.wants && !still {
                 let slot = std::mem::replace(&mut m.waiting, NONE);
-                super::context::try_again(&mut self.requests, &mut self.effects, slot);
+                context::try_again(&mut self.requests, &mut self.effects, slot);
             }
         }
     }

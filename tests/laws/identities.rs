@@ -77,7 +77,8 @@ fn littles_law_and_the_balance_of_flows_hold_for_every_component_of_every_model(
                 same(&name, &format!("{s}: utilisation law"), rate("busy_mean"), served);
             }
         }
-        assert!(busy > 0, "{name}: no component was visited in {span} s");
+        let none = model.components.is_empty();
+        assert!(busy > 0 || none, "{name}: no component was visited in {span} s");
         for flow in &model.flows {
             let s = format!("flow.{}", flow.name);
             let (offered, done) = (

@@ -44,9 +44,6 @@ fn a_replica_whose_calls_fail_is_passed_over_for_fail_timeout_and_then_tried_by_
     // Two until it is marked; then again one in ten seconds.
     near(failures("max-fails = 2"), 4.0, 1.0 + 1e-6);
     near(failures("max-fails = 1\nfail-timeout = \"1min\""), 1.0, 1e-6);
-    // Who fails fast seems to have nothing to do: all calls go there.
-    assert!(failures("policy = \"least-connections\"") > 100.0);
-    assert!(failures("policy = \"least-connections\"\nmax-fails = 1") < 5.0);
 }
 
 #[test]

@@ -356,3 +356,24 @@ fn in_a_cooperative_rebalance_partitions_that_move_wait_for_two_rounds_and_lose_
         assert!(figure(&o, "consumer.c", &format!("lag_partition_{p}_max")) < 30.0);
     }
 }
+
+#[test]
+fn a_fetch_is_answered_when_enough_is_there_or_after_the_longest_wait() {
+    let quick = "steps = [{ delay = \"1us\" }]";
+    // Ten records of 1 KiB in 100 ms.
+    let o = observe(
+        &model(1, "100/s", &format!("fetch-min-bytes = \"10KiB\"\n{quick}")),
+        100.0,
+    );
+    near(figure(&o, "consumer.c", "records_per_poll"), 10.0, 0.02);
+    near(figure(&o, "consumer.c", "end_to_end_max"), 0.09, 0.001);
+    // Never so much: what came is there after half a second.
+    let o = observe(
+        &model(1, "100/s", &format!("fetch-min-bytes = \"1MiB\"\n{quick}")),
+        100.0,
+    );
+    near(figure(&o, "consumer.c", "records_per_poll"), 50.0, 0.5);
+    near(figure(&o, "consumer.c", "end_to_end_max"), 0.5, 0.011);
+    let o = observe(&model(1, "100/s", quick), 100.0);
+    near(figure(&o, "consumer.c", "records_per_poll"), 1.0, 1e-9);
+}

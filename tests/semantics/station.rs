@@ -15,6 +15,13 @@ fn ends<const N: usize>(text: &str, flows: [&str; N]) -> [f64; N] {
     flows.map(|f| figure(&o, &format!("flow.{f}"), "response_time_max"))
 }
 
+#[track_caller]
+fn same<const N: usize>(found: [f64; N], expected: [f64; N]) {
+    for (f, e) in found.iter().zip(expected) {
+        near(*f, e, 1e-9);
+    }
+}
+
 #[test]
 fn who_is_interrupted_goes_on_with_what_is_left_before_the_others_of_its_priority() {
     let flows = [
@@ -28,9 +35,14 @@ fn who_is_interrupted_goes_on_with_what_is_left_before_the_others_of_its_priorit
         &[(0.0, "low"), (0.2, "next"), (0.5, "high")],
     );
     // Half before, half after the second of the high one; then the next.
-    assert_eq!(ends(&text, ["low", "next", "high"]), [2.0, 2.8, 1.0]);
+    same(ends(&text, ["low", "next", "high"]), [2.0, 2.8, 1.0]);
+    // Who is interrupted waits again: one second, 1.8 s and nothing.
+    let o = observe(&text, 100.0);
+    near(figure(&o, "station.s", "waiting_time_mean"), 2.8 / 3.0, 1e-9);
+    near(figure(&o, "station.s", "waiting_time_max"), 1.8, 1e-9);
+    near(figure(&o, "station.s", "in_queue_mean"), 0.028, 1e-9);
     let patient = text.replace("preemptive = true", "");
-    assert_eq!(ends(&patient, ["low", "next", "high"]), [1.0, 2.8, 1.5]);
+    same(ends(&patient, ["low", "next", "high"]), [1.0, 2.8, 1.5]);
 }
 
 #[test]
@@ -45,9 +57,7 @@ fn of_several_in_service_the_last_of_the_lowest_priority_is_interrupted() {
     let text = model("servers = 3\npreemptive = true", &flows, &list);
     // The late one has 0.9 left when the middle one leaves at 1.
     let found = ends(&text, ["middle", "early", "high", "late"]);
-    for (found, expected) in found.iter().zip([1.0, 1.0, 1.0, 1.7]) {
-        near(*found, expected, 1e-9);
-    }
+    same(found, [1.0, 1.0, 1.0, 1.7]);
 }
 
 #[test]
@@ -71,7 +81,7 @@ fn a_speed_changes_at_the_instant_at_which_the_number_inside_does() {
         &[("a", WORK), ("b", WORK)],
         &[(0.0, "a"), (0.5, "b")],
     );
-    assert_eq!(ends(&text, ["a", "b"]), [0.75, 1.25]);
+    same(ends(&text, ["a", "b"]), [0.75, 1.25]);
 }
 
 #[test]
@@ -80,10 +90,10 @@ fn more_servers_take_up_who_waits_and_fewer_let_services_end() {
     let list = [(0.0, "a"), (0.0, "b"), (0.0, "c")];
     let text =
         model("", &flows, &list) + "[[timeline]]\nat = \"500ms\"\nset = { \"station.s.servers\" = 3 }\n";
-    assert_eq!(ends(&text, ["a", "b", "c"]), [1.0, 1.5, 1.5]);
+    same(ends(&text, ["a", "b", "c"]), [1.0, 1.5, 1.5]);
     let text = model("servers = 3", &flows, &[(0.0, "a"), (0.0, "b"), (0.6, "c")])
         + "[[timeline]]\nat = \"500ms\"\nset = { \"station.s.servers\" = 1 }\n";
-    assert_eq!(ends(&text, ["a", "b", "c"]), [1.0, 1.0, 1.4]);
+    same(ends(&text, ["a", "b", "c"]), [1.0, 1.0, 1.4]);
 }
 
 #[test]

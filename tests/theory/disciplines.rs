@@ -3,7 +3,7 @@
 use plimsoll::statistics::closed::{ClosedClass, Kind, Place, closed_classes, closed_network};
 use plimsoll::statistics::ctmc::birth_death;
 use plimsoll::statistics::queueing::{
-    Mmc, PriorityClass, mg1, mg1_pauses, mg1_preemptive_resume, mg1_priority, mm1,
+    Mmc, PriorityClass, mg1, mg1_pauses, mg1_preemptive_resume, mg1_priority,
 };
 
 use super::{Judge, REPLICATIONS};
@@ -13,12 +13,12 @@ const CLASSES: [PriorityClass; 2] = [
     PriorityClass {
         arrival_rate: 300.0,
         service_time: 0.001,
-        cv: 1.0,
+        cv: 0.0,
     },
     PriorityClass {
         arrival_rate: 100.0,
         service_time: 0.004,
-        cv: 2.0,
+        cv: 1.0,
     },
 ];
 
@@ -159,7 +159,7 @@ fn nobody_waits_at_an_infinite_server() {
     let text = book("mg1")
         .replace("lognormal(1ms, cv 2)", "lognormal(20ms, cv 2)")
         .replace(
-            "[station.server]",
+            "[station.server]\nservers = 1",
             "[station.server]\ndiscipline = \"infinite-server\"",
         );
     Judge::new(&replicate(&text, REPLICATIONS))
@@ -328,6 +328,4 @@ fn a_pause_puts_off_the_end_of_a_service_by_its_length() {
             figure(b, "flow.request", "response_time_mean")
         );
     }
-    let exact = mm1(800.0, 0.001).unwrap();
-    Judge::new(&plain).figure("station.server", "utilisation", exact.utilisation);
 }

@@ -128,7 +128,7 @@ fn the_rest_of_a_quorum_finishes_or_is_cancelled() {
     }
     assert_eq!(figure(&finish, "station.slow", "visit_time_max"), 0.1);
     assert_eq!(figure(&cancel, "station.slow", "visit_time_max"), 0.01);
-    assert_eq!(figure(&finish, "station.slow", "cancelled"), 0.0);
+    assert_eq!(finish.figure("station.slow", "cancelled"), None);
     assert!(figure(&cancel, "station.slow", "cancelled") > 9.0);
 }
 
@@ -155,9 +155,9 @@ fn a_quorum_fails_when_too_few_branches_are_left() {
     };
     let o = run(&model(&text(2)), &options(0, 9.95, 0.0));
     assert_eq!(figure(&o, "flow.read", "failure_share"), 0.0);
-    assert_eq!(figure(&o, "flow.read", "response_time_max"), 0.03);
+    assert!((figure(&o, "flow.read", "response_time_max") - 0.03).abs() < 1e-9);
     // The fourth failure leaves two of three; nobody waits for it any longer.
     let o = run(&model(&text(3)), &options(0, 9.95, 0.0));
     assert_eq!(figure(&o, "flow.read", "failure_share"), 1.0);
-    assert_eq!(figure(&o, "flow.read", "failure_time_max"), 0.04);
+    assert!((figure(&o, "flow.read", "failure_time_max") - 0.04).abs() < 1e-9);
 }

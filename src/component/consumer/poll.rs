@@ -22,14 +22,24 @@ impl Consumer {
             if !cx.logs[self.log as usize].groups[self.group as usize].is_rebalancing() {
                 break;
             }
-            cx.wait_in_poll(self.log, self.group, member, slot);
+            cx.wait_in_poll(self.log, self.group, member, slot, 1);
             // Who asks is not woken: it looks for itself.
             cx.leave_poll(self.log, self.group, member);
             cx.finish_rebalance(self.log, self.group);
         }
-        let group = &cx.logs[self.log as usize].groups[self.group as usize];
-        if group.stands_still() || !group.has_records(member) {
-            cx.wait_in_poll(self.log, self.group, member, slot);
+        let log = &cx.logs[self.log as usize];
+        let group = &log.groups[self.group as usize];
+        let available = group.available(member);
+        let held = available > 0 && self.is_held(t, available * log.record_bytes, cx.nanos());
+        if group.stands_still() || available == 0 || held {
+            let wants = match held {
+                true => self.plan.fetch_min_bytes.div_ceil(log.record_bytes.max(1)),
+                false => 1,
+            };
+            if held {
+                self.hold_limit.set(self.threads[t].held_until, cx);
+            }
+            cx.wait_in_poll(self.log, self.group, member, slot, wants);
             self.counts.idle.enter(now);
             self.threads[t].waited = true;
             return Admission::Wait;
@@ -68,7 +78,7 @@ impl Consumer {
         };
         thread.at = (0, first.from);
         thread.polls += 1;
-        thread.polled = now;
+        (thread.polled, thread.fetched, thread.held_until) = (now, now, u64::MAX);
         self.counts.polls += 1;
         self.counts.polled += thread.spans.iter().map(|s| s.to - s.from).sum::<u64>();
         thread.record = log.record(first.partition, first.from);
@@ -76,6 +86,37 @@ impl Consumer {
         let limit = now.saturating_add(self.plan.max_poll_interval);
         self.poll_limit.set(limit, cx);
         Admission::Proceed
+    }
+
+    /// Whether the broker holds back the answer to a fetch: less than wanted is there. It answers an empty fetch after each
+    /// `fetch-max-wait`, and the next one goes out at once.
+    fn is_held(&mut self, t: usize, bytes: u64, now: u64) -> bool {
+        if bytes >= self.plan.fetch_min_bytes {
+            return false;
+        }
+        let thread = &mut self.threads[t];
+        if thread.held_until == u64::MAX {
+            let rounds = (now - thread.fetched) / self.plan.fetch_max_wait + 1;
+            thread.held_until = thread
+                .fetched
+                .saturating_add(rounds.saturating_mul(self.plan.fetch_max_wait));
+        }
+        now < thread.held_until
+    }
+
+    /// Fetches that the broker has held back for long enough are answered with what is there.
+    pub(super) fn watch_fetches(&mut self, cx: &mut Context) {
+        if !self.hold_limit.rings(cx) {
+            return;
+        }
+        for t in 0..self.threads.len() {
+            let until = self.threads[t].held_until;
+            if until <= cx.nanos() {
+                cx.look_again(self.log, self.group, self.member + t as u32);
+            } else if until != u64::MAX {
+                self.hold_limit.set(until, cx);
+            }
+        }
     }
 
     /// Threads that have been away from their polls for too long leave the group by themselves.

@@ -2,8 +2,9 @@
 //!
 //! A job's end stands in the calendar; whenever the speed changes it is entered anew, and the entry that it had before
 //! is stale. What a job that was interrupted has left is in its visit's word, stated for speed 1.
+//!
+//! A visit waits before its service and whenever it is interrupted, so how long it waited is known, and noted, when it ends.
 
-use crate::component::first_come::BEGUN;
 use crate::component::waiting::Waiting;
 use crate::kernel::{Context, State, Visit};
 
@@ -30,8 +31,21 @@ struct Job {
     slot: u32,
     frame: u32,
     class: u32,
+    /// How long it has waited, nanoseconds.
+    waited: u64,
+    noted: Noted,
     /// Nanoseconds. One that stays inside after its service has an end in the past.
     end: u64,
+}
+
+/// Whether the wait of a visit is among the measured ones already.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Noted {
+    No,
+    /// It began at once and counts as one that did not wait.
+    Unwaited,
+    /// The same, before the measurement began.
+    Before,
 }
 
 impl Jobs {
@@ -60,41 +74,76 @@ impl Jobs {
         self.pause.as_ref().map_or(0, |p| p.len() as u64)
     }
 
-    /// A job of `demand` begins; how long it takes at the speed of now.
-    pub fn begin(&mut self, slot: u32, frame: u32, class: u32, demand: u64, cx: &mut Context) -> u64 {
-        let time = match self.speed {
-            ONE => demand,
-            speed => rounded(demand, ONE, speed),
-        };
+    /// A visitor finds a free server; how long its service takes at the speed of now.
+    pub fn begin(&mut self, visit: Visit, class: u32, cx: &mut Context) -> u64 {
+        self.put(
+            visit.slot,
+            visit.frame,
+            class,
+            visit.demand,
+            0,
+            Noted::Unwaited,
+            cx,
+        )
+    }
+
+    /// A server takes up one that waited, or goes on with one that was interrupted.
+    pub fn take_up(&mut self, class: u32, slot: u32, cx: &mut Context) {
+        let now = cx.now();
+        let r = cx.requests[slot];
+        let demand = *cx.waiting_word(slot);
+        let waited = now.nanos() - r.since;
+        let time = self.put(slot, r.ticket, class, demand, waited, Noted::No, cx);
+        cx.meters[self.instance as usize].waiting.leave(now);
+        if time == 0 {
+            return cx.proceed(slot);
+        }
+        cx.requests[slot].pc += 1;
+        cx.hold(slot, time);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn put(
+        &mut self,
+        slot: u32,
+        frame: u32,
+        class: u32,
+        demand: u64,
+        waited: u64,
+        noted: Noted,
+        cx: &mut Context,
+    ) -> u64 {
+        let time = rounded(demand, ONE, self.speed);
         cx.requests.frame(frame).word = self.list.len() as u64;
         let end = cx.nanos().saturating_add(time);
         self.list.push(Job {
             slot,
             frame,
             class,
+            waited,
+            noted,
             end,
         });
         time
     }
 
-    /// A server takes up one that waited, or goes on with one that was interrupted.
-    pub fn take_up(&mut self, class: u32, slot: u32, cx: &mut Context) {
-        let frame = cx.requests[slot].ticket;
-        let word = *cx.waiting_word(slot);
-        let time = self.begin(slot, frame, class, word & !BEGUN, cx);
-        if word & BEGUN == 0 {
-            return cx.admit_for(self.instance, slot, time);
-        }
-        let now = cx.now();
-        cx.meters[self.instance as usize].waiting.leave(now);
-        cx.requests[slot].pc += 1;
-        cx.hold(slot, time);
-    }
-
     /// One in service leaves.
     pub fn end(&mut self, visit: Visit, cx: &mut Context) {
         let at = *cx.word(visit) as usize;
-        self.take_out(at, cx);
+        let job = self.take_out(at, cx);
+        if job.noted == Noted::No {
+            let times = cx.meters[self.instance as usize].times;
+            cx.times[times as usize].wait.record(job.waited);
+        }
+    }
+
+    /// The measurement begins.
+    pub fn reset(&mut self) {
+        for job in &mut self.list {
+            if job.noted == Noted::Unwaited {
+                job.noted = Noted::Before;
+            }
+        }
     }
 
     fn take_out(&mut self, at: usize, cx: &mut Context) -> Job {
@@ -129,21 +178,19 @@ impl Jobs {
     /// Takes a job off its server; it waits with what it has left. Its priority and its request are returned.
     pub fn interrupt(&mut self, at: usize, cx: &mut Context) -> (u32, u32) {
         let now = cx.now();
-        let Job {
-            slot,
-            frame,
-            class,
-            end,
-        } = self.take_out(at, cx);
-        let left = rounded(end - now.nanos(), self.speed, ONE);
-        // Back to the instruction at which it entered.
-        let r = &mut cx.requests[slot];
-        r.ticket = frame;
+        let job = self.take_out(at, cx);
+        let left = rounded(job.end - now.nanos(), self.speed, ONE);
+        // Back to the instruction at which it entered; its wait goes on where it was.
+        let r = &mut cx.requests[job.slot];
+        r.ticket = job.frame;
         r.state = State::Waiting;
         r.pc -= 1;
-        *cx.waiting_word(slot) = left.max(1) | BEGUN;
-        cx.meters[self.instance as usize].waiting.enter(now);
-        (class, slot)
+        r.since = now.nanos() - job.waited;
+        *cx.waiting_word(job.slot) = left.max(1);
+        let m = &mut cx.meters[self.instance as usize];
+        m.waiting.enter(now);
+        m.unwaited -= u64::from(job.noted == Noted::Unwaited);
+        (job.class, job.slot)
     }
 
     /// The station stands still; how many servers were at work.

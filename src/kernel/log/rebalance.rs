@@ -17,6 +17,7 @@ impl Log {
         for m in &mut g.members {
             m.ready.clear();
             m.taken = 0;
+            m.available = 0;
             m.joined = false;
         }
         let alive: Vec<u32> = (0..g.members.len() as u32)
@@ -40,7 +41,9 @@ impl Log {
             g.position[p] = g.committed[p];
             g.queued[p] = g.owner[p] != NONE && g.committed[p] < self.partitions[p].end;
             if g.queued[p] {
-                g.members[g.owner[p] as usize].ready.push_back(p as u32);
+                let m = &mut g.members[g.owner[p] as usize];
+                m.ready.push_back(p as u32);
+                m.available += self.partitions[p].end - g.committed[p];
             }
         }
     }
@@ -65,7 +68,7 @@ impl Log {
         }
         for m in g.members.iter_mut().filter(|m| !m.alive) {
             m.ready.clear();
-            m.taken = 0;
+            (m.taken, m.available) = (0, 0);
         }
         let mut alive: Vec<u32> = (0..g.members.len() as u32)
             .filter(|m| g.members[*m as usize].alive)
@@ -85,9 +88,12 @@ impl Log {
             let share = each + extra;
             for p in mine.iter().skip(share) {
                 revoked = true;
-                g.owner[*p as usize] = NONE;
-                g.queued[*p as usize] = false;
-                g.members[m as usize].ready.retain(|r| r != p);
+                let i = *p as usize;
+                g.owner[i] = NONE;
+                g.queued[i] = false;
+                let m = &mut g.members[m as usize];
+                m.ready.retain(|r| r != p);
+                m.available -= self.partitions[i].end - g.position[i];
             }
             wants.push((m, share.saturating_sub(mine.len())));
         }
@@ -104,7 +110,9 @@ impl Log {
                 g.position[i] = g.committed[i];
                 g.queued[i] = g.committed[i] < self.partitions[i].end;
                 if g.queued[i] {
-                    g.members[*m as usize].ready.push_back(p);
+                    let m = &mut g.members[*m as usize];
+                    m.ready.push_back(p);
+                    m.available += self.partitions[i].end - g.committed[i];
                 }
             }
         }
@@ -121,10 +129,11 @@ impl Context {
         }
     }
 
-    /// A member waits in its poll. If the group rebalances it joins there; whether it was the last is said.
-    pub fn wait_in_poll(&mut self, log: u32, group: u32, member: u32, slot: u32) {
+    /// A member waits in its poll until so many records are there. If the group rebalances it joins there.
+    pub fn wait_in_poll(&mut self, log: u32, group: u32, member: u32, slot: u32, wants: u64) {
         let g = &mut self.logs[log as usize].groups[group as usize];
         g.members[member as usize].waiting = slot;
+        g.members[member as usize].wants = wants;
         if g.rebalancing.is_some() {
             g.members[member as usize].joined = true;
         }
@@ -133,6 +142,15 @@ impl Context {
     /// A member's poll is cut short.
     pub fn leave_poll(&mut self, log: u32, group: u32, member: u32) {
         self.logs[log as usize].groups[group as usize].members[member as usize].waiting = NONE;
+    }
+
+    /// A member that waits in its poll looks again what is there.
+    pub fn look_again(&mut self, log: u32, group: u32, member: u32) {
+        let m = &mut self.logs[log as usize].groups[group as usize].members[member as usize];
+        let slot = std::mem::replace(&mut m.waiting, NONE);
+        if slot != NONE {
+            self.again(slot);
+        }
     }
 
     /// Members leave or come: partitions are dealt out anew when each living one has come to its next poll.
@@ -189,7 +207,7 @@ impl Context {
             }
         }
         for m in &mut l.groups[group as usize].members {
-            if m.waiting != NONE && !m.ready.is_empty() {
+            if m.waiting != NONE && m.available > 0 {
                 let slot = std::mem::replace(&mut m.waiting, NONE);
                 crate::kernel::context::try_again(&mut self.requests, &mut self.effects, slot);
             }

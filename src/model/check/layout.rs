@@ -24,6 +24,25 @@ impl Checker<'_> {
                 first = first.saturating_add(plan.replicas);
             }
             if let Plan::Balancer(plan) = &e.plan {
+                if let Plan::Service(service) = &components[plan.to.0 as usize].plan
+                    && !plan.weights.is_empty()
+                    && plan.weights.len() != service.replicas as usize
+                {
+                    let span = self.tables[i].get("weights").map_or(0..0, |w| w.span.clone());
+                    self.sink
+                        .error(
+                            span,
+                            "out-of-range",
+                            format!(
+                                "{} weights for {} replicas of `{}`",
+                                plan.weights.len(),
+                                service.replicas,
+                                components[plan.to.0 as usize].name
+                            ),
+                        )
+                        .help("give one for each replica");
+                    return None;
+                }
                 layout.balances.insert(ComponentId(i as u32), plan.to);
             }
         }
