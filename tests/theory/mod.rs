@@ -10,6 +10,7 @@ mod dispatch;
 mod failures;
 mod pauses;
 mod stations;
+mod trials;
 
 use plimsoll::engine::observe::Observations;
 use plimsoll::statistics::interval::mean_interval;
