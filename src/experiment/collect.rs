@@ -8,7 +8,7 @@ use crate::engine::Stopped;
 use crate::engine::observe::{Figure, Observations, PERCENTILES, Times, percentile};
 use crate::statistics::Refusal;
 use crate::statistics::batch::into_batches;
-use crate::statistics::interval::{Estimate, quantile_by_sections, skewed_mean_interval};
+use crate::statistics::interval::{Estimate, mean_interval, quantile_by_sections};
 use crate::statistics::trend::STRETCHES;
 
 /// Everything that is kept of a point's replications. Floats are kept as their bits, so that what is read back
@@ -134,12 +134,11 @@ impl Values {
     }
 }
 
-/// A figure from its values in the replications: a percentile by sectioning, anything else as their mean, both with
-/// ends moved by the skewness seen.
+/// A figure from its values in the replications: a percentile by sectioning, anything else as their mean.
 pub fn over_replications(values: &[f64], pooled: Option<f64>, level: f64) -> Result<Estimate, Refusal> {
     match pooled.filter(|p| p.is_finite()) {
         Some(pooled) => quantile_by_sections(pooled, values, level),
-        None => skewed_mean_interval(values, level),
+        None => mean_interval(values, level),
     }
 }
 

@@ -123,49 +123,6 @@ pub fn mean_interval(values: &[f64], level: f64) -> Result<Estimate, Refusal> {
     ))
 }
 
-/// Mean of independent observations whose law may lean to one side, as the means of heavily loaded replications do:
-/// Student's t interval with both ends moved by the skewness seen. Equal to [`mean_interval`] for observations without
-/// skewness, and for fewer than three.
-///
-/// Willink 2005, "A confidence interval and test for the mean of an asymmetric distribution", *Communications in
-/// Statistics – Theory and Methods* 34; in the form of Tafazzoli, Wilson, Lada & Steiger 2011, "Performance of Skart",
-/// *INFORMS Journal on Computing* 23.
-pub fn skewed_mean_interval(values: &[f64], level: f64) -> Result<Estimate, Refusal> {
-    let plain = mean_interval(values, level)?;
-    Ok(lean(plain, values))
-}
-
-/// Moves the ends of a symmetric interval by the skewness of the values that it rests on.
-fn lean(plain: Estimate, values: &[f64]) -> Estimate {
-    let n = values.len() as f64;
-    let (Some(half_width), spread) = (plain.half_width, variance(values).sqrt()) else {
-        return plain;
-    };
-    if values.len() < 3 || spread <= 0.0 || half_width <= 0.0 {
-        return plain;
-    }
-    let centre = mean(values);
-    let cubes: f64 = values.iter().map(|x| libm::pow((x - centre) / spread, 3.0)).sum();
-    let beta = cubes * n / ((n - 1.0) * (n - 2.0)) / (6.0 * n.sqrt());
-    let Ok(t) = student_quantile(0.5 * (1.0 + plain.level), n - 1.0) else {
-        return plain;
-    };
-    // Below this the moved and the unmoved end agree to a thousandth, and the quotient loses its digits.
-    if !beta.is_finite() || beta.abs() < 1e-3 {
-        return plain;
-    }
-    let moved = |end: f64| (libm::cbrt(1.0 + 6.0 * beta * (end - beta)) - 1.0) / (2.0 * beta);
-    let error = half_width / t;
-    let (low, high) = (plain.mean - moved(t) * error, plain.mean - moved(-t) * error);
-    Estimate::with_interval(
-        plain.mean,
-        low.min(plain.mean),
-        high.max(plain.mean),
-        plain.level,
-        plain.n,
-    )
-}
-
 /// Mean of `changed - base`, observation by observation: the comparison to use when both samples
 /// saw the same random numbers (Law, section 10.2.1, the paired-t interval).
 ///
@@ -319,7 +276,6 @@ pub fn loss_interval(replications: &[(u64, u64)], level: f64) -> Result<Estimate
 ///
 /// A quantile of few dependent observations is biased, and the mean of such quantiles as much; in the quantile of all
 /// n replications together the bias is about 1/n of that, and what it is in the replications widens the interval.
-/// The ends are moved by the skewness of the replications' quantiles as in [`skewed_mean_interval`].
 /// Asmussen & Glynn, *Stochastic Simulation*, 2007, section III.5; Dong & Nakayama 2020, "A tutorial on quantile
 /// estimation via Monte Carlo", in *Monte Carlo and Quasi-Monte Carlo Methods 2018*.
 pub fn quantile_by_sections(pooled: f64, per_replication: &[f64], level: f64) -> Result<Estimate, Refusal> {
@@ -334,8 +290,13 @@ pub fn quantile_by_sections(pooled: f64, per_replication: &[f64], level: f64) ->
     let squares: f64 = per_replication.iter().map(|q| (q - pooled) * (q - pooled)).sum();
     let t = student_quantile(0.5 * (1.0 + level), (n - 1) as f64)?;
     let half_width = t * (squares / ((n - 1) as f64 * n as f64)).sqrt();
-    let plain = Estimate::with_interval(pooled, pooled - half_width, pooled + half_width, level, n);
-    Ok(lean(plain, per_replication))
+    Ok(Estimate::with_interval(
+        pooled,
+        pooled - half_width,
+        pooled + half_width,
+        level,
+        n,
+    ))
 }
 
 /// Ranks (from 1) of the order statistics that enclose the `p`-quantile of `n` independent
@@ -429,49 +390,6 @@ mod tests {
         assert_close(found.half_width.unwrap(), 2.165_850, 1e-6);
         assert_eq!(found.contains(7.0), Some(true));
         assert_eq!(found.excludes_zero(), Some(true));
-    }
-
-    #[test]
-    fn a_leaning_law_is_missed_on_both_sides_alike() {
-        // The mean of ten lognormal values (sigma 1) is missed from below far more often than from above.
-        let (mut plain, mut moved) = ([0, 0], [0, 0]);
-        let exact = libm::exp(0.5);
-        for seed in 0..2000 {
-            let mut random = TestRandom(seed);
-            let values: Vec<f64> = (0..10).map(|_| libm::exp(random.normal())).collect();
-            for (count, found) in [
-                (&mut plain, mean_interval(&values, 0.95).unwrap()),
-                (&mut moved, skewed_mean_interval(&values, 0.95).unwrap()),
-            ] {
-                count[0] += u32::from(found.high.unwrap() < exact);
-                count[1] += u32::from(found.low.unwrap() > exact);
-            }
-        }
-        assert!(moved[0] < plain[0], "{moved:?} {plain:?}");
-        assert!(moved[0] + moved[1] < plain[0] + plain[1], "{moved:?} {plain:?}");
-    }
-
-    #[test]
-    fn without_skewness_the_ends_stay() {
-        let even = [1.0, 2.0, 3.0, 4.0, 5.0];
-        let (a, b) = (mean_interval(&even, 0.95), skewed_mean_interval(&even, 0.95));
-        assert_eq!(a.unwrap(), b.unwrap());
-        // Worked by hand: mean 2, skewness √3, beta 1/6, t 4.302653, standard error 1.
-        let found = skewed_mean_interval(&[1.0, 1.0, 4.0], 0.95).unwrap();
-        assert_close(
-            found.low.unwrap(),
-            2.0 - 3.0 * (libm::cbrt(1.0 + 4.302_653 - 1.0 / 6.0) - 1.0),
-            1e-6,
-        );
-        assert_close(
-            found.high.unwrap(),
-            2.0 + 3.0 * (libm::cbrt(3.302_653 + 1.0 / 6.0) + 1.0),
-            1e-6,
-        );
-        for values in [&[2.0, 2.0, 2.0][..], &[1.0, 2.0], &[1.0]] {
-            let (a, b) = (mean_interval(values, 0.95), skewed_mean_interval(values, 0.95));
-            assert_eq!(a.unwrap(), b.unwrap());
-        }
     }
 
     #[test]

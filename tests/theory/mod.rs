@@ -12,6 +12,7 @@ mod failures;
 mod layered;
 mod pauses;
 mod stations;
+mod trials;
 
 use plimsoll::engine::observe::Observations;
 use plimsoll::statistics::interval::mean_interval;

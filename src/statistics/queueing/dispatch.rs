@@ -108,6 +108,34 @@ mod tests {
     use crate::statistics::assert_close;
 
     #[test]
+    fn two_halves_take_longer_than_one_and_less_than_if_they_were_independent() {
+        // Never busy, the longer of two exponential times is 3/2; halves that wait together overlap more.
+        assert_close(fork_join_two(1e-9, 1.0).unwrap(), 1.5, 1e-8);
+        for rate in [0.3, 0.8, 0.95] {
+            let (both, one) = (fork_join_two(rate, 1.0).unwrap(), mm1(rate, 1.0).unwrap());
+            assert!(one.response_time < both && both < 1.5 * one.response_time);
+        }
+        // The chain of both numbers, cut off: by Little's law from arrivals of which not both halves are done. Requests
+        // leave a queue in order, so those under way are as many as the longer queue.
+        let rate = 0.5;
+        let chain = Chain::explore([0u16, 0], 20_000, |&[a, b], to| {
+            if a < 60 && b < 60 {
+                to.push(([a + 1, b + 1], rate));
+            }
+            if a > 0 {
+                to.push(([a - 1, b], 1.0));
+            }
+            if b > 0 {
+                to.push(([a, b - 1], 1.0));
+            }
+        })
+        .unwrap();
+        let under_way = chain.stationary().unwrap().mean(|&[a, b]| f64::from(a.max(b)));
+        assert_close(under_way / rate, fork_join_two(rate, 1.0).unwrap(), 1e-6);
+        assert!(fork_join_two(1.0, 1.0).is_err());
+    }
+
+    #[test]
     fn the_shortest_queue_lies_between_one_common_queue_and_a_random_one() {
         for (queues, rate) in [(2, 1.0), (2, 1.8), (3, 2.4), (4, 2.0)] {
             let found = join_shortest_queue(queues, rate, 1.0).unwrap().response_time;
