@@ -221,6 +221,7 @@ impl<'a> Checker<'a> {
                 ));
                 continue;
             }
+            self.number(e);
             match (&e.item.value, e.key.as_str()) {
                 (Value::String(_), "title" | "about") | (Value::Table(_), "run" | "objective") => {}
                 (Value::Array(_), "timeline") => {}
@@ -256,6 +257,47 @@ impl<'a> Checker<'a> {
                         });
                 }
             }
+        }
+    }
+
+    /// Refuses what nobody writes by hand, before it is looked at piece by piece.
+    fn number(&mut self, entry: &document::Entry) {
+        let (most, number, what, beyond) = match (&entry.item.value, entry.key.as_str()) {
+            (Value::Table(t), key) if !matches!(key, "run" | "objective") => {
+                let beyond = t.entries.get(MOST_NAMED).map(|e| e.key_span.clone());
+                (MOST_NAMED, t.entries.len(), words(key) + "s", beyond)
+            }
+            (Value::Array(list), "timeline") => {
+                let beyond = list.get(MOST_HAPPENINGS).map(|i| i.span.clone());
+                (
+                    MOST_HAPPENINGS,
+                    list.len(),
+                    "entries of the timeline".to_owned(),
+                    beyond,
+                )
+            }
+            (Value::String(text), key) => {
+                if text.len() > LONGEST_TEXT {
+                    self.sink
+                        .error(
+                            entry.item.span.clone(),
+                            "too-long",
+                            format!("`{key}` has {} bytes, more than {LONGEST_TEXT}", text.len()),
+                        )
+                        .help("it is printed with every result; keep the long text in a comment");
+                }
+                return;
+            }
+            _ => return,
+        };
+        if let Some(span) = beyond {
+            self.sink
+                .error(
+                    span,
+                    "too-many",
+                    format!("the model has {number} {what}, more than {most}"),
+                )
+                .help("model one of those that are alike, with the load of all");
         }
     }
 
@@ -621,6 +663,12 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Components of one kind, flows, workloads.
+const MOST_NAMED: usize = 2_000;
+/// Entries of the timeline.
+const MOST_HAPPENINGS: usize = 20_000;
+/// Bytes of `title` and `about`.
+const LONGEST_TEXT: usize = 10_000;
 /// Instances of all components together.
 const MOST_INSTANCES: u64 = 8_000_000;
 

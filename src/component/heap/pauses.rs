@@ -44,7 +44,7 @@ pub fn check(reader: &mut Reader, names: &Names) -> Option<Option<Pauses>> {
             .as_deref()
             .unwrap_or(std::path::Path::new(""))
             .join(&file);
-        let found = std::fs::read_to_string(&path)
+        let found = crate::document::read_text(&path, crate::document::MOST_DATA)
             .map_err(|e| format!("reading {}: {e}", path.display()))
             .and_then(|text| parse(&text).map_err(|e| format!("{}: {e}", path.display())));
         return match found {
