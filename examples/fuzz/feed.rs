@@ -135,7 +135,7 @@ fn budget() -> Budget {
 fn feed_model(text: &str, folder: &Path, run: bool, seed: u64) -> Result<Taken, String> {
     let mut sink = Sink::default();
     let model = model::load("fuzz", text, Some(folder), &mut sink);
-    let _ = render(sink.diagnostics(), "fuzz.toml", text, seed % 2 == 0);
+    let _ = render(sink.diagnostics(), "fuzz.toml", text, seed.is_multiple_of(2));
     if model.is_none() != sink.has_errors() {
         return Err("a model comes back exactly if nothing is wrong".to_owned());
     }
@@ -154,7 +154,7 @@ fn feed_model(text: &str, folder: &Path, run: bool, seed: u64) -> Result<Taken, 
         duration: [1_000_000_000, 1, 60_000_000_000, (1 << 60) - 1][(seed >> 8) as usize % 4],
         warm_up: 0,
         windows: 10,
-        coin: seed % 5 == 0,
+        coin: seed.is_multiple_of(5),
         budget: budget(),
     };
     match engine::run(&model, &options) {
@@ -375,7 +375,7 @@ fn arguments(dice: &mut Dice) -> Vec<String> {
 
 /// A finished point as a sweep keeps it.
 const STORED: &str = r#"{"replications":2,"warm_up":0,"transient_lasts":false,"converged":true,"figures":[{"subject":"system",
-"name":"throughput","unit":"per_second","values":[4607182418800017408,9221120237041090560]}],"times":[1,2],"columns":[],
+"name":"throughput","unit":"per-second","values":[4607182418800017408,9221120237041090560]}],"times":[1,2],"columns":[],
 "inside":[[0],[1]],"events":5,"peak_requests":1,"peak_bytes":64,"cut":0,"cut_by":null,"shortest":0,"simulated":0,"visits":[["station.a",3]]}"#;
 
 /// Models that read a data file in each of the ways there are.

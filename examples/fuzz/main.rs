@@ -42,6 +42,8 @@ struct Wish {
     seed: u64,
     show: bool,
     only: Option<String>,
+    /// Ends after so many seconds, with what was fed till then.
+    seconds: u64,
 }
 
 fn wish() -> Result<Wish, String> {
@@ -51,6 +53,7 @@ fn wish() -> Result<Wish, String> {
         seed: 1,
         show: false,
         only: None,
+        seconds: u64::MAX,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -68,10 +71,11 @@ fn wish() -> Result<Wish, String> {
             "--inputs" => wish.inputs = number()?,
             "--from" => wish.from = number()?,
             "--seed" => wish.seed = number()?,
+            "--seconds" => wish.seconds = number()?,
             "--only" => wish.only = Some(value),
             _ => {
                 return Err(format!(
-                    "{name}: known are --inputs, --from, --seed, --only and --show"
+                    "{name}: known are --inputs, --from, --seed, --seconds, --only and --show"
                 ));
             }
         }
@@ -170,7 +174,8 @@ fn fuzz(wish: &Wish) -> usize {
             }
         }
         let done = number - wish.from + 1;
-        if done.is_multiple_of(100_000) || done == wish.inputs {
+        let over = done == wish.inputs || start.elapsed().as_secs() >= wish.seconds;
+        if done.is_multiple_of(50_000) || over {
             println!(
                 "{done} inputs in {:.0?}, findings {}, most memory {} MiB (input {}), slowest {:.0?} (input {})",
                 start.elapsed(),
@@ -180,6 +185,9 @@ fn fuzz(wish: &Wish) -> usize {
                 slowest.0,
                 slowest.1
             );
+        }
+        if over {
+            break;
         }
     }
     for (kind, (fed, fine, ran)) in &kinds {

@@ -123,7 +123,7 @@ impl Seeds {
 
     fn spoil(&self, dice: &mut Dice, text: &mut String) {
         let tokens = tokens(text);
-        let token = (!tokens.is_empty()).then(|| tokens[dice.below(tokens.len())].clone());
+        let token = (!tokens.is_empty()).then(|| tokens[dice.below(tokens.len())]);
         match dice.below(24) {
             // A value becomes another value.
             0..=6 => {
