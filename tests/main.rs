@@ -4,6 +4,7 @@ mod arrows;
 mod determinism;
 mod docs;
 mod experiments;
+mod hostile;
 mod laws;
 mod properties;
 mod refusal;

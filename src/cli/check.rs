@@ -4,7 +4,7 @@ use super::exit::Exit;
 use super::{CheckArgs, complain, print};
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::{self, Value};
-use crate::experiment::{Experiment, Overrides, Sheet, load, load_model};
+use crate::experiment::{Experiment, Overrides, Sheet, load_model, load_model_text, load_text};
 use crate::model::arithmetic::arithmetic;
 use crate::output::table::{cells, padded};
 use crate::quantity::SimDuration;
@@ -14,11 +14,13 @@ pub fn check(args: &CheckArgs) -> Exit {
         set: args.set.clone(),
         ..Overrides::default()
     };
-    let experiment = is_experiment(&args.file);
-    let loaded = if experiment {
-        load(&args.file, &overrides)
-    } else {
-        load_model(&args.file, &overrides)
+    // Read once: what comes through a pipe is gone afterwards.
+    let source = document::read_text(&args.file, document::MOST_TEXT);
+    let experiment = source.as_ref().is_ok_and(|s| is_experiment(s));
+    let loaded = match source {
+        Ok(source) if experiment => load_text(&args.file, &source, &overrides),
+        Ok(source) => load_model_text(&args.file, &source, &overrides),
+        Err(_) => load_model(&args.file, &overrides),
     };
     complain(&loaded.sheets);
     let Some(found) = loaded.experiment else {
@@ -71,12 +73,9 @@ fn sheet(args: &CheckArgs, source: &str, warnings: &[Diagnostic]) -> Sheet {
     }
 }
 
-/// An experiment names a model; a model does not. A file that cannot be read is complained about as a model.
-fn is_experiment(path: &std::path::Path) -> bool {
-    let Ok(source) = std::fs::read_to_string(path) else {
-        return false;
-    };
-    let Some(document) = document::parse(&source, &mut Sink::default()) else {
+/// An experiment names a model; a model does not.
+fn is_experiment(source: &str) -> bool {
+    let Some(document) = document::parse(source, &mut Sink::default()) else {
         return false;
     };
     let root = document.root();

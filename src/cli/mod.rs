@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod coverage;
+mod events;
 pub mod exit;
 mod page;
 mod partial;
@@ -50,6 +51,11 @@ enum Command {
     /// Check a model or an experiment without simulating anything
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Write the events of one replication, or a digest of them, to compare builds and machines
+    #[command(after_help = EVENTS_EXAMPLES)]
+    Events(EventsArgs),
+    /// Name the first event at which two such files differ
+    Diverge(DivergeArgs),
     /// Measure how fast this machine simulates five small models
     Bench(BenchArgs),
     /// Hold models of real systems against what was reported of them
@@ -72,6 +78,12 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   plimsoll check models/shop.toml
   plimsoll check models/shop.toml --listing";
+
+const EVENTS_EXAMPLES: &str = "\
+Examples:
+  plimsoll events models/shop.toml --out here.csv
+  plimsoll diverge here.csv there.csv
+  plimsoll events models/shop.toml --every 1 --from 4097 --to 8192 --out here.csv";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
@@ -150,6 +162,59 @@ struct CheckArgs {
     /// Change the model: a dotted path and a TOML value; may be repeated
     #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
     set: Vec<(String, Value)>,
+}
+
+#[derive(Args)]
+struct EventsArgs {
+    /// The model
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// One row for every N events; each row's digest covers all events up to it
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    every: u64,
+    /// No row before this event
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    from: u64,
+    /// No row after this event
+    #[arg(long, value_name = "N")]
+    to: Option<u64>,
+    /// Number of the replication
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    replication: u64,
+    /// Windows of the figures over time
+    #[arg(long, value_name = "N", default_value_t = crate::experiment::WINDOWS, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    windows: u32,
+    /// Simulated time, warm-up included, such as 10m
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    duration: Option<SimDuration>,
+    /// Simulated time that is not measured; the end of the transient is not looked for
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    warm_up: Option<SimDuration>,
+    /// Seed of all draws
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Change the model: a dotted path and a TOML value; may be repeated
+    #[arg(long, value_name = "PATH=VALUE", value_parser = setting)]
+    set: Vec<(String, Value)>,
+    /// Let a seeded coin decide the order of events at the same instant
+    #[arg(long)]
+    coin: bool,
+    /// End after about this many events
+    #[arg(long, value_name = "N")]
+    max_events: Option<u64>,
+}
+
+#[derive(Args)]
+struct DivergeArgs {
+    /// What `events` wrote
+    #[arg(value_name = "ONE")]
+    one: PathBuf,
+    /// What `events` of another build or machine wrote
+    #[arg(value_name = "OTHER")]
+    other: PathBuf,
 }
 
 #[derive(Args)]
@@ -272,6 +337,18 @@ impl RunArgs {
     }
 }
 
+/// Whether these arguments, the program's name first, ask for something; else what is wrong with them.
+///
+/// # Errors
+/// The text that the command would print to standard error, or its help.
+pub fn understood<A: Into<std::ffi::OsString> + Clone>(
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<(), String> {
+    Cli::try_parse_from(arguments)
+        .map(drop)
+        .map_err(|why| why.to_string())
+}
+
 /// Reads the arguments and carries out the command.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -291,6 +368,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => run::sweep(&args),
         Command::Check(args) => check::check(&args),
+        Command::Events(args) => events::events(&args),
+        Command::Diverge(args) => events::diverge(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Validate(ValidateArgs {
             what: Some(Validation::Coverage(args)),

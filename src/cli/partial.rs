@@ -11,7 +11,8 @@ use crate::experiment::collect::Collected;
 
 /// The folder `.partial` in the output folder: one file a finished point, named by the point's key.
 ///
-/// A file is one line with the hash of what follows, then JSON; it is written beside its name and renamed.
+/// A file is one line with the hash of its key and of what follows, then JSON: a file that was copied from another
+/// point is as little taken as a damaged one. It is written beside its name, brought to the disk, and renamed.
 pub struct Partial {
     folder: PathBuf,
     warnings: Mutex<Vec<String>>,
@@ -22,6 +23,22 @@ impl Partial {
         Partial {
             folder: folder.join(".partial"),
             warnings: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Removes what killed runs left half written. Whoever holds the folder's lock may do so.
+    pub fn tidy(&self) {
+        let half = |name: &str| {
+            name.starts_with(".plimsoll-") && (name.ends_with(".part") || name.ends_with(".png"))
+                || name.starts_with(".point-")
+        };
+        let above = self.folder.parent().unwrap_or(Path::new(""));
+        for folder in [above, &self.folder] {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_str().is_some_and(half) {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
         }
     }
 
@@ -53,11 +70,20 @@ impl Partial {
         let mut file = tempfile::Builder::new()
             .prefix(".point-")
             .tempfile_in(&self.folder)?;
-        writeln!(file, "{}", blake3::hash(json.as_bytes()).to_hex())?;
+        writeln!(file, "{}", sum(key, &json))?;
         file.write_all(json.as_bytes())?;
+        file.as_file().sync_data()?;
         file.persist(self.path(key)).map_err(|why| why.error)?;
         Ok(())
     }
+}
+
+/// The hash of a point's key and of what is stored under it.
+fn sum(key: &str, json: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(key.as_bytes());
+    hasher.update(json.as_bytes());
+    hasher.finalize().to_hex().to_string()
 }
 
 impl Store for Partial {
@@ -74,14 +100,12 @@ impl Store for Partial {
                 return None;
             }
         };
-        let sound = text.split_once('\n').and_then(|(hash, json)| {
-            let same = blake3::hash(json.as_bytes()).to_hex().as_str() == hash;
-            if same {
-                serde_json::from_str(json).ok()
-            } else {
-                None
-            }
-        });
+        let sound = text
+            .split_once('\n')
+            .and_then(|(hash, json)| match sum(key, json) == hash {
+                true => serde_json::from_str(json).ok(),
+                false => None,
+            });
         if sound.is_none() {
             self.note(format!("`{}` is damaged; the point is run again", path.display()));
         }
@@ -210,6 +234,17 @@ mod tests {
             assert_eq!(partial.load("a"), None);
         }
         assert_eq!(partial.warnings.lock().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_point_of_another_key_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let partial = Partial::in_folder(folder.path());
+        partial.save("a", &sample());
+        fs::copy(partial.path("a"), partial.path("b")).unwrap();
+        assert_eq!(partial.load("b"), None);
+        assert_eq!(partial.warnings.lock().unwrap().len(), 1);
+        assert_eq!(partial.load("a"), Some(sample()));
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn carry(args: &RunArgs, loaded: Loaded) -> Exit {
     };
     listen();
     let partial = Partial::in_folder(&folder);
+    partial.tidy();
     let bar = Bar::new();
     let begun = Instant::now();
     let control = Control {
@@ -103,7 +104,10 @@ fn finish(
     }
     let stopped = STOP.load(Ordering::Relaxed) && !done.results.complete;
     if done.results.points.is_empty() {
-        say("stopped before the first point was finished; nothing was written\n");
+        say(
+            "stopped before the first replication began to measure; nothing was written\n\
+             a shorter --duration, or a --warm-up of your own instead of the search for it, leaves more of the time\n",
+        );
         return if stopped { Exit::Interrupted } else { Exit::NotMet };
     }
     let manifest = ManifestInput {

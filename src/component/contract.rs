@@ -265,7 +265,12 @@ pub struct Names {
     pub folder: Option<std::path::PathBuf>,
     /// What workloads replay.
     pub recordings: super::Recordings,
+    /// Bytes of data files read so far.
+    read: std::cell::Cell<u64>,
 }
+
+/// Bytes of all data files of a model together.
+const MOST_DATA_TOGETHER: u64 = 512 << 20;
 
 impl Names {
     /// The component of this kind and name.
@@ -379,7 +384,16 @@ impl Names {
     /// The numbers in a file that a law names, one a line or the first column of a CSV with a header.
     pub fn load(&self, file: &str) -> Result<Vec<f64>, String> {
         let path = self.path(file);
-        let text = std::fs::read_to_string(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
+        let text = crate::document::read_text(&path, crate::document::MOST_DATA)
+            .map_err(|e| format!("reading {}: {e}", path.display()))?;
+        let read = self.read.get() + text.len() as u64;
+        self.read.set(read);
+        if read > MOST_DATA_TOGETHER {
+            return Err(format!(
+                "the model's data files are longer than {} MiB together",
+                MOST_DATA_TOGETHER >> 20
+            ));
+        }
         let mut numbers = Vec::new();
         for (i, line) in text.lines().enumerate() {
             let field = line.split(',').next().unwrap_or("").trim();

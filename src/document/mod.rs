@@ -4,11 +4,13 @@ use crate::diagnostic::Span;
 
 mod convert;
 mod key;
+mod file;
 mod path;
 mod reader;
 mod syntax;
 
 pub use convert::Spanned;
+pub use file::{MOST_DATA, MOST_TEXT, read_text};
 pub use key::{Form, Key, key};
 pub use reader::Reader;
 pub use syntax::parse;
@@ -146,7 +148,7 @@ impl Document {
 }
 
 /// A piece of the document for a message: between backticks and not too long.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     format!("`{}`", clipped(text))
 }
 

@@ -27,6 +27,19 @@ impl Value {
 /// Reads a document. Every syntax error that can be told goes to the sink as `syntax`; with any of
 /// them there is no document.
 pub fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
+    if source.len() as u64 > super::MOST_TEXT {
+        let text = format!(
+            "the text has {} bytes, more than {} MiB",
+            source.len(),
+            super::MOST_TEXT >> 20
+        );
+        sink.push(
+            Diagnostic::error("too-large", text)
+                .at(0..0)
+                .help("put numbers into a data file and name it, as in `empirical(times.csv)`"),
+        );
+        return None;
+    }
     let (table, errors) = DeTable::parse_recoverable(source);
     let mut problems = Vec::new();
     for error in errors {

@@ -4,6 +4,7 @@ mod arrivals;
 mod flow_meter;
 mod interpret;
 pub mod observe;
+pub mod trail;
 
 use crate::component::{Build, ComponentId, Instance, KINDS};
 use crate::distribution::{Columns, Law, Sampler};
@@ -246,9 +247,13 @@ impl<'m> Engine<'m> {
     }
 
     /// Runs to the end and says what was observed.
-    pub fn run(mut self) -> Result<Observations, Broken> {
+    pub fn run(self) -> Result<Observations, Broken> {
+        self.run_watched(&mut ())
+    }
+
+    fn run_watched(mut self, watch: &mut impl trail::Watch) -> Result<Observations, Broken> {
         self.start();
-        self.work();
+        self.work(watch);
         let end = if self.stopped.is_some() {
             self.cx.nanos()
         } else {
@@ -310,7 +315,7 @@ impl<'m> Engine<'m> {
         self.carry_out();
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, watch: &mut impl trail::Watch) {
         let begun = std::time::Instant::now();
         while let Some(event) = self.cx.calendar.pop() {
             self.cx.advance(event.time().nanos());
@@ -318,6 +323,7 @@ impl<'m> Engine<'m> {
             if let Some(soon) = self.cx.calendar.soon() {
                 self.cx.requests.prefetch(soon.payload());
             }
+            watch.see(self, event);
             let payload = event.payload();
             if payload & TIMER_BIT == 0 {
                 let r = &mut self.cx.requests[payload];

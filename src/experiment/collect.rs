@@ -47,6 +47,8 @@ pub struct Collected {
 pub enum Cut {
     Events,
     Memory,
+    /// Real time; never kept for a later run.
+    Wall,
 }
 
 /// One figure, replication by replication.
@@ -210,7 +212,8 @@ impl Collector {
         let cut_by = match seen.stopped {
             Some(Stopped::Events) => Some(Cut::Events),
             Some(Stopped::Memory) => Some(Cut::Memory),
-            Some(Stopped::Wall) | None => None,
+            Some(Stopped::Wall) => Some(Cut::Wall),
+            None => None,
         };
         if cut_by.is_some() {
             out.cut += 1;

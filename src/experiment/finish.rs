@@ -1,9 +1,12 @@
 //! From what the replications of a point saw to the point of the results, and from all points to the whole.
 
+use std::fmt::Write;
+
 use super::collect::Collected;
 use super::expectation::{self, Kept, Outcome};
 use super::results::{Finding, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Verdict, Weight};
 use super::{Experiment, PointPlan, WarmUp, estimate, theory, verdict};
+use crate::model::workload::Arrivals;
 use crate::statistics::batch::dependence;
 
 /// What an experiment gave.
@@ -45,20 +48,39 @@ pub fn key(plan: &PointPlan) -> String {
     let limits = (s.budget.events, s.budget.memory);
     let mut hasher = blake3::Hasher::new();
     // The laws are part of it because the data files that they were read from are not in the document.
-    let arrivals: Vec<_> = m.workloads.iter().map(|w| &w.arrivals).collect();
+    let mut arrivals = Vec::new();
+    for w in &m.workloads {
+        if let Arrivals::Recorded(times) = &w.arrivals {
+            for t in times.iter() {
+                hasher.update(&t.to_bits().to_le_bytes());
+            }
+            hasher.update(&[0xff]);
+        } else {
+            arrivals.push(&w.arrivals);
+        }
+    }
     for part in [
-        env!("CARGO_PKG_VERSION").to_owned(),
-        m.document.canonical(),
-        format!(
+        format_args!("{}", env!("CARGO_PKG_VERSION")),
+        format_args!("{}", m.document.canonical()),
+        format_args!(
             "{told:?} {limits:?} {:?} {arrivals:?} {:?}",
             m.sites, m.components
         ),
-        m.program.listing(),
+        format_args!("{}", m.program.listing()),
     ] {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
+        // Recorded arrivals may be many: they are hashed as they are written out. The zero ends the part.
+        let _ = write!(Hashing(&mut hasher), "{part}\0");
     }
     hasher.finalize().to_hex()[..32].to_owned()
+}
+
+struct Hashing<'a>(&'a mut blake3::Hasher);
+
+impl Write for Hashing<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// A finished point with what the summary needs beside it.
@@ -89,6 +111,12 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
         notes.push(format!(
             "A limit ended {} of {} replications early.",
             seen.cut, seen.replications
+        ));
+    }
+    if seen.cut_by.is_none() && seen.replications < settings.replications {
+        notes.push(format!(
+            "Stopped after {} of {} replications.",
+            seen.replications, settings.replications
         ));
     }
     if let Some(goal) = settings.precision.as_ref().filter(|_| !seen.converged) {
@@ -163,9 +191,9 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
     }
 }
 
-pub(super) fn summary(experiment: &Experiment, finished: Vec<Finished>, resumed: usize) -> Done {
+pub(super) fn summary(experiment: &Experiment, finished: Vec<Finished>, whole: bool, resumed: usize) -> Done {
     let points = experiment.points.len();
-    let complete = finished.len() == points;
+    let complete = whole && finished.len() == points;
     let settings = experiment.points.first().map(|p| &p.settings);
     let confidence = settings.map_or(super::DEFAULT_CONFIDENCE, |s| s.confidence);
     let pairs: Vec<(&Point, &[Kept])> = finished.iter().map(|f| (&f.point, f.kept.as_slice())).collect();
@@ -184,10 +212,15 @@ pub(super) fn summary(experiment: &Experiment, finished: Vec<Finished>, resumed:
     if !complete {
         findings.push(Finding {
             weight: Weight::Warning,
-            text: format!(
-                "Stopped after {} of {points} points; the same command goes on from there.",
-                finished.len()
-            ),
+            text: match whole {
+                true => format!(
+                    "Stopped after {} of {points} points; the same command goes on from there.",
+                    finished.len()
+                ),
+                false => {
+                    "Stopped before the first point was finished; the same command begins anew.".to_owned()
+                }
+            },
         });
     }
     let mut visits: Vec<(String, u64)> = Vec::new();

@@ -9,9 +9,12 @@ use super::{
     Settings, WINDOWS, WarmUp,
 };
 use crate::diagnostic::{Diagnostic, Sink};
-use crate::document::{Document, Value};
+use crate::document::{self, Document, Value};
 use crate::model::workload::{Arrivals, Profile};
 use crate::model::{self, Model};
+
+/// Bytes that the models of all points may take together, about.
+const MOST_BYTES: usize = 4 << 30;
 
 /// What is run, before it is spread over the grid.
 pub(super) struct Draft {
@@ -52,6 +55,7 @@ pub(super) fn points(
     }
     let mut said = Said::default();
     let mut out = Vec::with_capacity(count);
+    let mut bytes = 0;
     for index in 0..count {
         let coordinates = coordinates(index, &sizes);
         let label = label(&draft.axes, &coordinates);
@@ -68,6 +72,23 @@ pub(super) fn points(
         let model = model::from_document(&stem(&base.path), document, base.path.parent(), &mut own);
         said.note(own, &label);
         if let Some(model) = model {
+            bytes += model.bytes();
+            if bytes > MOST_BYTES && count > 1 {
+                sink.push(
+                    Diagnostic::error(
+                        "too-many-points",
+                        format!(
+                            "the models of the first {} of {count} points take more than {} GiB together",
+                            index + 1,
+                            MOST_BYTES >> 30
+                        ),
+                    )
+                    .help(
+                        "vary fewer things at once, or give the model fewer replicas or shorter data files",
+                    ),
+                );
+                return None;
+            }
             let settings = settings(draft, &model, overrides, sink);
             out.push(PointPlan {
                 index,
@@ -253,17 +274,18 @@ pub(super) fn inputs(own: &[(&Path, &str)], base: &Base, points: &[PointPlan]) -
     let folder = base.path.parent().unwrap_or(Path::new(""));
     for name in names {
         let path = folder.join(name);
-        if let Ok(content) = std::fs::read(&path) {
+        if let Ok(text) = document::read_text(&path, document::MOST_DATA) {
+            let content = text.into_bytes();
             out.push(Input { path, content });
         }
     }
     out
 }
 
-/// Texts that name a data file: the key `file`, and `empirical(file)` in laws.
+/// Texts that name a data file: the keys `file` and `log`, and `empirical(file)` in laws.
 fn files(value: &Value, key: &str, out: &mut Vec<String>) {
     match value {
-        Value::String(text) if key == "file" => out.push(text.clone()),
+        Value::String(text) if matches!(key, "file" | "log") => out.push(text.clone()),
         Value::String(text) => {
             for part in text.split("empirical(").skip(1) {
                 if let Some((inside, _)) = part.split_once(')') {

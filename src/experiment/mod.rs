@@ -15,13 +15,15 @@ mod range;
 pub mod read;
 pub mod replicate;
 pub mod results;
+mod simulate;
 pub mod sweep;
 pub mod theory;
 pub mod trials;
 pub mod verdict;
 
 pub use finish::{Done, key};
-pub use read::{Input, Loaded, Overrides, Sheet, load, load_model, load_text};
+pub use read::{Input, Loaded, Overrides, Sheet, load, load_model, load_model_text, load_text};
+pub use simulate::{Error, simulate, simulate_with};
 pub use sweep::{Control, Failure, Progress, Store, carry_out};
 
 use crate::engine::Budget;

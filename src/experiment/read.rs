@@ -104,7 +104,7 @@ pub fn load_model(path: &Path, overrides: &Overrides) -> Loaded {
     let mut loaded = Loaded::default();
     let mut sink = Sink::default();
     match read_model(path, &mut sink, &mut loaded.sheets) {
-        Some(base) => single(base, overrides, sink, loaded),
+        Some(base) => run_of(base, overrides, sink, loaded),
         None => {
             push(&mut loaded.sheets, path, "", sink);
             loaded
@@ -112,16 +112,16 @@ pub fn load_model(path: &Path, overrides: &Overrides) -> Loaded {
     }
 }
 
-/// As [`load_model`], from the model's text; data files are looked for beside `path`.
-pub fn load_text(path: &Path, source: &str, overrides: &Overrides) -> Loaded {
+/// Makes a run of a model's text, as if it stood in a file at `path`.
+pub fn load_model_text(path: &Path, source: &str, overrides: &Overrides) -> Loaded {
     let mut loaded = Loaded::default();
     match parse_model(path, source.to_owned(), &mut loaded.sheets) {
-        Some(base) => single(base, overrides, Sink::default(), loaded),
+        Some(base) => run_of(base, overrides, Sink::default(), loaded),
         None => loaded,
     }
 }
 
-fn single(base: Base, overrides: &Overrides, mut sink: Sink, mut loaded: Loaded) -> Loaded {
+fn run_of(base: Base, overrides: &Overrides, mut sink: Sink, mut loaded: Loaded) -> Loaded {
     let name = stem(&base.path);
     let title = text_of(&base.document, "title").unwrap_or_else(|| name.clone());
     let about = text_of(&base.document, "about");
@@ -153,21 +153,27 @@ fn single(base: Base, overrides: &Overrides, mut sink: Sink, mut loaded: Loaded)
 
 /// Reads an experiment's file and the model that it names.
 pub fn load(path: &Path, overrides: &Overrides) -> Loaded {
-    let mut loaded = Loaded::default();
-    let mut sink = Sink::default();
-    let source = match std::fs::read_to_string(path) {
-        Ok(source) => source,
+    match document::read_text(path, document::MOST_TEXT) {
+        Ok(source) => load_text(path, &source, overrides),
         Err(why) => {
+            let mut sink = Sink::default();
             sink.push(Diagnostic::error(
                 "unreadable-file",
                 format!("cannot read the experiment: {why}"),
             ));
+            let mut loaded = Loaded::default();
             push(&mut loaded.sheets, path, "", sink);
-            return loaded;
+            loaded
         }
-    };
-    loaded.experiment = experiment(path, &source, overrides, &mut sink, &mut loaded.sheets);
-    push(&mut loaded.sheets, path, &source, sink);
+    }
+}
+
+/// Reads an experiment from its text, as if it stood in a file at `path`.
+pub fn load_text(path: &Path, source: &str, overrides: &Overrides) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut sink = Sink::default();
+    loaded.experiment = experiment(path, source, overrides, &mut sink, &mut loaded.sheets);
+    push(&mut loaded.sheets, path, source, sink);
     if loaded.has_errors() {
         loaded.experiment = None;
     }
@@ -290,7 +296,7 @@ fn shortest(path: PathBuf) -> PathBuf {
 /// Reads and parses a model's file. That it cannot be read goes to `sink`, what is wrong with its text to a
 /// sheet of its own.
 fn read_model(path: &Path, sink: &mut Sink, sheets: &mut Vec<Sheet>) -> Option<Base> {
-    let source = match std::fs::read_to_string(path) {
+    let source = match document::read_text(path, document::MOST_TEXT) {
         Ok(source) => source,
         Err(why) => {
             let text = format!("cannot read the model `{}`: {why}", path.display());

@@ -75,6 +75,8 @@ struct Slot {
     target: u32,
     /// Replications that came before those in front of them.
     waiting: BTreeMap<u32, Observations>,
+    /// The replication that the wall clock ended, with its number.
+    cut_short: Option<(u32, Observations)>,
     finished: Option<Finished>,
 }
 
@@ -159,8 +161,15 @@ pub fn carry_out(experiment: &Experiment, control: &Control) -> Result<Done, Fai
     if let Some(broken) = state.broken {
         return Err(Failure::Bug(broken));
     }
-    let finished = state.slots.into_iter().filter_map(|s| s.finished).collect();
-    Ok(summary(experiment, finished, resumed))
+    let mut slots = state.slots;
+    let whole = slots.iter().any(|s| s.finished.is_some()) || slots.is_empty();
+    if !whole && let Some(at) = slots.iter().position(Slot::has_something) {
+        // Nothing is finished: what there is of the first point is better than nothing, and says what it is.
+        let collected = slots[at].so_far();
+        slots[at].finished = Some(finish(&experiment.points[at], collected, &shared.kept));
+    }
+    let finished = slots.into_iter().filter_map(|s| s.finished).collect();
+    Ok(summary(experiment, finished, whole, resumed))
 }
 
 impl Slot {
@@ -181,8 +190,26 @@ impl Slot {
             next: 0,
             target: plan.settings.replications,
             waiting: BTreeMap::new(),
+            cut_short: None,
             finished: None,
         }
+    }
+}
+
+impl Slot {
+    fn has_something(&self) -> bool {
+        self.collector.replications() > 0 || self.cut_short.is_some()
+    }
+
+    /// The replications that were finished, or as far as the first one came.
+    fn so_far(&mut self) -> Collected {
+        let mut collector = std::mem::take(&mut self.collector);
+        if collector.replications() == 0
+            && let Some((_, seen)) = self.cut_short.take()
+        {
+            collector.add(seen);
+        }
+        collector.finish(true)
     }
 }
 
@@ -222,6 +249,12 @@ impl Shared<'_> {
             match outcome {
                 Err(broken) => state.broken = Some(broken),
                 Ok(None) => state.cut = true,
+                Ok(Some(Ran::CutShort(seen))) => {
+                    state.cut = true;
+                    if let Job::Replicate { point, number, .. } = job {
+                        state.slots[point].cut_short.get_or_insert((number, *seen));
+                    }
+                }
                 Ok(Some(Ran::Pilot(pilot))) => self.piloted(&mut state, &job, pilot),
                 Ok(Some(Ran::Seen(seen))) => state = self.replicated(state, &job, *seen),
             }
@@ -245,7 +278,8 @@ impl Shared<'_> {
                 let ran = replicate(&points[point], number, warm_up, wall);
                 ran.map(|o| {
                     let cut = o.stopped == Some(Stopped::Wall);
-                    (!cut).then(|| Ran::Seen(Box::new(o)))
+                    let o = Box::new(o);
+                    Some(if cut { Ran::CutShort(o) } else { Ran::Seen(o) })
                 })
             }
         };
@@ -327,6 +361,8 @@ impl Shared<'_> {
 enum Ran {
     Pilot(Pilot),
     Seen(Box<Observations>),
+    /// A replication that the wall clock ended.
+    CutShort(Box<Observations>),
 }
 
 impl State {

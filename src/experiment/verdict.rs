@@ -48,6 +48,7 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
     if seen.cut > 0 {
         let (limit, way) = match seen.cut_by {
             Some(Cut::Memory) => ("memory", "--max-memory"),
+            Some(Cut::Wall) => ("real time", "--max-wall"),
             _ => ("events", "--max-events"),
         };
         let after = SimDuration::from_secs_f64(seen.shortest.0);

@@ -21,8 +21,13 @@ pub struct FlowPlan {
     pub span: Span,
 }
 
-/// Programs longer than this are refused: calls of calls have multiplied.
+/// Programs longer than this are refused: calls of calls have multiplied. Steps are counted as well, because some
+/// compile to nothing.
 const LONGEST: usize = 1_000_000;
+/// Bytes of the names of all steps, each of which tells the way to it.
+const MOST_NAMES: usize = 64 << 20;
+/// Steps within steps, those of called flows included: each level costs stack here and frames in every request.
+const DEEPEST: u32 = 64;
 
 /// Where the compiler stands.
 #[derive(Clone)]
@@ -56,6 +61,10 @@ pub struct Compiler<'a> {
     sites: Vec<SitePlan>,
     /// How often each purpose was named so far.
     named: BTreeMap<String, u32>,
+    /// Bytes of those names, steps so far, and how deep the present ones lie.
+    name_bytes: usize,
+    visited: usize,
+    depth: u32,
 }
 
 /// What compiling gives.
@@ -89,7 +98,14 @@ impl<'a> Compiler<'a> {
             asm: Assembler::new(reserved),
             sites: Vec::new(),
             named: BTreeMap::new(),
+            name_bytes: 0,
+            visited: 0,
+            depth: 0,
         }
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.asm.here() as usize > LONGEST || self.visited > LONGEST || self.name_bytes > MOST_NAMES
     }
 
     /// The name that keys a step's draws: what it does, and the how-manieth of its sort it is in its flow.
@@ -113,6 +129,7 @@ impl<'a> Compiler<'a> {
         let path = format!("{}/{what}", here.path);
         let n = self.named.entry(path.clone()).or_insert(0);
         *n += 1;
+        self.name_bytes += path.len();
         if *n == 1 { path } else { format!("{path} {n}") }
     }
 
@@ -224,8 +241,8 @@ impl<'a> Compiler<'a> {
                 });
             }
         }
-        if self.asm.here() as usize > LONGEST {
-            self.sink.error(0..0, "too-long", format!("the flows compile to more than {LONGEST} instructions"))
+        if self.is_too_long() {
+            self.sink.error(0..0, "too-long", format!("the flows compile to more than {LONGEST} steps or instructions, or their names take more than {} MiB", MOST_NAMES >> 20))
                 .help("calls are written out in place: a flow that calls another often, which calls another often, grows quickly");
         }
         if self.sink.has_errors() {
@@ -329,13 +346,35 @@ impl<'a> Compiler<'a> {
     }
 
     fn steps(&mut self, steps: &[Step], here: &Here) {
-        if self.asm.here() as usize > LONGEST {
+        if self.depth >= DEEPEST {
+            if let Some(step) = steps.first() {
+                self.too_deep(step);
+            }
             return;
         }
+        self.depth += 1;
         for step in steps {
+            if self.is_too_long() {
+                break;
+            }
+            self.visited += 1;
             let mut inner = here.clone();
             inner.path = self.purpose(here, step);
             self.step(step, here, &inner);
+        }
+        self.depth -= 1;
+    }
+
+    fn too_deep(&mut self, step: &Step) {
+        let known = |d: &crate::diagnostic::Diagnostic| d.id == "too-deep";
+        if !self.sink.diagnostics().iter().any(known) {
+            self.sink
+                .error(
+                    step.span.clone(),
+                    "too-deep",
+                    format!("this step lies more than {DEEPEST} steps and calls deep"),
+                )
+                .help("write steps one after the other instead of within one another, or leave out calls that do nothing of their own");
         }
     }
 

@@ -15,6 +15,7 @@ pub use check::{from_document, load};
 use std::collections::BTreeMap;
 
 use crate::component::{ComponentId, Layout, Plan, SitePlan};
+use crate::distribution::Law;
 use crate::document::Document;
 use crate::program::Program;
 
@@ -104,6 +105,38 @@ pub struct RunPlan {
     pub warm_up: Option<u64>,
     pub replications: Option<u32>,
     pub seed: Option<u64>,
+}
+
+impl Model {
+    /// What the model takes in memory, about: what a grid of many points multiplies.
+    pub fn bytes(&self) -> usize {
+        let program = self.program.code.len() * 64;
+        let sites: usize = self
+            .sites
+            .iter()
+            .map(|s| 256 + s.purpose.len() + s.law.as_ref().map_or(0, law))
+            .sum();
+        let arrivals: usize = self.workloads.iter().map(|w| arrivals(&w.arrivals)).sum();
+        let instances = self.layout.owner.len() * 4;
+        8 * self.document.source.len() + program + sites + arrivals + instances + 1024 * self.components.len()
+    }
+}
+
+fn arrivals(arrivals: &workload::Arrivals) -> usize {
+    match arrivals {
+        workload::Arrivals::Recorded(times) => 8 * times.len(),
+        workload::Arrivals::Renewal(gaps) => law(gaps),
+        _ => 0,
+    }
+}
+
+fn law(of: &Law) -> usize {
+    match of {
+        Law::Empirical { values, weights } => 8 * (values.len() + weights.as_ref().map_or(0, |w| w.len())),
+        Law::Mixture { parts } => parts.iter().map(|(_, part)| 64 + law(part)).sum(),
+        Law::Shifted { law: inner, .. } | Law::Ceiling { law: inner, .. } => law(inner),
+        _ => 0,
+    }
 }
 
 /// A model that can be run.

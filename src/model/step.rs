@@ -124,6 +124,9 @@ pub struct StepReader<'a> {
 /// Scopes deeper than this are refused: nobody means them, and each costs memory in every request.
 const DEEPEST: u32 = 32;
 
+/// Branches of one `parallel`.
+const MOST_BRANCHES: usize = 1_000;
+
 impl<'a> StepReader<'a> {
     pub fn new(what: impl Into<String>, names: &'a Names, sink: &'a mut Sink) -> Self {
         StepReader {
@@ -262,6 +265,19 @@ impl<'a> StepReader<'a> {
                 if branches.is_empty() {
                     self.sink
                         .error(verb.item.span.clone(), "empty-list", "`parallel` has no branches");
+                    return None;
+                }
+                if branches.len() > MOST_BRANCHES {
+                    self.sink
+                        .error(
+                            verb.item.span.clone(),
+                            "too-many",
+                            format!(
+                                "`parallel` has {} branches, more than {MOST_BRANCHES}",
+                                branches.len()
+                            ),
+                        )
+                        .help("each branch is a request of its own: repeat fewer of them");
                     return None;
                 }
                 Some(What::Parallel {

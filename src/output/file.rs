@@ -82,6 +82,8 @@ pub fn write(
         .map_err(failed)?;
     let (bytes, blake3) = (hashing.bytes, hashing.hasher.finalize().to_hex().to_string());
     drop(hashing);
+    // Some file systems rename at once and write later: after a power cut the name would stand for nothing.
+    file.as_file().sync_data().map_err(failed)?;
     file.persist(&path).map_err(|error| failed(error.error))?;
     Ok(Written {
         name: name.to_owned(),

@@ -156,9 +156,10 @@ pub fn main_metrics(results: &Results) -> Vec<(String, String)> {
 /// Subjects in order of appearance: flows (with `system` first), or everything else.
 pub fn subjects(point: &Point, flows: bool) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
     for metric in &point.metrics {
         let subject = metric.subject.as_str();
-        if is_flow(subject) == flows && !found.contains(&subject) {
+        if is_flow(subject) == flows && seen.insert(subject) {
             found.push(subject);
         }
     }

@@ -9,7 +9,12 @@ use crate::output::table::{Column, Grid, Row, Tint};
 #[derive(Default)]
 pub struct Footnotes {
     reasons: Vec<String>,
+    /// What the table leaves out.
+    rest: Option<String>,
 }
+
+/// Rows of a table of flows or of components.
+const MOST_ROWS: usize = 100;
 
 impl Footnotes {
     fn mark(&mut self, reason: &str) -> String {
@@ -37,13 +42,15 @@ impl Footnotes {
             shown.iter().any(|line| line.contains(&sign))
         };
         let line = |at: usize| format!("{} {}", Self::sign(at), self.reasons[at]);
-        (0..self.reasons.len()).filter(used).map(line).collect()
+        let marks = (0..self.reasons.len()).filter(used).map(line);
+        marks.chain(self.rest.clone()).collect()
     }
 
     /// All reasons, whatever is shown.
     pub fn all(&self) -> Vec<String> {
         let line = |(at, reason): (usize, &String)| format!("{} {reason}", Self::sign(at));
-        self.reasons.iter().enumerate().map(line).collect()
+        let marks = self.reasons.iter().enumerate().map(line);
+        marks.chain(self.rest.clone()).collect()
     }
 
     /// A figure in a scale, with a mark when it lacks an interval or carries a note.
@@ -254,9 +261,32 @@ pub fn components(point: &Point, notes: &mut Footnotes) -> Grid {
             .filter(|metric| metric.mean.is_finite());
         metric.map_or(f64::NEG_INFINITY, |metric| metric.mean)
     };
-    subjects.sort_by(|one, other| busy(other).total_cmp(&busy(one)));
+    subjects.sort_by_cached_key(|subject| std::cmp::Reverse(Ordered(busy(subject))));
     by_subject(point, "component", &subjects, &FIGURES, notes)
 }
+
+/// A number in its total order.
+struct Ordered(f64);
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ordered {}
 
 /// Simulation beside theory, where a closed form applies.
 pub fn theory(results: &Results) -> Grid {
@@ -361,6 +391,11 @@ fn by_subject(
     figures: &[(&str, &str, u8)],
     notes: &mut Footnotes,
 ) -> Grid {
+    let all = subjects.len();
+    let subjects = &subjects[..all.min(MOST_ROWS)];
+    if all > MOST_ROWS {
+        notes.rest = Some(format!("{} more rows are in metrics.csv", all - MOST_ROWS));
+    }
     let scales: Vec<Scale> = figures
         .iter()
         .map(|(name, _, _)| {

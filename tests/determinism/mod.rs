@@ -39,6 +39,135 @@ fn the_figures_of_every_model_have_the_committed_digest() {
     same_as_file(&root().join("tests/golden/digests.txt"), &out);
 }
 
+/// Another build's figures have the same digest: `PLIMSOLL=target/release/plimsoll cargo test any_build`.
+#[test]
+fn the_figures_of_any_build_have_the_committed_digest() {
+    let built = std::env::var_os("PLIMSOLL").map(|name| root().join(name));
+    let program = built.unwrap_or_else(|| env!("CARGO_BIN_EXE_plimsoll").into());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("trail.csv");
+    let committed = std::fs::read_to_string(root().join("tests/golden/digests.txt")).expect("the digests");
+    for line in committed.lines() {
+        let mut words = line.split(' ');
+        let (digest_, ties, name) = (words.next(), words.next(), words.next().expect("a model"));
+        let mut command = std::process::Command::new(&program);
+        command.args([
+            "events",
+            name,
+            "--replication",
+            "3",
+            "--duration",
+            "2s",
+            "--warm-up",
+            "500ms",
+        ]);
+        command.args(["--seed", "1", "--every", "1000000000", "--windows", "20", "--out"]);
+        command
+            .arg(&file)
+            .current_dir(root())
+            .args((ties == Some("coin")).then_some("--coin"));
+        let ran = command.output().expect("running plimsoll");
+        assert!(
+            ran.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        let mut all = String::new();
+        for row in csv::Reader::from_path(&file).expect("a trail").records() {
+            let row = row.expect("a row");
+            match row[4].strip_prefix("figure ") {
+                Some(figure) => {
+                    let _ = writeln!(all, "{figure} {}", &row[5]);
+                }
+                None => {
+                    let _ = writeln!(all, "{} events", &row[0]);
+                }
+            }
+        }
+        let found = format!("{:016x}", digest(&all));
+        assert_eq!(
+            digest_,
+            Some(found.as_str()),
+            "{ties:?} {name} with {}",
+            program.display()
+        );
+    }
+}
+
+#[test]
+fn trails_are_compared_event_by_event() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let trail = |name: &str, more: &[&str]| {
+        let file = folder.path().join(name);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.args(["events", "models/textbook/mm1.toml", "--duration", "200s"]);
+        let ran = command
+            .args(more)
+            .arg("--out")
+            .arg(&file)
+            .current_dir(root())
+            .output();
+        assert!(ran.expect("running plimsoll").status.success());
+        file
+    };
+    let diverge = |one: &std::path::Path, other: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let ran = command
+            .arg("diverge")
+            .arg(one)
+            .arg(other)
+            .output()
+            .expect("running plimsoll");
+        (
+            ran.status.code(),
+            String::from_utf8_lossy(&ran.stdout).into_owned(),
+        )
+    };
+    let (one, same) = (
+        trail("one", &["--every", "16"]),
+        trail("same", &["--every", "16"]),
+    );
+    assert_eq!(
+        diverge(&one, &same),
+        (Some(0), "the same to the last event and figure\n".to_owned())
+    );
+    // The timeline of the other run differs from the hundredth second on: a faster server.
+    let text = std::fs::read_to_string(root().join("models/textbook/mm1.toml")).expect("the model");
+    let changed =
+        format!("{text}\n[[timeline]]\nat = \"100s\"\nset = {{ \"station.server.servers\" = 2 }}\n");
+    let model = folder.path().join("changed.toml");
+    std::fs::write(&model, changed).expect("writing the model");
+    let changed = |name: &str, more: &[&str]| {
+        let file = folder.path().join(name);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.arg("events").arg(&model).args(["--duration", "200s"]);
+        assert!(
+            command
+                .args(more)
+                .arg("--out")
+                .arg(&file)
+                .output()
+                .expect("running")
+                .status
+                .success()
+        );
+        file
+    };
+    let (code, told) = diverge(&one, &changed("other", &["--every", "16"]));
+    assert_eq!(code, Some(1));
+    let range: Vec<&str> = told.split_whitespace().rev().take(3).collect();
+    let (to, from) = (range[0], range[2]);
+    assert!(from.parse::<u64>().is_ok() && to.parse::<u64>().is_ok(), "{told}");
+    let fine = ["--every", "1", "--from", from, "--to", to];
+    let (code, told) = diverge(&trail("fine", &fine), &changed("finer", &fine));
+    assert_eq!(code, Some(1));
+    // Running numbers part where the timeline's own timer was armed, or the instruction itself is named.
+    assert!(
+        told.contains("rank") && !told.contains("write both again"),
+        "{told}"
+    );
+}
+
 #[test]
 fn threads_do_not_matter() {
     for (name, text, folder) in shipped().into_iter().filter(|m| !m.0.contains("m5")) {

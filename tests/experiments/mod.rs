@@ -1,6 +1,6 @@
 //! Experiments and the command line from outside: determinism, resuming, refusals, exit codes.
 
-mod bench_of_commands;
+pub mod bench_of_commands;
 mod refusals;
 mod resume;
 mod verdicts;
@@ -248,15 +248,13 @@ fn one_folder_has_one_writer() {
 }
 
 #[test]
-fn a_limit_of_time_ends_the_run_without_results_of_chance() {
+fn a_limit_of_time_within_the_search_for_the_warm_up_leaves_nothing() {
     let bench = Bench::new(&[("queue.toml", QUEUE)]);
     let ran = bench.run(&[
         "run",
         "queue.toml",
         "--duration",
         "100000000s",
-        "--warm-up",
-        "0s",
         "--max-wall",
         "300ms",
     ]);

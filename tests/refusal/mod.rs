@@ -93,7 +93,8 @@ const UNREACHABLE: &[(&str, &str)] = &[
         "too-long",
         "a million instructions: tests/properties has the model",
     ),
-    ("too-many", "65,536 workloads or flows"),
+    ("too-many", "thousands of tables: tests/hostile has the models"),
+    ("too-large", "a text of megabytes: tests/hostile has the model"),
 ];
 
 #[test]

@@ -117,7 +117,7 @@ fn from_file(inner: &mut Reader, names: &Names) -> Option<Pauses> {
     let by_allocation = inner.choice("trigger")? == "allocation";
     let folder = names.folder.as_deref();
     let path = folder.unwrap_or(std::path::Path::new("")).join(&file);
-    let found = std::fs::read_to_string(&path)
+    let found = crate::document::read_text(&path, crate::document::MOST_DATA)
         .map_err(|e| format!("reading {}: {e}", path.display()))
         .and_then(|text| {
             let found = match by_allocation {

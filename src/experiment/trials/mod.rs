@@ -11,7 +11,7 @@ pub mod verdicts;
 use std::path::Path;
 
 use super::results::Point;
-use super::{Control, Failure, Overrides, PointPlan, carry_out, load_text};
+use super::{Control, Failure, Overrides, PointPlan, carry_out, load_model_text};
 use crate::diagnostic::render;
 
 /// Trials carried out together; their series are let go afterwards.
@@ -39,7 +39,7 @@ pub fn repeat(
     mut see: impl FnMut(&Point),
 ) -> Result<(), Fallen> {
     let path = format!("{name}.toml");
-    let loaded = load_text(Path::new(&path), source, overrides);
+    let loaded = load_model_text(Path::new(&path), source, overrides);
     let Some(mut experiment) = loaded.experiment else {
         let said = loaded.sheets.iter();
         let said = said.map(|s| render(&s.diagnostics, &s.path, &s.source, false));

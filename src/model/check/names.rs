@@ -5,6 +5,13 @@ use crate::component::{self, KINDS};
 use crate::diagnostic::{Span, nearest};
 use crate::document::{self, Document, Table, Value};
 
+/// Components of one kind, flows, workloads.
+const MOST_NAMED: usize = 2_000;
+/// Entries of the timeline.
+const MOST_HAPPENINGS: usize = 20_000;
+/// Bytes of `title` and `about`.
+const LONGEST_TEXT: usize = 10_000;
+
 impl<'a> Checker<'a> {
     pub(super) fn top_level(&mut self) {
         for e in &self.document.root().entries {
@@ -28,6 +35,7 @@ impl<'a> Checker<'a> {
                 ));
                 continue;
             }
+            self.number(e);
             match (&e.item.value, e.key.as_str()) {
                 (Value::String(_), "title" | "about") | (Value::Table(_), "run" | "objective") => {}
                 (Value::Array(_), "timeline") => {}
@@ -63,6 +71,47 @@ impl<'a> Checker<'a> {
                         });
                 }
             }
+        }
+    }
+
+    /// Refuses what nobody writes by hand, before it is looked at piece by piece.
+    fn number(&mut self, entry: &document::Entry) {
+        let (most, number, what, beyond) = match (&entry.item.value, entry.key.as_str()) {
+            (Value::Table(t), key) if !matches!(key, "run" | "objective") => {
+                let beyond = t.entries.get(MOST_NAMED).map(|e| e.key_span.clone());
+                (MOST_NAMED, t.entries.len(), words(key) + "s", beyond)
+            }
+            (Value::Array(list), "timeline") => {
+                let beyond = list.get(MOST_HAPPENINGS).map(|i| i.span.clone());
+                (
+                    MOST_HAPPENINGS,
+                    list.len(),
+                    "entries of the timeline".to_owned(),
+                    beyond,
+                )
+            }
+            (Value::String(text), key) => {
+                if text.len() > LONGEST_TEXT {
+                    self.sink
+                        .error(
+                            entry.item.span.clone(),
+                            "too-long",
+                            format!("`{key}` has {} bytes, more than {LONGEST_TEXT}", text.len()),
+                        )
+                        .help("it is printed with every result; keep the long text in a comment");
+                }
+                return;
+            }
+            _ => return,
+        };
+        if let Some(span) = beyond {
+            self.sink
+                .error(
+                    span,
+                    "too-many",
+                    format!("the model has {number} {what}, more than {most}"),
+                )
+                .help("model one of those that are alike, with the load of all");
         }
     }
 

@@ -110,7 +110,7 @@ impl StepReader<'_> {
             value: text,
             span: item.span.clone(),
         };
-        let what = format!("`{}`", text.value);
+        let what = crate::document::code(&text.value);
         read_step_law(&text, unit, &what, self.names, self.sink)
     }
 
