@@ -138,7 +138,8 @@ mod tests {
         // The estimate is low by about 1/20, so that the false alarms stay below the 5 % asked for.
         let (none, some) = (seen(0.0), seen(0.3));
         assert!(none <= 10, "{none} of 200");
-        assert!(some >= 180, "{some} of 200");
+        // Estimates scatter by 0.063 about 0.19, 1.2 deviations above the threshold of 0.116: 88 %, less three deviations.
+        assert!(some >= 162, "{some} of 200");
         assert_eq!(dependence(&[vec![2.0; 20]]), None);
         assert_eq!(dependence(&[vec![1.0, 2.0, 3.0]]), None);
         assert_eq!(dependence(&[]), None);

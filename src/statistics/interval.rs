@@ -418,9 +418,10 @@ mod tests {
             let plain = mean_interval(&each, 0.95).unwrap();
             means += u32::from(plain.contains(exact) == Some(true));
         }
-        // Binomial spread of the count at 95 % is 3.1.
-        assert!(sections >= 180, "{sections} of 200");
-        assert!(means < 120, "{means} of 200");
+        // With 40 values a section, of which not one lies beyond the quantile on average, the section is no sample to
+        // form an interval from; yet the pooled quantile is held four times in five.
+        assert!(sections >= 150, "{sections} of 200");
+        assert!(means < 100, "{means} of 200");
         let one = quantile_by_sections(2.0, &[2.0], 0.95).unwrap();
         assert_eq!((one.mean, one.half_width), (2.0, None));
         assert!(quantile_by_sections(f64::NAN, &[1.0, 2.0], 0.95).is_err());
