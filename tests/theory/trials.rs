@@ -9,7 +9,7 @@ use plimsoll::experiment::trials::coverage::cover;
 use plimsoll::experiment::trials::systems::systems;
 use plimsoll::experiment::trials::textbook::cases;
 use plimsoll::experiment::trials::verdicts::{self, loaded};
-use plimsoll::experiment::{Control, Overrides, load_text};
+use plimsoll::experiment::{Control, Overrides, load_model_text};
 use plimsoll::statistics::interval::clopper_pearson;
 
 use crate::support::{files, root};
@@ -55,7 +55,8 @@ fn far_from_its_capacity_a_system_is_never_misjudged() {
 
 #[test]
 fn every_model_that_is_tried_has_the_figures_that_are_known() {
-    let mut models: Vec<(&str, String, Vec<(String, String)>)> = Vec::new();
+    type Figures = Vec<(String, String)>;
+    let mut models: Vec<(&str, String, Figures)> = Vec::new();
     for s in systems().unwrap() {
         let figures = s.figures.iter().map(|k| (k.subject.clone(), k.name.clone()));
         models.push((s.name, s.source.clone(), figures.collect()));
@@ -65,7 +66,7 @@ fn every_model_that_is_tried_has_the_figures_that_are_known() {
         models.push((c.name, c.source.clone(), figures.collect()));
     }
     for (name, source, figures) in models {
-        let loaded = load_text(Path::new("trial.toml"), &source, &Overrides::default());
+        let loaded = load_model_text(Path::new("trial.toml"), &source, &Overrides::default());
         let experiment = loaded.experiment.unwrap_or_else(|| panic!("{name} is refused"));
         let known = dry_run(&experiment.points[0]);
         for figure in figures {
