@@ -109,6 +109,14 @@ impl Waiting {
     #[inline(always)]
     pub fn push(&mut self, class: u32, slot: u32, cx: &mut Context) {
         self.len += 1;
+        if self.order == Order::FirstCome && class == 0 {
+            return self.first.push_back(&mut cx.requests, slot);
+        }
+        self.push_elsewhere(class, slot, cx);
+    }
+
+    #[inline(never)]
+    fn push_elsewhere(&mut self, class: u32, slot: u32, cx: &mut Context) {
         match self.order {
             Order::FirstCome => self.line(class).push_back(&mut cx.requests, slot),
             Order::LastCome => self.put_first(class, slot, cx),
@@ -147,16 +155,18 @@ impl Waiting {
             return None;
         }
         self.len -= 1;
-        match self.order {
-            Order::Random(purpose) => self.draw(purpose, cx),
-            _ => match self.first.pop_front(&mut cx.requests) {
-                Some(slot) => Some((0, slot)),
-                None => self.pop_behind(cx),
-            },
+        // Where the order is random nobody stands in this line.
+        match self.first.pop_front(&mut cx.requests) {
+            Some(slot) => Some((0, slot)),
+            None => self.pop_elsewhere(cx),
         }
     }
 
-    fn pop_behind(&mut self, cx: &mut Context) -> Option<(u32, u32)> {
+    #[inline(never)]
+    fn pop_elsewhere(&mut self, cx: &mut Context) -> Option<(u32, u32)> {
+        if let Order::Random(purpose) = self.order {
+            return self.draw(purpose, cx);
+        }
         let mut lines = (1..).zip(&mut self.more);
         lines.find_map(|(class, l)| Some((class, l.pop_front(&mut cx.requests)?)))
     }

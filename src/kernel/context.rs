@@ -433,8 +433,14 @@ impl Context {
                 sampler.sample_nanos(self.tables, &mut draws)
             }
             None if s.recorded.is_none() => 0,
-            None => libm::round(self.recorded(site, slot).unwrap_or(0.0) * 1e9) as u64,
+            None => self.recorded_nanos(site, slot),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recorded_nanos(&self, site: u32, slot: u32) -> u64 {
+        libm::round(self.recorded(site, slot).unwrap_or(0.0) * 1e9) as u64
     }
 
     /// Has a host's run queue counted, or counted anew with another number of cores.
@@ -462,6 +468,7 @@ impl Context {
 
     /// What was recorded of the replayed request, where the step takes that.
     #[cold]
+    #[inline(never)]
     pub fn recorded(&self, site: u32, slot: u32) -> Option<f64> {
         let columns = self.sites[site as usize].recorded.as_deref()?;
         let record = self
