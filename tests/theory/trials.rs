@@ -55,11 +55,10 @@ fn far_from_its_capacity_a_system_is_never_misjudged() {
 
 #[test]
 fn every_model_that_is_tried_has_the_figures_that_are_known() {
-    type Figures = Vec<(String, String)>;
-    let mut models: Vec<(&str, String, Figures)> = Vec::new();
+    let mut models = Vec::new();
     for s in systems().unwrap() {
         let figures = s.figures.iter().map(|k| (k.subject.clone(), k.name.clone()));
-        models.push((s.name, s.source.clone(), figures.collect()));
+        models.push((s.name, s.source.clone(), figures.collect::<Vec<_>>()));
     }
     for c in cases().unwrap() {
         let figures = c.figures.iter().map(|f| (f.0.to_owned(), f.1.to_owned()));
