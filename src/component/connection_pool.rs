@@ -225,7 +225,7 @@ impl Component for ConnectionPool {
                 patience,
                 Sampler::new(law),
                 build.purpose("wake-up"),
-                (build.instance, build.host()),
+                (build.instance, build.waking_host()),
                 wake_timer,
                 patience_timer,
             )),

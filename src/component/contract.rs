@@ -480,9 +480,16 @@ impl Build<'_> {
         })
     }
 
-    /// Has the run queue of this host counted, for those whose threads wake up on it.
-    pub fn count_run_queue(&mut self, cores: u32) {
-        self.cx.count_run_queue(self.instance, cores);
+    /// This host has a run queue for so many cores.
+    pub fn set_run_queue(&mut self, cores: u32) {
+        self.cx.set_run_queue(self.instance, cores);
+    }
+
+    /// The host on which threads of this instance wake up, with its run queue counted from now on.
+    pub fn waking_host(&mut self) -> Option<u32> {
+        let host = self.host()?;
+        self.cx.count_run_queue(host);
+        Some(host)
     }
 
     /// Names a purpose for draws of the component's own; all its instances share it.

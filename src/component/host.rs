@@ -264,7 +264,7 @@ impl Component for Host {
                 })
             }
             Discipline::FirstCome => {
-                build.count_run_queue(plan.cores as u32);
+                build.set_run_queue(plan.cores as u32);
                 Cores::FirstCome(FirstCome::new(plan.cores as u32, instance))
             }
             Discipline::RoundRobin => {
@@ -405,7 +405,7 @@ impl Component for Host {
         match &mut self.cores {
             Cores::Sharing(cores) => cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx),
             Cores::FirstCome(cores) => {
-                cx.count_run_queue(self.instance, plan.cores as u32);
+                cx.set_run_queue(self.instance, plan.cores as u32);
                 cores.adopt(plan.cores as u32, cx);
             }
             Cores::RoundRobin(cores) => {

@@ -197,7 +197,7 @@ impl Component for Lock {
             hottest: hottest(&plan.key),
             purpose: build.purpose("key"),
             wake_up: plan.barging.as_ref().map(Sampler::new),
-            host: build.host(),
+            host: build.waking_host(),
             wakes: BinaryHeap::new(),
             wakes_begun: 0,
             wake_timer: build.timer(WAKE_UP),

@@ -380,6 +380,7 @@ impl Component for Station {
 }
 
 impl Station {
+    #[inline(always)]
     fn wait(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         if self.waiting.len() >= self.places {
             return Admission::Reject(Fault::Rejected);

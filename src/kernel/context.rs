@@ -119,6 +119,14 @@ pub struct Times {
     pub visit: Histogram,
 }
 
+/// Who waits for the cores of a host.
+#[derive(Clone, Debug, Default)]
+struct RunQueue {
+    cores: u32,
+    /// When each core will have done what it has; empty unless somebody asks.
+    until: Vec<u64>,
+}
+
 /// The state of a run that components may touch.
 pub struct Context {
     now: u64,
@@ -143,7 +151,7 @@ pub struct Context {
     purposes: Vec<PurposeKey>,
     tables: &'static Tables,
     /// Of hosts that serve first come, first served, by instance: when each core will have done what has come so far.
-    run_queues: Vec<Vec<u64>>,
+    run_queues: Vec<RunQueue>,
     /// The frame that notes a replayed request's record.
     pub record_frame: u16,
     /// How often replicas came or went so far: what is known about them is as old as this number.
@@ -443,26 +451,37 @@ impl Context {
         libm::round(self.recorded(site, slot).unwrap_or(0.0) * 1e9) as u64
     }
 
-    /// Has a host's run queue counted, or counted anew with another number of cores.
-    pub fn count_run_queue(&mut self, host: u32, cores: u32) {
+    /// A host that serves first come, first served has so many cores.
+    pub fn set_run_queue(&mut self, host: u32, cores: u32) {
         let n = self.run_queues.len().max(host as usize + 1);
-        self.run_queues.resize(n, Vec::new());
-        self.run_queues[host as usize].resize(cores as usize, self.now);
+        self.run_queues.resize(n, RunQueue::default());
+        let queue = &mut self.run_queues[host as usize];
+        queue.cores = cores;
+        if !queue.until.is_empty() {
+            queue.until.resize(cores as usize, self.now);
+        }
+    }
+
+    /// Has a host's run queue counted, if it has one: somebody's threads wake up on it.
+    pub fn count_run_queue(&mut self, host: u32) {
+        if let Some(queue) = self.run_queues.get_mut(host as usize) {
+            queue.until.resize(queue.cores as usize, self.now);
+        }
     }
 
     /// So much work joins a host's run queue.
     #[inline(always)]
     pub fn join_run_queue(&mut self, host: u32, demand: u64) {
-        let now = self.now;
-        if let Some(core) = self.run_queues[host as usize].iter_mut().min() {
-            *core = (*core).max(now).saturating_add(demand);
+        let queue = &mut at_mut(&mut self.run_queues, host).until;
+        if !queue.is_empty() {
+            join(queue, self.now, demand);
         }
     }
 
     /// How long a thread that is woken now waits for a core, nanoseconds; zero where no run queue is counted.
     pub fn run_queue(&self, host: u32) -> u64 {
-        let cores = self.run_queues.get(host as usize);
-        let first = cores.and_then(|c| c.iter().min());
+        let queue = self.run_queues.get(host as usize);
+        let first = queue.and_then(|q| q.until.iter().min());
         first.map_or(0, |at| at.saturating_sub(self.now))
     }
 
@@ -554,4 +573,11 @@ impl Context {
 pub(in crate::kernel) fn try_again(requests: &mut Requests, effects: &mut Vec<Effect>, slot: u32) {
     requests[slot].state = State::Ready;
     effects.push(Effect::Resume(slot));
+}
+
+#[inline(never)]
+fn join(queue: &mut [u64], now: u64, demand: u64) {
+    if let Some(core) = queue.iter_mut().min() {
+        *core = (*core).max(now).saturating_add(demand);
+    }
 }
