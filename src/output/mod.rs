@@ -33,6 +33,8 @@ pub use self::file::OutputError;
 pub use self::manifest::{InputFile, ManifestInput};
 pub use self::terminal::terminal;
 
+use rayon::prelude::*;
+
 use crate::experiment::results::Results;
 
 /// The pictures that may be in a folder; those that these results do not have are removed.
@@ -60,8 +62,13 @@ pub fn write_all(
             csv::series(results, out)
         })?,
     ];
+    let pictures = pictures::pictures(results);
+    let drawings: Vec<_> = pictures
+        .par_iter()
+        .map(|picture| plot::png(picture, folder))
+        .collect();
     let mut drawn = Vec::new();
-    for picture in pictures::pictures(results) {
+    for (picture, png) in pictures.into_iter().zip(drawings) {
         let drawing = plot::svg(&picture);
         let name = format!("{}.svg", picture.file);
         let svg = drawing.map_err(|source| OutputError::new("draw", &folder.join(&name), source))?;
@@ -69,8 +76,7 @@ pub fn write_all(
             out.write_all(svg.as_bytes())
         })?);
         let name = format!("{}.png", picture.file);
-        let png = plot::png(&picture, folder)
-            .map_err(|source| OutputError::new("draw", &folder.join(&name), source))?;
+        let png = png.map_err(|source| OutputError::new("draw", &folder.join(&name), source))?;
         files.push(file::write(folder, &name, "the picture", |out| {
             out.write_all(&png)
         })?);
