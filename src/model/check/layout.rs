@@ -7,7 +7,7 @@ use crate::component::{ComponentId, Layout, Plan};
 use crate::model::Entry;
 
 /// Instances of all components together.
-const MOST_INSTANCES: u64 = 8_000_000;
+const MOST_INSTANCES: u64 = 1_500_000;
 
 impl Checker<'_> {
     pub(super) fn layout(&mut self, components: &[Entry]) -> Option<Layout> {
