@@ -1,39 +1,22 @@
 //! `validate coverage`: how often the intervals hold the exact value.
 
-use std::sync::atomic::AtomicBool;
-
 use super::exit::Exit;
-use super::{TrialArgs, fail, page, print, say};
-use crate::experiment::results::{SYSTEM, Unit};
-use crate::experiment::sweep::Forget;
-use crate::experiment::trials::Fallen;
+use super::trials::{control, fallen, page_written, unit_of, wanted};
+use super::{TrialArgs, page, print, say};
+use crate::experiment::results::SYSTEM;
 use crate::experiment::trials::coverage::{Coverage, cover};
 use crate::experiment::trials::systems::{System, systems};
-use crate::experiment::{Control, Failure};
 use crate::output::figure::plain;
 
 /// Runs the trials and writes the section.
 pub fn coverage(args: &TrialArgs) -> Exit {
-    let known = match systems() {
-        Ok(known) => known,
-        Err(why) => {
-            fail(&format!(
-                "a bug in plimsoll: an exact value cannot be computed: {why}"
-            ));
-            return Exit::Bug;
-        }
+    let wanted = match wanted(systems(), "an exact value", |s| s.name, &args.only) {
+        Ok(wanted) => wanted,
+        Err(exit) => return exit,
     };
-    let names: Vec<&str> = known.iter().map(|s| s.name).collect();
-    if let Err(exit) = all_known(&args.only, &names) {
-        return exit;
-    }
-    let wanted: Vec<&System> = known
-        .iter()
-        .filter(|s| args.only.is_empty() || args.only.iter().any(|o| o == s.name))
-        .collect();
     let mut text = String::new();
     print(HEAD);
-    for system in wanted {
+    for system in &wanted {
         let begun = std::time::Instant::now();
         let found = match cover(system, args.experiments, &control(args.threads)) {
             Ok(found) => found,
@@ -48,66 +31,7 @@ pub fn coverage(args: &TrialArgs) -> Exit {
         ));
         text.push_str(&rows);
     }
-    finish(args, "coverage", HEAD, &text)
-}
-
-/// How the trials are carried out.
-pub(super) fn control(threads: Option<u16>) -> Control<'static> {
-    static NEVER: AtomicBool = AtomicBool::new(false);
-    Control {
-        threads: threads.map_or(0, usize::from),
-        stop: &NEVER,
-        wall: None,
-        store: &Forget,
-        progress: &|_| {},
-    }
-}
-
-/// Refuses names that are not among the known ones.
-pub(super) fn all_known(asked: &[String], known: &[&str]) -> Result<(), Exit> {
-    match asked.iter().find(|a| !known.contains(&a.as_str())) {
-        None => Ok(()),
-        Some(other) => {
-            fail(&format!(
-                "there is no system `{other}`; there are {}",
-                known.join(", ")
-            ));
-            Err(Exit::Impossible)
-        }
-    }
-}
-
-/// What is said when a trial cannot be carried out.
-pub(super) fn fallen(name: &str, why: Fallen) -> Exit {
-    match why {
-        Fallen::Model(said) => {
-            say(&said);
-            fail(&format!("a bug in plimsoll: the model of `{name}` is refused"));
-            Exit::Bug
-        }
-        Fallen::Run(Failure::Bug(what)) => {
-            fail(&format!("a bug in plimsoll: {what}"));
-            Exit::Bug
-        }
-        Fallen::Run(Failure::Threads(why)) => {
-            fail(&format!("cannot start the threads: {why}"));
-            Exit::Impossible
-        }
-    }
-}
-
-/// Writes the section; rows of systems that were not asked for stay as they are.
-pub(super) fn finish(args: &TrialArgs, name: &str, head: &str, rows: &str) -> Exit {
-    match page::put_rows(&args.out, name, head, rows) {
-        Ok(()) => {
-            say(&format!("written to {}\n", args.out.display()));
-            Exit::Done
-        }
-        Err(why) => {
-            fail(&why);
-            Exit::Impossible
-        }
-    }
+    page_written(&args.out, page::put_rows(&args.out, "coverage", HEAD, &text))
 }
 
 const HEAD: &str = "\
@@ -118,16 +42,6 @@ Made by `plimsoll validate coverage`.
 | system | figure | exact | mean | ± | experiments | not converged | held | too low | too high |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
-
-/// The unit, by the figure's name.
-pub(super) fn unit_of(figure: &str) -> Unit {
-    match figure {
-        "throughput" | "consumed" => Unit::PerSecond,
-        "failure_share" | "utilisation" => Unit::Share,
-        f if f.contains("_time_") || f.starts_with("end_to_end") => Unit::Seconds,
-        _ => Unit::Count,
-    }
-}
 
 fn named(c: &Coverage) -> String {
     match c.subject.as_str() {

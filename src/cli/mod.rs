@@ -12,6 +12,7 @@ mod progress;
 mod run;
 mod testbed;
 mod theory;
+mod trials;
 mod validate;
 mod verdicts;
 
@@ -71,7 +72,7 @@ Examples:
 const SWEEP_EXAMPLES: &str = "\
 Examples:
   plimsoll sweep experiments/scale-out.toml
-  plimsoll sweep experiments/scale-out.toml --replications 3 --out /tmp/quick
+  plimsoll sweep experiments/scale-out.toml --replications 3 --out output/quick
 
 Ctrl-C keeps the finished points; the same command goes on from there.";
 const CHECK_EXAMPLES: &str = "\
@@ -92,7 +93,7 @@ Examples:
   plimsoll validate coverage
   plimsoll validate verdicts
   plimsoll validate theory
-  plimsoll validate docs/cases.toml --replications 3 --out /tmp/validation.md";
+  plimsoll validate docs/cases.toml --replications 3 --out output/validation.md";
 
 const THEORY_HELP: &str = "\
 The models are those of models/textbook and a few small ones; each is run as `plimsoll run` does it.

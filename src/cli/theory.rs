@@ -1,8 +1,8 @@
 //! `validate theory`: simulated figures beside those of formulas.
 
-use super::coverage::{all_known, control, fallen, unit_of};
 use super::exit::Exit;
-use super::{TheoryArgs, fail, page, print, say};
+use super::trials::{control, fallen, page_written, unit_of, wanted};
+use super::{TheoryArgs, page, print};
 use crate::experiment::Overrides;
 use crate::experiment::results::{Metric, SYSTEM};
 use crate::experiment::trials::repeat;
@@ -21,25 +21,13 @@ of which one in twenty does not hold the exact value.
 
 /// Runs the models and writes the section.
 pub fn theory(args: &TheoryArgs) -> Exit {
-    let known = match cases() {
-        Ok(known) => known,
-        Err(why) => {
-            fail(&format!(
-                "a bug in plimsoll: an exact value cannot be computed: {why}"
-            ));
-            return Exit::Bug;
-        }
+    let wanted = match wanted(cases(), "an exact value", |c| c.name, &args.only) {
+        Ok(wanted) => wanted,
+        Err(exit) => return exit,
     };
-    let names: Vec<&str> = known.iter().map(|c| c.name).collect();
-    if let Err(exit) = all_known(&args.only, &names) {
-        return exit;
-    }
     let mut text = String::new();
     print(HEAD);
-    for case in &known {
-        if !args.only.is_empty() && !args.only.iter().any(|o| o == case.name) {
-            continue;
-        }
+    for case in &wanted {
         let mut rows = String::new();
         let none = Overrides::default();
         let ran = repeat(
@@ -61,16 +49,7 @@ pub fn theory(args: &TheoryArgs) -> Exit {
         print(&rows);
         text.push_str(&rows);
     }
-    match page::put_rows(&args.out, "theory", HEAD, &text) {
-        Ok(()) => {
-            say(&format!("written to {}\n", args.out.display()));
-            Exit::Done
-        }
-        Err(why) => {
-            fail(&why);
-            Exit::Impossible
-        }
-    }
+    page_written(&args.out, page::put_rows(&args.out, "theory", HEAD, &text))
 }
 
 fn row(case: &Case, (subject, name): (&str, &str), exact: f64, metric: Option<&Metric>) -> String {

@@ -17,17 +17,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use super::exit::Exit;
-use super::progress::Bar;
+use super::trials::{failed, page_written, watched};
 use super::{ValidateArgs, complain, fail, print, say};
 use crate::diagnostic::{Diagnostic, Sink, Span};
 use crate::document::{self, Form, Key, Reader, Table, key};
 use crate::experiment::axis::written;
 use crate::experiment::results::{Metric, Point, Results, Unit};
-use crate::experiment::sweep::Forget;
-use crate::experiment::{Control, Failure, Overrides, Sheet, carry_out, figure_name, load};
+use crate::experiment::{Overrides, Sheet, figure_name, load};
 use crate::output::figure::{figure, plain};
 use crate::quantity::{Rate, Share, SimDuration};
 
@@ -163,16 +161,7 @@ pub fn validate(args: &ValidateArgs) -> Exit {
         page.push_str("\n\n");
     }
     print(&page);
-    match super::page::put(&args.out, "cases", page.trim_end()) {
-        Ok(()) => {
-            say(&format!("written to {}\n", args.out.display()));
-            Exit::Done
-        }
-        Err(why) => {
-            fail(&why);
-            Exit::Impossible
-        }
-    }
+    page_written(&args.out, super::page::put(&args.out, "cases", page.trim_end()))
 }
 
 type Pairs = Vec<(String, String)>;
@@ -274,27 +263,7 @@ fn run(path: &Path, replications: Option<u32>) -> Result<Results, Exit> {
     complain(&loaded.sheets);
     let experiment = loaded.experiment.ok_or(Exit::Impossible)?;
     say(&format!("{}\n", path.display()));
-    let bar = Bar::new();
-    let control = Control {
-        threads: 0,
-        stop: &AtomicBool::new(false),
-        wall: None,
-        store: &Forget,
-        progress: &|p| bar.show(p),
-    };
-    let done = carry_out(&experiment, &control);
-    bar.clear();
-    match done {
-        Ok(done) => Ok(done.results),
-        Err(Failure::Bug(what)) => {
-            fail(&format!("a bug in plimsoll: {what}"));
-            Err(Exit::Bug)
-        }
-        Err(Failure::Threads(why)) => {
-            fail(&format!("cannot start the threads: {why}"));
-            Err(Exit::Impossible)
-        }
-    }
+    watched(&experiment).map_err(failed)
 }
 
 /// The point of a row.

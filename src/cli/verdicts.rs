@@ -1,31 +1,19 @@
 //! `validate verdicts`: how often each verdict is said, below, at and above capacity.
 
-use super::coverage::{all_known, control, fallen, finish};
 use super::exit::Exit;
-use super::{TrialArgs, fail, print, say};
+use super::trials::{control, fallen, page_written, wanted};
+use super::{TrialArgs, page, print, say};
 use crate::experiment::trials::verdicts::{self, LOADS, Said};
 
 /// Runs the trials and writes the section.
 pub fn verdicts(args: &TrialArgs) -> Exit {
-    let known = match verdicts::loaded() {
-        Ok(known) => known,
-        Err(why) => {
-            fail(&format!(
-                "a bug in plimsoll: a capacity cannot be computed: {why}"
-            ));
-            return Exit::Bug;
-        }
+    let wanted = match wanted(verdicts::loaded(), "a capacity", |s| s.name, &args.only) {
+        Ok(wanted) => wanted,
+        Err(exit) => return exit,
     };
-    let names: Vec<&str> = known.iter().map(|s| s.name).collect();
-    if let Err(exit) = all_known(&args.only, &names) {
-        return exit;
-    }
     let mut text = String::new();
     print(HEAD);
-    for system in &known {
-        if !args.only.is_empty() && !args.only.iter().any(|o| o == system.name) {
-            continue;
-        }
+    for system in &wanted {
         for load in LOADS {
             match verdicts::say(system, load, args.experiments, &control(args.threads)) {
                 Ok(said) => {
@@ -38,7 +26,7 @@ pub fn verdicts(args: &TrialArgs) -> Exit {
         }
         say(&format!("{}: done\n", system.name));
     }
-    finish(args, "verdicts", HEAD, &text)
+    page_written(&args.out, page::put_rows(&args.out, "verdicts", HEAD, &text))
 }
 
 const HEAD: &str = "\

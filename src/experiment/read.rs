@@ -12,11 +12,12 @@ use plot::read_plot;
 use run::read_run;
 use std::path::{Component, Path, PathBuf};
 
+use super::Experiment;
 use super::axis::{self, AxisPlan};
 use super::expectation;
 use super::grid::{Draft, inputs, points};
+use super::replicate::dry_run;
 use super::results::{Axis, Kind};
-use super::{Experiment, PointPlan};
 use crate::diagnostic::{Diagnostic, Severity, Sink};
 use crate::document::{self, Document, Form, Item, Key, Reader, Value, key};
 use crate::engine::Budget;
@@ -229,7 +230,13 @@ fn experiment(
         return None;
     }
     let points = points(&draft, &base, overrides, sink, sheets);
-    let known = points.as_ref().and_then(|p| p.first()).map(known_figures);
+    // Every instance is built once for this, which a million make dear: left out where nothing asks for a name.
+    let named = plot.is_some() || !expect.is_empty() || draft.run.precision.is_some();
+    let known = points
+        .as_ref()
+        .and_then(|p| p.first())
+        .filter(|_| named)
+        .map(dry_run);
     let curve = plot
         .as_ref()
         .and_then(|t| read_plot(t, &names, known.as_deref(), sink));
@@ -330,9 +337,4 @@ fn labels_differ(axes: &[AxisPlan], items: &[Item], sink: &mut Sink) {
             .help("give one of them another `label`");
         }
     }
-}
-
-/// Subjects and names of all figures that a point can have: what a run of a nanosecond reports.
-fn known_figures(plan: &PointPlan) -> Vec<(String, String)> {
-    super::replicate::dry_run(plan)
 }

@@ -2,23 +2,7 @@ use super::*;
 
 /// Requests one a millisecond from time zero, each holding a connection for `time`.
 fn burst(pool: &str, count: u32, time: &str) -> String {
-    format!(
-        r#"
-[connection-pool.db]
-{pool}
-[flow.f]
-steps = [{{ use = "db", steps = [{{ delay = "{time}" }}] }}]
-[workload.w]
-executor = "constant-arrival-rate"
-rate = "1000/s"
-pre-allocated-vus = 1000
-duration = "{}us"
-graceful-stop = "10000s"
-timeout = "10h"
-flow = "f"
-"#,
-        1000 * count - 500
-    )
+    burst_at("connection-pool", "db", pool, count, time) + "timeout = \"10h\"\n"
 }
 
 fn db(o: &Observations, name: &str) -> f64 {

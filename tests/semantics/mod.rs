@@ -48,6 +48,27 @@ pub fn observe_seeded(source: &str, seconds: f64, seed: u64) -> Observations {
     run(&model, &options).unwrap_or_else(|broken| panic!("{}\n{}", broken.0, model.program.listing()))
 }
 
+/// So many requests, one a millisecond from time zero (k6 starts at zero), each holding a component with these
+/// keys for `time`. The text ends within the workload's table.
+pub fn burst_at(kind: &str, name: &str, keys: &str, count: u32, time: &str) -> String {
+    format!(
+        r#"
+[{kind}.{name}]
+{keys}
+[flow.f]
+steps = [{{ use = "{name}", steps = [{{ delay = "{time}" }}] }}]
+[workload.w]
+executor = "constant-arrival-rate"
+rate = "1000/s"
+pre-allocated-vus = 1000
+duration = "{}us"
+graceful-stop = "10000s"
+flow = "f"
+"#,
+        1000 * count - 500
+    )
+}
+
 /// What a model is refused with.
 pub fn refusal(source: &str) -> String {
     let mut sink = plimsoll::diagnostic::Sink::default();

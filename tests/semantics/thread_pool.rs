@@ -1,23 +1,8 @@
 use super::*;
 
-/// One request a millisecond from time zero (k6 starts at zero); each holds its thread for `time`.
+/// Requests one a millisecond from time zero, each holding its thread for `time`.
 fn burst(pool: &str, count: u32, time: &str) -> String {
-    format!(
-        r#"
-[thread-pool.http]
-{pool}
-[flow.f]
-steps = [{{ use = "http", steps = [{{ delay = "{time}" }}] }}]
-[workload.w]
-executor = "constant-arrival-rate"
-rate = "1000/s"
-pre-allocated-vus = 1000
-duration = "{}us"
-graceful-stop = "10000s"
-flow = "f"
-"#,
-        1000 * count - 500
-    )
+    burst_at("thread-pool", "http", pool, count, time)
 }
 
 /// Users who come at once, think and come again.

@@ -3,7 +3,7 @@
 use plimsoll::statistics::closed::{Place, closed_network, machine_repairman};
 use plimsoll::statistics::queueing::{NestedPools, Source, nested_pools};
 
-use super::{Judge, REPLICATIONS};
+use super::{Judge, REPLICATIONS, tried};
 use crate::support::{book, replicate};
 
 #[test]
@@ -23,22 +23,8 @@ fn a_closed_network_agrees_with_mean_value_analysis() {
 
 #[test]
 fn machine_repairman_with_constant_repairs_of_exponential_mean() {
-    let text = r#"
-        [station.repairers]
-        servers = 2
-        [flow.repair]
-        steps = [{ use = "repairers", time = "exp(20ms)" }]
-        [workload.machines]
-        executor = "users"
-        users = 9
-        think-time = "exp(60ms)"
-        think-first = true
-        [run]
-        duration = "220s"
-        warm-up = "20s"
-    "#;
     let exact = machine_repairman(9, 0.06, 2, 0.02).unwrap();
-    Judge::new(&replicate(text, REPLICATIONS))
+    Judge::new(&replicate(&tried("repairmen"), REPLICATIONS))
         .figure("flow.repair", "throughput", exact.throughput)
         .figure("flow.repair", "response_time_mean", exact.response_time)
         .figure("station.repairers", "in_queue_mean", exact.number_waiting);
@@ -80,12 +66,7 @@ fn a_pool_held_inside_a_pool_open() {
         inside: 0.03,
     })
     .unwrap();
-    let text = book("nested")
-        .replace("servers = 5", "servers = 5\ncapacity = 15")
-        .replace("executor = \"users\"", "executor = \"poisson\"\nrate = \"60/s\"")
-        .replace("users = 12\n", "")
-        .replace("think-time = \"exp(50ms)\"\n", "");
-    Judge::new(&replicate(&text, REPLICATIONS))
+    Judge::new(&replicate(&tried("nested-open"), REPLICATIONS))
         .figure("flow.request", "throughput", exact.throughput)
         .figure("flow.request", "failure_share", exact.rejected)
         .figure("flow.request", "response_time_mean", exact.response_time)

@@ -22,6 +22,13 @@ use crate::support::figure;
 const LEVEL: f64 = 0.999;
 const REPLICATIONS: u64 = 10;
 
+/// The text of a model that `plimsoll validate theory` runs.
+fn tried(name: &str) -> String {
+    let cases = plimsoll::experiment::trials::textbook::cases().unwrap();
+    let case = cases.into_iter().find(|c| c.name == name);
+    case.unwrap_or_else(|| panic!("no case `{name}`")).source
+}
+
 /// Holds figures against exact values; all misses are told at once.
 struct Judge<'a> {
     runs: &'a [Observations],

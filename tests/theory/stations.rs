@@ -4,7 +4,7 @@ use plimsoll::statistics::queueing::{
     Mmc, erlang_b, md1, mg1, mm1, mmc_fixed_patience, mmc_processor_sharing, mmck,
 };
 
-use super::{Judge, REPLICATIONS};
+use super::{Judge, REPLICATIONS, tried};
 use crate::support::{book, replicate};
 
 #[test]
@@ -173,28 +173,11 @@ fn fixed_patience_at_a_pool_and_at_a_station() {
 #[test]
 fn stations_in_a_row_are_independent() {
     // Jackson 1957: the output of M/M/c is Poisson, so each station is as if it stood alone.
-    let text = r#"
-        [station.a]
-        servers = 2
-        [station.b]
-        servers = 1
-        [flow.request]
-        steps = [
-          { use = "a", time = "exp(3ms)" },
-          { choose = [{ weight = 0.5, steps = [{ use = "b", time = "exp(3ms)" }] }, { weight = 0.5 }] },
-        ]
-        [workload.arrivals]
-        executor = "poisson"
-        rate = "500/s"
-        [run]
-        duration = "110s"
-        warm-up = "10s"
-    "#;
     let (a, b) = (
         Mmc::new(2, 500.0, 0.003).unwrap().means(),
         mm1(250.0, 0.003).unwrap(),
     );
-    Judge::new(&replicate(text, REPLICATIONS))
+    Judge::new(&replicate(&tried("tandem"), REPLICATIONS))
         .figure("station.a", "visit_time_mean", a.response_time)
         .figure("station.b", "visit_time_mean", b.response_time)
         .figure(

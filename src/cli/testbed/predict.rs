@@ -1,14 +1,12 @@
 //! What the models say of a row.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
-use super::super::progress::Bar;
+use super::super::trials::watched;
 use super::{Problem, Repeats, Replay, Row, streams};
 use crate::document::Value;
 use crate::experiment::results::Point;
-use crate::experiment::sweep::Forget;
-use crate::experiment::{Control, Failure, Overrides, carry_out, load_model};
+use crate::experiment::{Failure, Overrides, load_model};
 use crate::model::workload::{Arrivals, Profile, WorkloadPlan};
 
 /// The figures of all runs that are predicted one by one, else the figures that all repeats share.
@@ -134,23 +132,10 @@ fn figures_of(
     let Some(experiment) = loaded.experiment else {
         return Err(Problem::Files(loaded.sheets));
     };
-    let bar = Bar::new();
-    let control = Control {
-        threads: 0,
-        stop: &AtomicBool::new(false),
-        wall: None,
-        store: &Forget,
-        progress: &|p| bar.show(p),
-    };
-    let done = carry_out(&experiment, &control);
-    bar.clear();
-    let results = match done {
-        Ok(done) => done.results,
-        Err(Failure::Bug(what)) => return Err(Problem::Bug(what)),
-        Err(Failure::Threads(why)) => {
-            return Err(Problem::Other(format!("cannot start the threads: {why}")));
-        }
-    };
+    let results = watched(&experiment).map_err(|why| match why {
+        Failure::Bug(what) => Problem::Bug(what),
+        Failure::Threads(why) => Problem::Other(format!("cannot start the threads: {why}")),
+    })?;
     let point = results.points.first();
     Ok(point.map_or([f64::NAN; 7], |p| figures(row, p)))
 }
