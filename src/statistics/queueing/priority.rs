@@ -60,8 +60,9 @@ mod tests {
         let sorts = [(0.7, 0.5), (0.3, 2.0)];
         let rates = [0.25, 0.3];
         // State: present, sort in service; present, phases done of the one in service.
-        let chain = Chain::explore((0u16, 0u8, 0u16, 0u8), 40_000, |&(a, sort, b, done), to| {
-            let begin = |n: u16, rate: f64, to: &mut Vec<((u16, u8, u16, u8), f64)>| {
+        type State = (u16, u8, u16, u8);
+        let chain = Chain::explore(State::default(), 40_000, |&(a, sort, b, done), to| {
+            let begin = |n: u16, rate: f64, to: &mut Vec<(State, f64)>| {
                 for (sort, (share, _)) in (0u8..).zip(sorts) {
                     to.push(((n, sort, b, done), rate * share));
                 }
