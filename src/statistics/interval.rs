@@ -245,7 +245,7 @@ pub fn loss_interval(replications: &[(u64, u64)], level: f64) -> Result<Estimate
     let mut offered = 0u64;
     for &(part, whole) in replications {
         if part > whole {
-            check_share(part, whole.max(1), level)?;
+            check_share(part, whole, level)?;
         }
         lost = lost.saturating_add(part);
         offered = offered.saturating_add(whole);
@@ -415,6 +415,7 @@ mod tests {
         assert_close(found.high.unwrap(), 0.003_682_08, 1e-5);
         assert!(found.note.is_some());
         assert!(loss_interval(&[(3, 2), (0, 5)], 0.95).is_err());
+        assert!(loss_interval(&[(1, 0), (0, 5)], 0.95).is_err());
         assert!(loss_interval(&[], 0.95).is_err());
     }
 

@@ -23,7 +23,8 @@ pub enum Precision {
 /// section 9.4.1).
 pub const FEWEST_REPLICATIONS: usize = 5;
 
-/// Whether the interval's half-width is within `target` (0.05 for 5 %) of the figure's size.
+/// Whether the interval's half-width is within `target` (0.05 for 5 %) of the figure's size. (Law, section 9.4.1, counts
+/// the error against the true mean and so asks for target / (1 + target) of the figure.)
 ///
 /// The number of replications needed follows from the present variance; it is a forecast.
 /// Refuses a target that is not positive.
