@@ -7,6 +7,7 @@
 
 pub mod axis;
 pub mod collect;
+mod doubt;
 pub mod estimate;
 pub mod expectation;
 pub mod finish;

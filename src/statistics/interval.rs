@@ -61,6 +61,11 @@ impl Estimate {
         self
     }
 
+    /// Distance of the farther limit from the figure; `None` without interval.
+    pub fn reach(&self) -> Option<f64> {
+        Some((self.mean - self.low?).max(self.high? - self.mean))
+    }
+
     /// Half-width as a share of the mean's size; `None` without interval or with mean zero.
     pub fn relative_half_width(&self) -> Option<f64> {
         let half_width = self.half_width?;
