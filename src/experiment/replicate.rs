@@ -1,9 +1,14 @@
 //! One replication: a pure function of the point, the settings and the replication's number.
 
+use std::path::Path;
+
 use super::results::SYSTEM;
 use super::{PointPlan, Settings};
+use crate::diagnostic::Sink;
+use crate::document::Value;
 use crate::engine::observe::{Figure, Observations, Times};
 use crate::engine::{self, Broken, Options};
+use crate::model::{self, Model};
 use crate::statistics::warmup::{Warmup, mser5};
 
 /// Number of the first pilot replication; pilots count down from here and never meet a measured one.
@@ -113,15 +118,68 @@ fn add_system(figures: &mut Vec<Figure>) -> Option<String> {
     Some(flow)
 }
 
-/// Subjects and names of the figures that the point's model reports, from a run of one nanosecond.
-pub fn dry_run(plan: &PointPlan) -> Vec<(String, String)> {
+/// From so many instances on a dry run builds one of each.
+const SLIM: usize = 1000;
+
+/// The model with so many replicas of every service and nothing that happens to them. Figures carry the names of
+/// components, not of replicas, so one of each names them all, and a million replicas are not built for that.
+fn with_replicas(count: i64, model: &Model, folder: Option<&Path>) -> Option<Model> {
+    let mut document = model.document.clone();
+    let root = document.root_mut();
+    root.entries.retain(|e| e.key != "timeline");
+    if let Some(Value::Table(services)) = root.get_mut("service").map(|i| &mut i.value) {
+        for service in &mut services.entries {
+            if let Value::Table(service) = &mut service.item.value
+                && let Some(replicas) = service.get_mut("replicas")
+            {
+                replicas.value = Value::Integer(count);
+            }
+        }
+    }
+    model::from_document(&model.name, document, folder, &mut Sink::default())
+}
+
+/// Subjects and names of the figures that the point's model reports, from a run of one nanosecond. Data files are
+/// looked for in `folder`.
+pub fn dry_run(plan: &PointPlan, folder: Option<&Path>) -> Vec<(String, String)> {
     let mut options = options(&plan.settings, 0, 0);
     options.duration = 1;
     options.windows = 1;
-    let Ok(seen) = engine::run(&plan.model, &options) else {
+    let slim = match plan.model.layout.owner.len() {
+        0..SLIM => None,
+        _ => with_replicas(1, &plan.model, folder),
+    };
+    let Ok(seen) = engine::run(slim.as_ref().unwrap_or(&plan.model), &options) else {
         return Vec::new();
     };
     let mut figures = seen.figures;
     add_system(&mut figures);
     figures.into_iter().map(|f| (f.subject, f.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Overrides, load_model};
+
+    /// A dry run of many replicas builds one of each, and names what a run of all of them names.
+    #[test]
+    fn one_replica_of_each_service_has_the_figures_of_many() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        for file in ["case-a.toml", "case-e.toml", "retry-storm.toml", "shop.toml"] {
+            let loaded = load_model(&models.join(file), &Overrides::default());
+            let plan = &loaded.experiment.expect(file).points[0];
+            let with = |count| with_replicas(count, &plan.model, Some(&models)).expect(file);
+            let mut options = options(&plan.settings, 0, 0);
+            (options.duration, options.windows) = (1, 1);
+            let names = |model: &Model| {
+                let seen = engine::run(model, &options).expect(file);
+                let names = seen.figures.into_iter().map(|f| (f.subject, f.name));
+                names.collect::<Vec<_>>()
+            };
+            let (one, three) = (with(1), with(3));
+            assert!(one.replicas < three.replicas);
+            assert_eq!(names(&one), names(&three), "{file}");
+        }
+    }
 }
