@@ -275,6 +275,41 @@ fn texts_without_end_are_refused() {
     refused(&queue(&"exp(".repeat(5000), "1/s"), "bad-law", "is not a law");
 }
 
+/// Each of these would take the memory of the machine before the first request.
+#[test]
+fn what_is_held_from_the_start_is_limited() {
+    let service = |replicas: u32| format!("[service.api]\nreplicas = {replicas}\n");
+    let pool = "[connection-pool.p]\nin = \"api\"\nmaximum-pool-size = 1000000\n";
+    let used =
+        flow("{ use = \"p\", steps = [{ delay = \"1ms\" }] }").replace("[flow.a]", "[flow.a]\nat = \"api\"");
+    refused(
+        &format!("{}{pool}{used}", service(1000)),
+        "too-many-instances",
+        "`p` in 1000 instances",
+    );
+    let later = "[[timeline]]\nat = \"1s\"\nset = { \"connection-pool.p.maximum-pool-size\" = 1000000 }\n";
+    let small = pool.replace("1000000", "10");
+    refused(
+        &format!("{}{small}{used}{later}", service(1000)),
+        "too-many-instances",
+        "`p` in 1000 instances",
+    );
+    let cache = "[cache.p]\nin = \"api\"\nkey = \"zipf(1000000, 1)\"\nmaximum-size = 1000000\nwarm = true\n";
+    refused(
+        &format!("{}{cache}{used}", service(100)),
+        "too-many-instances",
+        "`p` in 100 instances",
+    );
+    let topics: String = (0..50)
+        .map(|i| format!("[topic.t{i}]\npartitions = 1000000\n"))
+        .collect();
+    let published = flow("{ publish = \"t1\" }");
+    refused(&format!("{topics}{published}"), "too-many-instances", "2 GiB");
+    // A table of keys is one for all instances.
+    let cold = cache.replace("warm = true", "warm = false");
+    ran(&format!("{}{cold}{used}", service(10_000)), 10.0, 1000);
+}
+
 #[test]
 fn problems_without_end_are_counted_and_not_told() {
     let keys: String = (0..100_000).map(|i| format!("k{i} = {i}\n")).collect();
