@@ -2,20 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
+use plimsoll::cli::understood;
 use plimsoll::diagnostic::{Sink, render};
 use plimsoll::distribution::{Law, LawUnit, Popularity, Sampler, Tables};
 use plimsoll::document::{self, Value};
 use plimsoll::engine::{self, Budget, Options};
 use plimsoll::experiment::collect::Collected;
 use plimsoll::experiment::sweep::Forget;
-use plimsoll::experiment::{Control, Overrides, carry_out, load_text};
+use plimsoll::experiment::{Control, Loaded, Overrides, carry_out, load_model_text, load_text};
 use plimsoll::model::{self, arithmetic::arithmetic};
 use plimsoll::quantity::{Bytes, Money, Rate, Share, SimDuration};
 use plimsoll::random::{Draws, purpose_key};
 
+use crate::mild;
 use crate::mutate::{AMOUNTS, Dice, Seeds, law};
+use crate::output;
+use crate::words::{MEASURED, READERS, STORED, TRAIL, arguments, path};
 
 /// What became of an input.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,9 +39,17 @@ pub enum Input {
     },
     /// A data file, and the model that names it.
     Data {
-        data: String,
+        data: Vec<u8>,
         model: String,
         folder: PathBuf,
+    },
+    /// Rows that `validate` reads.
+    Rows(String),
+    /// A table of measurements, or the trail of a run beside which another one is laid.
+    Table {
+        data: Vec<u8>,
+        folder: PathBuf,
+        trail: bool,
     },
     Law(String),
     Path {
@@ -53,19 +64,37 @@ pub enum Input {
 /// An input by the dice.
 pub fn input(dice: &mut Dice, seeds: &Seeds, root: &Path, scratch: &Path) -> Input {
     match dice.below(100) {
-        0..=65 => Input::Model {
+        0..=49 => Input::Model {
             text: seeds.spoilt(dice, &seeds.models),
             folder: root.join("models"),
         },
-        66..=71 => Input::Experiment {
+        50..=63 => Input::Model {
+            text: mild::changed(dice, &seeds.shipped),
+            folder: root.join("models"),
+        },
+        64 | 65 => Input::Experiment {
             text: seeds.spoilt(dice, &seeds.experiments),
             path: root.join("experiments/x.toml"),
         },
-        72..=77 => Input::Data {
-            data: seeds.spoilt(dice, &seeds.tables),
+        66 => Input::Experiment {
+            text: mild::changed(dice, &seeds.experiments),
+            path: root.join("experiments/x.toml"),
+        },
+        67..=75 => Input::Data {
+            data: bytes(dice, &seeds.tables, seeds),
             model: dice.pick(READERS).to_owned(),
             folder: scratch.to_owned(),
         },
+        76 => Input::Rows(seeds.spoilt(dice, &seeds.rows)),
+        77 => {
+            let trail = dice.below(2) == 0;
+            let text = if trail { TRAIL } else { MEASURED };
+            Input::Table {
+                data: bytes(dice, &[text.to_owned()], seeds),
+                folder: scratch.to_owned(),
+                trail,
+            }
+        }
         78..=87 => Input::Law(law(dice, 0)),
         88..=91 => Input::Path {
             path: path(dice),
@@ -77,12 +106,26 @@ pub fn input(dice: &mut Dice, seeds: &Seeds, root: &Path, scratch: &Path) -> Inp
     }
 }
 
+/// A spoilt text as bytes, now and then with a few that are no text.
+fn bytes(dice: &mut Dice, from: &[String], seeds: &Seeds) -> Vec<u8> {
+    let mut bytes = seeds.spoilt(dice, from).into_bytes();
+    if !bytes.is_empty() && dice.below(8) == 0 {
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.below(bytes.len());
+            bytes[at] = dice.below(256) as u8;
+        }
+    }
+    bytes
+}
+
 impl Input {
     pub fn kind(&self) -> &'static str {
         match self {
             Input::Model { .. } => "model",
             Input::Experiment { .. } => "experiment",
             Input::Data { .. } => "data",
+            Input::Rows(_) => "rows",
+            Input::Table { .. } => "table",
             Input::Law(_) => "law",
             Input::Path { .. } => "path",
             Input::Arguments(_) => "arguments",
@@ -95,8 +138,12 @@ impl Input {
             Input::Model { text, .. }
             | Input::Experiment { text, .. }
             | Input::Law(text)
+            | Input::Rows(text)
             | Input::Stored(text) => text.clone(),
-            Input::Data { data, model, .. } => format!("{model}\n---- x.csv\n{data}"),
+            Input::Data { data, model, .. } => {
+                format!("{model}\n---- x.csv\n{}", String::from_utf8_lossy(data))
+            }
+            Input::Table { data, .. } => String::from_utf8_lossy(data).into_owned(),
             Input::Path { path, value, text } => format!("{path} = {value}\n----\n{text}"),
             Input::Arguments(list) => list.join("\n"),
         }
@@ -105,16 +152,44 @@ impl Input {
     /// Feeds it; an error is an identity of a run that broke.
     pub fn feed(&self, dice: &mut Dice) -> Result<Taken, String> {
         match self {
-            Input::Model { text, folder } => feed_model(text, folder, dice.below(3) == 0, dice.next()),
-            Input::Experiment { text, path } => feed_experiment(text, path, dice.below(20) == 0),
+            Input::Model { text, folder } => match dice.below(50) {
+                0 => {
+                    let loaded = load_model_text(&folder.join("x.toml"), text, &few(true));
+                    feed_loaded(loaded, true, dice)
+                }
+                n => feed_model(text, folder, n % 3 == 0, dice.next()),
+            },
+            Input::Experiment { text, path } => feed_experiment(text, path, dice),
             Input::Data { data, model, folder } => {
                 std::fs::write(folder.join("x.csv"), data).map_err(|why| why.to_string())?;
-                feed_model(model, folder, dice.below(3) == 0, dice.next())
+                match dice.below(10) {
+                    0 => {
+                        let loaded = load_model_text(&folder.join("x.toml"), model, &few(true));
+                        feed_loaded(loaded, true, dice)
+                    }
+                    n => feed_model(model, folder, n % 3 == 0, dice.next()),
+                }
+            }
+            Input::Rows(text) => Ok(understood::rows(text).map_or(Taken::Refused, |()| Taken::Fine)),
+            Input::Table { data, folder, trail } => {
+                let path = folder.join("table.csv");
+                std::fs::write(&path, data).map_err(|why| why.to_string())?;
+                let read = match trail {
+                    false => understood::measurements(&path),
+                    true => {
+                        let other = folder.join("trail.csv");
+                        std::fs::write(&other, TRAIL).map_err(|why| why.to_string())?;
+                        understood::trails(&path, &other)
+                            .and(understood::trails(&other, &path))
+                            .map(drop)
+                    }
+                };
+                Ok(read.map_or(Taken::Refused, |()| Taken::Fine))
             }
             Input::Law(text) => Ok(feed_law(text, dice)),
             Input::Path { path, value, text } => Ok(feed_path(path, value, text)),
             Input::Arguments(list) => {
-                Ok(plimsoll::cli::understood(list.iter()).map_or(Taken::Refused, |()| Taken::Fine))
+                Ok(understood::arguments(list.iter()).map_or(Taken::Refused, |()| Taken::Fine))
             }
             Input::Stored(text) => {
                 Ok(serde_json::from_str::<Collected>(text).map_or(Taken::Refused, |_| Taken::Fine))
@@ -123,12 +198,12 @@ impl Input {
     }
 }
 
-/// Few events and little time: what takes more is cut short.
+/// Few events and little memory: what takes more is cut short.
 fn budget() -> Budget {
     Budget {
         events: 3_000,
         memory: 64 << 20,
-        wall: Some(Duration::from_secs(3)),
+        wall: None,
     }
 }
 
@@ -158,43 +233,50 @@ fn feed_model(text: &str, folder: &Path, run: bool, seed: u64) -> Result<Taken, 
         budget: budget(),
     };
     match engine::run(&model, &options) {
-        Ok(seen) if seen.stopped == Some(engine::Stopped::Wall) => {
-            Err("3000 events took more than 3 s".to_owned())
-        }
         Ok(_) => Ok(Taken::Ran),
         Err(broken) => Err(format!("broken: {}", broken.0)),
     }
 }
 
-fn feed_experiment(text: &str, path: &Path, run: bool) -> Result<Taken, String> {
-    let overrides = Overrides {
+/// Two replications of what is run.
+fn few(run: bool) -> Overrides {
+    Overrides {
         replications: run.then_some(2),
         budget: budget(),
         ..Overrides::default()
-    };
-    let loaded = load_text(path, text, &overrides);
+    }
+}
+
+fn feed_experiment(text: &str, path: &Path, dice: &mut Dice) -> Result<Taken, String> {
+    let run = dice.below(40) == 0;
+    feed_loaded(load_text(path, text, &few(run)), run, dice)
+}
+
+/// Carries out what was read, and writes it down in every form.
+fn feed_loaded(loaded: Loaded, run: bool, dice: &mut Dice) -> Result<Taken, String> {
     for sheet in &loaded.sheets {
         let _ = render(&sheet.diagnostics, &sheet.path, &sheet.source, false);
+    }
+    if loaded.experiment.is_none() != loaded.has_errors() {
+        return Err("an experiment comes back exactly if nothing is wrong".to_owned());
     }
     let Some(experiment) = loaded.experiment else {
         return Ok(Taken::Refused);
     };
-    if !run || experiment.points.len() > 20 {
+    let instances: usize = experiment.points.iter().map(|p| p.model.layout.owner.len()).sum();
+    if !run || experiment.points.len() > 12 || instances > 20_000 {
         return Ok(Taken::Fine);
     }
     let stop = AtomicBool::new(false);
     let control = Control {
         threads: 1,
         stop: &stop,
-        wall: Some(Duration::from_secs(5)),
+        wall: None,
         store: &Forget,
         progress: &|_| {},
     };
     match carry_out(&experiment, &control) {
-        Ok(done) => {
-            let _ = plimsoll::output::terminal(&done.results, 80, false);
-            Ok(Taken::Ran)
-        }
+        Ok(done) => output::written(&done.results, dice.below(8) == 0).map(|()| Taken::Ran),
         Err(failure) => Err(format!("{failure:?}")),
     }
 }
@@ -265,123 +347,3 @@ fn feed_path(path: &str, value: &str, text: &str) -> Taken {
         Err(_) => Taken::Refused,
     }
 }
-
-fn path(dice: &mut Dice) -> String {
-    const PARTS: &[&str] = &[
-        "service",
-        "api",
-        "order-api",
-        "replicas",
-        "station",
-        "server",
-        "servers",
-        "flow",
-        "visit",
-        "main",
-        "steps",
-        "steps[0]",
-        "steps[1]",
-        "[0]",
-        "[-1]",
-        "[18446744073709551616]",
-        "workload",
-        "customers",
-        "shoppers",
-        "rate",
-        "\"a.b\"",
-        "\"",
-        "",
-        "é",
-        "time",
-        "steps[0].steps[0]",
-        "run",
-        "duration",
-        "host",
-        "cores",
-        "timeline",
-        "timeline[0]",
-        "connection-pool",
-        "maximum-pool-size",
-        "arrivals",
-        "users",
-        "vus",
-        "database",
-        "objective",
-    ];
-    let parts: Vec<&str> = (0..1 + dice.below(4)).map(|_| dice.pick(PARTS)).collect();
-    parts.join(dice.pick(&[".", ".", ".", "..", "", " . "]))
-}
-
-fn arguments(dice: &mut Dice) -> Vec<String> {
-    const WORDS: &[&str] = &[
-        "run",
-        "sweep",
-        "check",
-        "bench",
-        "validate",
-        "help",
-        "models/shop.toml",
-        "experiments/scale-out.toml",
-        "--duration",
-        "--warm-up",
-        "--replications",
-        "--seed",
-        "--set",
-        "--out",
-        "--threads",
-        "--coin",
-        "--profile",
-        "--max-events",
-        "--max-memory",
-        "--max-wall",
-        "--listing",
-        "--customers",
-        "--rounds",
-        "--json",
-        "--help",
-        "--version",
-        "-h",
-        "-V",
-        "--",
-        "-",
-        "--no",
-        "m3",
-        "a.b=1",
-        "a=",
-        "=",
-        "a.b=exp(2ms)",
-        "a.b=[1",
-        "testbed",
-        "\u{0}",
-        "é=é",
-        "/dev/null",
-    ];
-    let mut list = vec!["plimsoll".to_owned()];
-    for _ in 0..dice.below(8) {
-        let word = if dice.below(3) == 0 {
-            dice.pick(AMOUNTS)
-        } else {
-            dice.pick(WORDS)
-        };
-        let glued = word.starts_with("--") && dice.below(4) == 0;
-        list.push(if glued {
-            format!("{word}={}", dice.pick(AMOUNTS))
-        } else {
-            word.to_owned()
-        });
-    }
-    list
-}
-
-/// A finished point as a sweep keeps it.
-const STORED: &str = r#"{"replications":2,"warm_up":0,"transient_lasts":false,"converged":true,"figures":[{"subject":"system",
-"name":"throughput","unit":"per-second","values":[4607182418800017408,9221120237041090560]}],"times":[1,2],"columns":[],
-"inside":[[0],[1]],"events":5,"peak_requests":1,"peak_bytes":64,"cut":0,"cut_by":null,"shortest":0,"simulated":0,"visits":[["station.a",3]]}"#;
-
-/// Models that read a data file in each of the ways there are.
-const READERS: &[&str] = &[
-    "[flow.f]\nsteps = [{ delay = \"1ms\" }]\n[workload.w]\nexecutor = \"recorded\"\nfile = \"x.csv\"\nflow = \"f\"\n",
-    "[flow.f]\nsteps = [{ delay = \"empirical(x.csv)\" }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\nflow = \"f\"\n",
-    "[service.s]\nhost = { cores = 1 }\n[heap.jvm]\nin = \"s\"\npauses = { log = \"x.csv\" }\n[flow.f]\nat = \"s\"\n\
-     steps = [{ cpu = \"1ms\" }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\nflow = \"f\"\n",
-];

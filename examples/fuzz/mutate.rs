@@ -34,8 +34,12 @@ impl Dice {
 /// What is shipped, and what it is made of.
 pub struct Seeds {
     pub models: Vec<String>,
+    /// Those of them that can be run.
+    pub shipped: Vec<String>,
     pub experiments: Vec<String>,
     pub tables: Vec<String>,
+    /// Rows that `validate` reads.
+    pub rows: Vec<String>,
     /// Left and right sides of all `key = value` lines and inline keys.
     keys: Vec<String>,
     values: Vec<String>,
@@ -56,9 +60,11 @@ fn texts(folder: &Path, ending: &str, out: &mut Vec<String>) {
         if path.is_dir() {
             texts(&path, ending, out);
         } else if path.extension().is_some_and(|e| e == ending)
-            && let Ok(text) = std::fs::read_to_string(&path)
-            && text.len() <= LONGEST
+            && let Ok(mut text) = std::fs::read_to_string(&path)
+            && (text.len() <= LONGEST || ending != "toml")
         {
+            // The first lines of a long recording or log are as good as all of it.
+            text.truncate(boundary(&text, LONGEST.min(text.len())));
             out.push(text);
         }
     }
@@ -77,11 +83,26 @@ impl Seeds {
         texts(&root.join("experiments"), "toml", &mut experiments);
         texts(&root.join("tests"), "csv", &mut tables);
         texts(&root.join("models"), "csv", &mut tables);
+        for folder in ["tests", "models"] {
+            texts(&root.join(folder), "log", &mut tables);
+        }
+        let mut rows = Vec::new();
+        for page in ["docs/cases.toml", "docs/testbed.toml"] {
+            // A few rows at a time, after whatever stands in front of the first.
+            let text = std::fs::read_to_string(root.join(page)).unwrap_or_default();
+            let pieces: Vec<&str> = text.split("\n[[row]]").collect();
+            let head = pieces.first().copied().unwrap_or_default();
+            for few in pieces.get(1..).unwrap_or_default().chunks(4) {
+                rows.push(format!("{head}\n[[row]]{}", few.join("\n[[row]]")));
+            }
+        }
         tables.extend(TABLES.iter().map(|t| (*t).to_owned()));
         let mut seeds = Seeds {
             models,
+            shipped,
             experiments,
             tables,
+            rows,
             keys: Vec::new(),
             values: EXTREME.iter().map(|v| (*v).to_owned()).collect(),
             sections: Vec::new(),
@@ -242,14 +263,14 @@ fn boundary(text: &str, mut at: usize) -> usize {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Sort {
+pub enum Sort {
     Text,
     Number,
     Word,
 }
 
 /// Begin, end and sort of the texts, numbers and bare words, comments left out.
-fn tokens(text: &str) -> Vec<(usize, usize, Sort)> {
+pub fn tokens(text: &str) -> Vec<(usize, usize, Sort)> {
     let bytes = text.as_bytes();
     let mut out = Vec::new();
     let mut i = 0;

@@ -1,10 +1,12 @@
 //! `check`: what can be said about a model or an experiment without simulating anything.
 
+use std::path::Path;
+
 use super::exit::Exit;
 use super::{CheckArgs, complain, print};
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::{self, Value};
-use crate::experiment::{Experiment, Overrides, Sheet, load_model, load_model_text, load_text};
+use crate::experiment::{Experiment, Loaded, Overrides, Sheet, load_model, load_model_text, load_text};
 use crate::model::arithmetic::arithmetic;
 use crate::output::table::{cells, padded};
 use crate::quantity::SimDuration;
@@ -14,14 +16,7 @@ pub fn check(args: &CheckArgs) -> Exit {
         set: args.set.clone(),
         ..Overrides::default()
     };
-    // Read once: what comes through a pipe is gone afterwards.
-    let source = document::read_text(&args.file, document::MOST_TEXT);
-    let experiment = source.as_ref().is_ok_and(|s| is_experiment(s));
-    let loaded = match source {
-        Ok(source) if experiment => load_text(&args.file, &source, &overrides),
-        Ok(source) => load_model_text(&args.file, &source, &overrides),
-        Err(_) => load_model(&args.file, &overrides),
-    };
+    let (loaded, experiment) = either(&args.file, &overrides);
     complain(&loaded.sheets);
     let Some(found) = loaded.experiment else {
         return Exit::Impossible;
@@ -47,6 +42,19 @@ pub fn check(args: &CheckArgs) -> Exit {
     }
     print(&text);
     Exit::Done
+}
+
+/// Reads a model or an experiment; whether it is an experiment.
+pub(super) fn either(file: &Path, overrides: &Overrides) -> (Loaded, bool) {
+    // Read once: what comes through a pipe is gone afterwards.
+    let source = document::read_text(file, document::MOST_TEXT);
+    let experiment = source.as_ref().is_ok_and(|s| is_experiment(s));
+    let loaded = match source {
+        Ok(source) if experiment => load_text(file, &source, overrides),
+        Ok(source) => load_model_text(file, &source, overrides),
+        Err(_) => load_model(file, overrides),
+    };
+    (loaded, experiment)
 }
 
 /// A line of arithmetic for each point of an experiment.

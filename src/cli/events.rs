@@ -136,7 +136,7 @@ pub fn diverge(args: &DivergeArgs) -> Exit {
     }
 }
 
-fn compare(one: &Path, other: &Path) -> Result<Option<String>, String> {
+pub(super) fn compare(one: &Path, other: &Path) -> Result<Option<String>, String> {
     let open = |path: &Path| {
         csv::Reader::from_path(path)
             .map_err(|why| format!("cannot read the trail `{}`: {why}", path.display()))

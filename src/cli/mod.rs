@@ -13,6 +13,7 @@ mod run;
 mod testbed;
 mod theory;
 mod trials;
+pub mod understood;
 mod validate;
 mod verdicts;
 
@@ -336,18 +337,6 @@ impl RunArgs {
     fn wall(&self) -> Option<Duration> {
         self.max_wall.map(|w| Duration::from_nanos(w.nanos()))
     }
-}
-
-/// Whether these arguments, the program's name first, ask for something; else what is wrong with them.
-///
-/// # Errors
-/// The text that the command would print to standard error, or its help.
-pub fn understood<A: Into<std::ffi::OsString> + Clone>(
-    arguments: impl IntoIterator<Item = A>,
-) -> Result<(), String> {
-    Cli::try_parse_from(arguments)
-        .map(drop)
-        .map_err(|why| why.to_string())
 }
 
 /// Reads the arguments and carries out the command.

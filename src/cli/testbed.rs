@@ -161,7 +161,7 @@ fn class(name: &str) -> Class {
 }
 
 /// A measured configuration.
-struct Row {
+pub(super) struct Row {
     name: String,
     what: String,
     model: PathBuf,
@@ -183,7 +183,7 @@ struct Replay {
 
 /// One configuration's repeats.
 #[derive(Default)]
-struct Repeats {
+pub(super) struct Repeats {
     /// For each metric the values that were taken.
     values: [Vec<f64>; 7],
     /// Of arrivals and of draws, where they are stated.
@@ -246,7 +246,7 @@ enum Problem {
 }
 
 fn carry(args: &ValidateArgs, file: &Path) -> Result<(), Problem> {
-    let source = std::fs::read_to_string(file)
+    let source = document::read_text(file, document::MOST_TEXT)
         .map_err(|why| Problem::Other(format!("cannot read the rows `{}`: {why}", file.display())))?;
     let mut sink = Sink::default();
     let folder = file.parent().unwrap_or(Path::new(""));
@@ -283,7 +283,7 @@ fn carry(args: &ValidateArgs, file: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-fn read(source: &str, folder: &Path, sink: &mut Sink) -> Option<(Vec<Row>, PathBuf)> {
+pub(super) fn read(source: &str, folder: &Path, sink: &mut Sink) -> Option<(Vec<Row>, PathBuf)> {
     let document = document::parse(source, sink)?;
     let mut reader = Reader::new("the testbed's rows".into(), document.root(), FILE_KEYS, sink);
     let measured = reader.required_text("measured");
@@ -354,7 +354,7 @@ fn entries(table: Option<&Table>) -> Vec<(String, Value)> {
         .collect()
 }
 
-fn measurements(path: &Path) -> Result<BTreeMap<String, Repeats>, String> {
+pub(super) fn measurements(path: &Path) -> Result<BTreeMap<String, Repeats>, String> {
     let wrong = |why: String| format!("reading the measurements `{}`: {why}", path.display());
     let mut csv = csv::ReaderBuilder::new()
         .comment(Some(b'#'))

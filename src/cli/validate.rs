@@ -79,7 +79,7 @@ const ROW_KEYS: &[Key] = &[
 ];
 
 /// A reported row.
-struct Row {
+pub(super) struct Row {
     case: String,
     what: String,
     reported: String,
@@ -105,7 +105,7 @@ enum Sense {
 
 /// Runs what the rows name and writes the page.
 pub fn validate(args: &ValidateArgs) -> Exit {
-    let source = match std::fs::read_to_string(&args.file) {
+    let source = match document::read_text(&args.file, document::MOST_TEXT) {
         Ok(source) => source,
         Err(why) => {
             fail(&format!(
@@ -164,9 +164,9 @@ pub fn validate(args: &ValidateArgs) -> Exit {
     page_written(&args.out, super::page::put(&args.out, "cases", page.trim_end()))
 }
 
-type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<(String, String)>;
 
-fn read(source: &str, folder: &Path, sink: &mut Sink) -> Option<(Pairs, Vec<Row>, Pairs)> {
+pub(super) fn read(source: &str, folder: &Path, sink: &mut Sink) -> Option<(Pairs, Vec<Row>, Pairs)> {
     let document = document::parse(source, sink)?;
     let mut reader = Reader::new("the reported rows".into(), document.root(), FILE_KEYS, sink);
     let lists = ["case", "row", "remark"].map(|k| reader.list(k).unwrap_or_default().to_vec());

@@ -292,6 +292,13 @@ impl Component for Cache {
         lowering.asm.leave(step.name.clone());
     }
 
+    fn keeps(plan: &Plan) -> u64 {
+        match &plan.keys {
+            Some(keys) if plan.warm => keys.len().min(plan.limits.size) * 64,
+            _ => 0,
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let contents = match &plan.keys {
             None => Contents::Given(plan.hit_ratio),

@@ -197,6 +197,10 @@ impl Component for ConnectionPool {
         plan::check(reader, names)
     }
 
+    fn keeps(plan: &Plan) -> u64 {
+        plan.maximum_pool_size * if plan.tracked() { 64 } else { 8 }
+    }
+
     fn capacity(plan: &Plan) -> Option<f64> {
         Some(plan.maximum_pool_size as f64)
     }

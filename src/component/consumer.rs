@@ -271,6 +271,10 @@ impl Component for Consumer {
         plan.batch
     }
 
+    fn keeps(plan: &Plan) -> u64 {
+        u64::from(plan.concurrency) * 512
+    }
+
     fn capacity(plan: &Plan) -> Option<f64> {
         Some(plan.concurrency as f64)
     }

@@ -54,6 +54,12 @@ pub trait Component: Sized {
         None
     }
 
+    /// Bytes, about, that one instance keeps from the start or without any event of its own, where they grow with a number
+    /// in the plan.
+    fn keeps(_plan: &Self::Plan) -> u64 {
+        0
+    }
+
     /// Capacity in permits or servers of one instance, where it has one.
     fn capacity(_plan: &Self::Plan) -> Option<f64> {
         None

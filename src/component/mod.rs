@@ -121,6 +121,10 @@ macro_rules! components {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::batches(p)),* }
             }
 
+            pub fn keeps(&self) -> u64 {
+                match self { $(Plan::$kind(p) => <$module::$kind as Component>::keeps(p)),* }
+            }
+
             pub fn capacity(&self) -> Option<f64> {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::capacity(p)),* }
             }

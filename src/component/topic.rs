@@ -298,6 +298,10 @@ impl Component for Topic {
         lowering.asm.leave(step.name.clone());
     }
 
+    fn keeps(plan: &Plan) -> u64 {
+        u64::from(plan.partitions) * 128
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         build
             .cx

@@ -121,18 +121,36 @@ impl DerefMut for Added<'_> {
     }
 }
 
+/// So many errors are kept, and so many of everything else: nobody reads more, and a file of a million wrong keys would
+/// take long to tell and much memory.
+pub const MOST_KEPT: usize = 500;
+
 /// Collects diagnostics in the order in which they were found.
 #[derive(Clone, Default, Debug)]
 pub struct Sink {
     found: Vec<Diagnostic>,
+    /// Errors, and others, that were found.
+    errors: usize,
+    others: usize,
+    /// The last one that was not kept.
+    spare: Option<Diagnostic>,
 }
 
 impl Sink {
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.found.push(diagnostic);
+        self.add(diagnostic);
     }
 
     fn add(&mut self, diagnostic: Diagnostic) -> Added<'_> {
+        let count = match diagnostic.severity {
+            Severity::Error => &mut self.errors,
+            _ => &mut self.others,
+        };
+        *count += 1;
+        if *count > MOST_KEPT {
+            return Added(self.spare.insert(diagnostic));
+        }
+        self.spare = None;
         let at = self.found.len();
         self.found.push(diagnostic);
         Added(&mut self.found[at])
@@ -147,7 +165,7 @@ impl Sink {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|d| d.severity == Severity::Error)
+        self.errors > 0
     }
 
     pub fn is_empty(&self) -> bool {
@@ -160,11 +178,21 @@ impl Sink {
 
     /// The one found last, so that a caller can add the place that only it knows.
     pub fn last_mut(&mut self) -> Option<&mut Diagnostic> {
-        self.found.last_mut()
+        self.spare.as_mut().or(self.found.last_mut())
     }
 
+    /// All that were kept, and a remark on how many were not.
     pub fn into_vec(self) -> Vec<Diagnostic> {
-        self.found
+        let more = |found: usize| found.saturating_sub(MOST_KEPT);
+        let told = match (more(self.errors), more(self.others)) {
+            (0, 0) => return self.found,
+            (errors, 0) => format!("{errors} errors more are not shown"),
+            (0, others) => format!("{others} warnings more are not shown"),
+            (errors, others) => format!("{errors} errors and {others} warnings more are not shown"),
+        };
+        let mut found = self.found;
+        found.push(Diagnostic::remark("too-many-problems", told));
+        found
     }
 }
 
@@ -219,6 +247,26 @@ mod tests {
         ] {
             assert_eq!(nearest(name, keys), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_nobody_reads_any_more_is_counted() {
+        let mut sink = Sink::default();
+        for i in 0..MOST_KEPT + 7 {
+            sink.warning(0..1, "odd", format!("{i} is odd")).help("do this");
+        }
+        assert!(!sink.has_errors());
+        assert_eq!(
+            sink.last_mut().map(|d| d.message.clone()),
+            Some("506 is odd".into())
+        );
+        sink.error(0..1, "bad", "this is bad").label("here");
+        assert_eq!(sink.last_mut().map(|d| d.id), Some("bad"));
+        assert!(sink.has_errors());
+        let found = sink.into_vec();
+        assert_eq!(found.len(), MOST_KEPT + 2);
+        assert_eq!(found[MOST_KEPT].label, "here");
+        assert_eq!(found[MOST_KEPT + 1].message, "7 warnings more are not shown");
     }
 
     #[test]

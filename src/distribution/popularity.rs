@@ -1,6 +1,6 @@
 //! How often each of `n` keys is asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rand::distr::Distribution;
 use rand_distr::weighted::WeightedAliasIndex;
@@ -24,6 +24,33 @@ pub struct Popularity {
     law: PopularityLaw,
     /// The sum of the weights.
     total: f64,
+    shared: Shared,
+}
+
+/// The table that all samplers of a popularity draw from: a thousand caches of a million keys have one. It goes with
+/// the last of them, so that models that wait for their turn keep none.
+#[derive(Clone, Debug, Default)]
+struct Shared(Arc<Mutex<Weak<WeightedAliasIndex<f64>>>>);
+
+/// It follows from the law.
+impl PartialEq for Shared {
+    fn eq(&self, _: &Shared) -> bool {
+        true
+    }
+}
+
+impl Shared {
+    fn table(&self, weights: impl FnOnce() -> Vec<f64>) -> Picker {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = held
+            .upgrade()
+            .unwrap_or_else(|| match WeightedAliasIndex::new(weights()) {
+                Ok(table) => Arc::new(table),
+                Err(_) => unreachable!("weights were found finite, with a sum above zero, when made"),
+            });
+        *held = Arc::downgrade(&table);
+        Picker::Table(table)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +109,7 @@ impl Popularity {
         Ok(Popularity {
             law: PopularityLaw::Uniform { n },
             total: n as f64,
+            shared: Shared::default(),
         })
     }
 
@@ -96,6 +124,7 @@ impl Popularity {
         Ok(Popularity {
             law: PopularityLaw::Zipf { n, s },
             total: zipf_sum(n, s),
+            shared: Shared::default(),
         })
     }
 
@@ -114,6 +143,7 @@ impl Popularity {
                 weights: weights.into(),
             },
             total,
+            shared: Shared::default(),
         })
     }
 
@@ -169,9 +199,10 @@ impl Popularity {
             PopularityLaw::Uniform { n } => Picker::Uniform { n: *n },
             PopularityLaw::Zipf { n, s } if *n > TABLE_MAX => Picker::Zipf(ZipfPicker::new(*n, *s)),
             PopularityLaw::Zipf { n, s } => {
-                Picker::of_weights((1..=*n).map(|rank| zipf_weight(rank, *s)).collect())
+                let weights = || (1..=*n).map(|rank| zipf_weight(rank, *s)).collect();
+                self.shared.table(weights)
             }
-            PopularityLaw::List { weights } => Picker::of_weights(weights.to_vec()),
+            PopularityLaw::List { weights } => self.shared.table(|| weights.to_vec()),
         })
     }
 }
@@ -238,15 +269,6 @@ enum Picker {
     Uniform { n: u64 },
     Table(Arc<WeightedAliasIndex<f64>>),
     Zipf(ZipfPicker),
-}
-
-impl Picker {
-    fn of_weights(weights: Vec<f64>) -> Picker {
-        match WeightedAliasIndex::new(weights) {
-            Ok(table) => Picker::Table(Arc::new(table)),
-            Err(_) => unreachable!("weights were found finite, with a sum above zero, when made"),
-        }
-    }
 }
 
 impl PopularitySampler {
@@ -359,6 +381,20 @@ mod tests {
                 "{what}, key {i}: {count} instead of {mean}"
             );
         }
+    }
+
+    #[test]
+    fn samplers_of_one_popularity_share_their_table_and_no_longer_than_they_live() {
+        let popularity = made(Popularity::parse("zipf(1000, 1.1)"));
+        let table = |sampler: &PopularitySampler| match &sampler.0 {
+            Picker::Table(table) => Arc::as_ptr(table),
+            other => panic!("{other:?}"),
+        };
+        let (one, other) = (popularity.sampler(), popularity.clone().sampler());
+        assert_eq!(table(&one), table(&other));
+        drop((one, other));
+        let held = popularity.shared.0.lock().unwrap();
+        assert!(held.upgrade().is_none());
     }
 
     #[test]

@@ -40,6 +40,16 @@ pub fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
         );
         return None;
     }
+    if weight(source) > MOST_WEIGHT {
+        let most = MOST_WEIGHT / 4;
+        let text = format!("the text has more than {most} tables, or as much in keys and values");
+        sink.push(
+            Diagnostic::error("too-large", text)
+                .at(0..0)
+                .help("put numbers into a data file and name it, as in `empirical(times.csv)`"),
+        );
+        return None;
+    }
     let (table, errors) = DeTable::parse_recoverable(source);
     let mut problems = Vec::new();
     for error in errors {
@@ -71,6 +81,21 @@ pub fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
         source: source.to_owned(),
         root,
     })
+}
+
+/// Quarters of what a table takes, which is about 1.2 KiB: half a GiB in all. Dotted keys and headers make tables of a
+/// few bytes, so the length of a text says little.
+const MOST_WEIGHT: usize = 1_600_000;
+
+/// What a text can take at most when it is read, in quarters of a table. Marks in comments and texts count as well.
+fn weight(source: &str) -> usize {
+    let of = |byte: u8| match byte {
+        b'[' | b'{' | b'.' => 4,
+        b'=' => 2,
+        b',' => 1,
+        _ => 0,
+    };
+    source.bytes().map(of).sum()
 }
 
 /// Says in this tool's words what the TOML reader found.

@@ -85,6 +85,8 @@ pub struct Engine<'m> {
     recorder: Recorder,
     options: Options,
     stopped: Option<Stopped>,
+    /// When building began: real time counts from there.
+    begun: std::time::Instant,
     started: u64,
     ended: u64,
     agents: Vec<Agent>,
@@ -149,6 +151,7 @@ const CHECK_EVERY: u64 = 1 << 16;
 impl<'m> Engine<'m> {
     /// Builds every instance at time zero.
     pub fn new(model: &'m Model, options: &Options) -> Self {
+        let begun = std::time::Instant::now();
         let (seed, replication) = (options.seed, options.replication);
         let sites: Box<[Site]> = model
             .sites
@@ -166,6 +169,7 @@ impl<'m> Engine<'m> {
             .then(|| Draws::new(purpose_key(seed, replication, "coin"), 0));
         let stride = model.program.stride as usize;
         let mut cx = Context::new(SimTime::from_nanos(options.duration), stride, sites, coin);
+        cx.requests.expect(options.budget.memory);
         cx.record_frame = model.record_frame.unwrap_or(0);
         for _ in 0..model.replicas {
             cx.replicas.push(Replica {
@@ -229,6 +233,7 @@ impl<'m> Engine<'m> {
             recorder,
             options: options.clone(),
             stopped: None,
+            begun,
             started: 0,
             ended: 0,
             agents: Vec::new(),
@@ -316,7 +321,6 @@ impl<'m> Engine<'m> {
     }
 
     fn work(&mut self, watch: &mut impl trail::Watch) {
-        let begun = std::time::Instant::now();
         while let Some(event) = self.cx.calendar.pop() {
             self.cx.advance(event.time().nanos());
             self.cx.events += 1;
@@ -345,7 +349,7 @@ impl<'m> Engine<'m> {
                 let events = self.cx.events;
                 // Never beyond the last event that is allowed.
                 self.next_check = (events + CHECK_EVERY).min(self.options.budget.events.max(events + 1));
-                if self.over_budget(begun) {
+                if self.over_budget() {
                     return;
                 }
             }
@@ -353,16 +357,16 @@ impl<'m> Engine<'m> {
     }
 
     #[cold]
-    fn over_budget(&mut self, begun: std::time::Instant) -> bool {
+    fn over_budget(&mut self) -> bool {
         let b = &self.options.budget;
         if self.stopped.is_some() {
             return true;
         }
         if self.cx.events >= b.events {
             self.stopped = Some(Stopped::Events);
-        } else if self.cx.requests.bytes() + self.cx.stored_bytes() > b.memory {
+        } else if self.cx.bytes() > b.memory {
             self.stopped = Some(Stopped::Memory);
-        } else if b.wall.is_some_and(|w| begun.elapsed() > w) {
+        } else if b.wall.is_some_and(|w| self.begun.elapsed() > w) {
             self.stopped = Some(Stopped::Wall);
         }
         self.stopped.is_some()
@@ -379,6 +383,10 @@ impl<'m> Engine<'m> {
             TimerOwner::Observer => {
                 self.end_window();
                 self.recorder.arm(&mut self.cx, TimerId(id));
+                // A window of a million instances takes longer than many events.
+                if self.options.budget.wall.is_some() {
+                    self.next_check = self.cx.events;
+                }
             }
             TimerOwner::WarmUp => self.begin_measurement(),
         }

@@ -8,11 +8,13 @@ use super::{
     DEFAULT_CONFIDENCE, DEFAULT_DURATION, DEFAULT_REPLICATIONS, DEFAULT_SEED, MOST_POINTS, PointPlan,
     Settings, WINDOWS, WarmUp,
 };
-use crate::diagnostic::{Diagnostic, Sink};
+use crate::diagnostic::{Diagnostic, MOST_KEPT, Severity, Sink};
 use crate::document::{self, Document, Value};
 use crate::model::workload::{Arrivals, Profile};
 use crate::model::{self, Model};
 
+/// The last nanosecond that the clock counts.
+const LATEST: u64 = (1 << 60) - 1;
 /// Bytes that the models of all points may take together, about.
 const MOST_BYTES: usize = 4 << 30;
 
@@ -71,6 +73,9 @@ pub(super) fn points(
         let mut own = Sink::default();
         let model = model::from_document(&stem(&base.path), document, base.path.parent(), &mut own);
         said.note(own, &label);
+        if said.is_enough() {
+            break;
+        }
         if let Some(model) = model {
             bytes += model.bytes();
             if bytes > MOST_BYTES && count > 1 {
@@ -143,34 +148,76 @@ fn label(axes: &[AxisPlan], coordinates: &[usize]) -> String {
 
 /// Diagnostics of all points, each once, with the points at which it arose.
 #[derive(Default)]
-struct Said(Vec<(Diagnostic, Vec<String>)>);
+struct Said {
+    list: Vec<Told>,
+    /// Errors, and others, that differ from one another; so many of each that nobody reads more are kept.
+    kept: [usize; 2],
+    lost: bool,
+}
+
+struct Told {
+    what: Diagnostic,
+    /// The first points, and how many there are.
+    at: Vec<String>,
+    count: usize,
+}
 
 impl Said {
+    /// Points that are named.
+    const SHOWN: usize = 4;
+
     fn note(&mut self, sink: Sink, label: &str) {
-        for d in sink.into_vec() {
-            match self.0.iter_mut().find(|(known, _)| *known == d) {
-                Some((_, at)) => at.push(label.to_owned()),
-                None => self.0.push((d, vec![label.to_owned()])),
+        for (i, d) in sink.into_vec().into_iter().enumerate() {
+            // Mostly every point has the same to say in the same order.
+            let known = match self.list.get(i).is_some_and(|t| t.what == d) {
+                true => Some(i),
+                false => self.list.iter().position(|t| t.what == d),
+            };
+            let told = match known {
+                Some(at) => &mut self.list[at],
+                None => {
+                    let kept = &mut self.kept[usize::from(d.severity == Severity::Error)];
+                    if *kept >= MOST_KEPT {
+                        self.lost = true;
+                        continue;
+                    }
+                    *kept += 1;
+                    let (at, count) = (Vec::new(), 0);
+                    self.list.push(Told { what: d, at, count });
+                    self.list.last_mut().expect("one was put there")
+                }
+            };
+            told.count += 1;
+            if told.at.len() < Self::SHOWN {
+                told.at.push(label.to_owned());
             }
         }
     }
 
+    /// Whether looking at further points would say nothing that anybody reads.
+    fn is_enough(&self) -> bool {
+        self.lost && self.kept[1] > 0
+    }
+
     fn finish(self, points: usize) -> Vec<Diagnostic> {
-        const SHOWN: usize = 4;
-        self.0
-            .into_iter()
-            .map(|(d, at)| {
-                if at.len() == points && points != 1 || at[0].is_empty() {
-                    return d;
-                }
-                let mut text = at[..at.len().min(SHOWN)].join("; ");
-                if at.len() > SHOWN {
-                    text.push_str(&format!("; and {} more", at.len() - SHOWN));
-                }
-                let points = if at.len() == 1 { "point" } else { "points" };
-                d.note(format!("at the {points} {text}"))
-            })
-            .collect()
+        let lost = self.lost;
+        let with_points = |Told { what, at, count }: Told| {
+            if count == points && points != 1 || at[0].is_empty() {
+                return what;
+            }
+            let mut text = at.join("; ");
+            if count > at.len() {
+                text.push_str(&format!("; and {} more", count - at.len()));
+            }
+            let points = if count == 1 { "point" } else { "points" };
+            what.note(format!("at the {points} {text}"))
+        };
+        let mut out: Vec<Diagnostic> = self.list.into_iter().map(with_points).collect();
+        if lost {
+            let told = "other points have more to say, which is not shown";
+            out.push(Diagnostic::remark("too-many-problems", told));
+        }
+        out
     }
 }
 
@@ -231,10 +278,11 @@ fn natural_length(model: &Model) -> Option<u64> {
     for w in &model.workloads {
         let profile = stages(&w.arrivals).map(|p| (p.length() * 1e9) as u64);
         let recorded = match &w.arrivals {
-            Arrivals::Recorded(times) => times.last().map(|t| (t * 1e9) as u64 + 1),
+            Arrivals::Recorded(times) => times.last().map(|t| ((t * 1e9) as u64).saturating_add(1)),
             _ => None,
         };
-        longest = longest.max(w.start + w.duration.or(profile).or(recorded)?);
+        let end = w.start.saturating_add(w.duration.or(profile).or(recorded)?);
+        longest = longest.max(end.min(LATEST));
     }
     (longest > 0).then_some(longest)
 }

@@ -230,13 +230,13 @@ fn experiment(
         return None;
     }
     let points = points(&draft, &base, overrides, sink, sheets);
-    // Every instance is built once for this, which a million make dear: left out where nothing asks for a name.
+    // A model is built once for this: left out where nothing asks for a name.
     let named = plot.is_some() || !expect.is_empty() || draft.run.precision.is_some();
     let known = points
         .as_ref()
         .and_then(|p| p.first())
         .filter(|_| named)
-        .map(dry_run);
+        .map(|p| dry_run(p, base.path.parent()));
     let curve = plot
         .as_ref()
         .and_then(|t| read_plot(t, &names, known.as_deref(), sink));

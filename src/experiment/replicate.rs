@@ -1,9 +1,14 @@
 //! One replication: a pure function of the point, the settings and the replication's number.
 
+use std::path::Path;
+
 use super::results::SYSTEM;
 use super::{PointPlan, Settings};
+use crate::diagnostic::Sink;
+use crate::document::Value;
 use crate::engine::observe::{Figure, Observations, Times};
 use crate::engine::{self, Broken, Options};
+use crate::model::{self, Model};
 use crate::statistics::warmup::{Warmup, mser5};
 
 /// Number of the first pilot replication; pilots count down from here and never meet a measured one.
@@ -12,6 +17,20 @@ const PILOT: u64 = u64::MAX;
 pub const PILOTS: u32 = 3;
 /// Windows of a pilot: MSER-5 cuts in steps of half a per cent.
 const PILOT_WINDOWS: u32 = 1000;
+/// Most looks at instances, one at each for every window: a second or two.
+const MOST_LOOKS: usize = 20_000_000;
+
+/// So many windows, or fewer, but not fewer than `least`, where the model has so many instances that looking at them
+/// would take longer than the events.
+fn windows(wanted: u32, least: u32, plan: &PointPlan) -> u32 {
+    let instances = plan.model.layout.owner.len().max(1);
+    let most = u32::try_from(MOST_LOOKS / instances).unwrap_or(u32::MAX);
+    wanted.min(most.max(least))
+}
+
+fn pilot_windows(plan: &PointPlan) -> u32 {
+    windows(PILOT_WINDOWS, 100, plan)
+}
 
 fn options(settings: &Settings, replication: u64, warm_up: u64) -> Options {
     Options {
@@ -36,6 +55,7 @@ pub fn replicate(
     wall: Option<std::time::Duration>,
 ) -> Result<Observations, Broken> {
     let mut options = options(&plan.settings, u64::from(replication), warm_up);
+    options.windows = windows(options.windows, 20, plan);
     options.budget.wall = wall;
     let mut seen = engine::run(&plan.model, &options)?;
     if let Some(flow) = add_system(&mut seen.figures) {
@@ -64,7 +84,7 @@ pub struct Pilot {
 /// When an identity that must hold does not: a bug.
 pub fn pilot(plan: &PointPlan, number: u32, wall: Option<std::time::Duration>) -> Result<Pilot, Broken> {
     let mut options = options(&plan.settings, PILOT - u64::from(number), 0);
-    options.windows = PILOT_WINDOWS;
+    options.windows = pilot_windows(plan);
     options.budget.wall = wall;
     let seen = engine::run(&plan.model, &options)?;
     Ok(Pilot {
@@ -77,7 +97,7 @@ pub fn pilot(plan: &PointPlan, number: u32, wall: Option<std::time::Duration>) -
 
 /// The end of the transient in nanoseconds, if the average of the pilots shows one: the later of the cuts in the
 /// number inside and in the response time.
-pub fn transient(pilots: &[Pilot], settings: &Settings) -> Option<u64> {
+pub fn transient(pilots: &[Pilot], plan: &PointPlan) -> Option<u64> {
     let cut = |series: &dyn Fn(&Pilot) -> &Vec<f64>| -> Option<u64> {
         let length = pilots.iter().map(|p| series(p).len()).min().unwrap_or(0);
         let average: Vec<f64> = (0..length)
@@ -85,7 +105,7 @@ pub fn transient(pilots: &[Pilot], settings: &Settings) -> Option<u64> {
             .collect();
         match mser5(&average) {
             Ok(Warmup::Found { observations }) => {
-                let width = (settings.duration / u64::from(PILOT_WINDOWS)).max(1);
+                let width = (plan.settings.duration / u64::from(pilot_windows(plan))).max(1);
                 Some(observations as u64 * width)
             }
             _ => None,
@@ -113,15 +133,94 @@ fn add_system(figures: &mut Vec<Figure>) -> Option<String> {
     Some(flow)
 }
 
-/// Subjects and names of the figures that the point's model reports, from a run of one nanosecond.
-pub fn dry_run(plan: &PointPlan) -> Vec<(String, String)> {
+/// From so many instances on a dry run builds one of each.
+const SLIM: usize = 1000;
+
+/// The model with one replica of every service and nothing that happens to them. Figures carry the names of
+/// components, not of replicas, so theirs are the same, and a million replicas are not built for that.
+fn one_of_each(model: &Model, folder: Option<&Path>) -> Option<Model> {
+    let mut document = model.document.clone();
+    let root = document.root_mut();
+    root.entries.retain(|e| e.key != "timeline");
+    if let Some(Value::Table(services)) = root.get_mut("service").map(|i| &mut i.value) {
+        for service in &mut services.entries {
+            if let Value::Table(service) = &mut service.item.value
+                && let Some(replicas) = service.get_mut("replicas")
+            {
+                replicas.value = Value::Integer(1);
+            }
+        }
+    }
+    model::from_document(&model.name, document, folder, &mut Sink::default())
+}
+
+/// Subjects and names of the figures that the point's model reports, from a run of one nanosecond. Data files are
+/// looked for in `folder`.
+pub fn dry_run(plan: &PointPlan, folder: Option<&Path>) -> Vec<(String, String)> {
     let mut options = options(&plan.settings, 0, 0);
     options.duration = 1;
     options.windows = 1;
-    let Ok(seen) = engine::run(&plan.model, &options) else {
+    let slim = match plan.model.layout.owner.len() {
+        0..SLIM => None,
+        _ => one_of_each(&plan.model, folder),
+    };
+    let Ok(seen) = engine::run(slim.as_ref().unwrap_or(&plan.model), &options) else {
         return Vec::new();
     };
     let mut figures = seen.figures;
     add_system(&mut figures);
     figures.into_iter().map(|f| (f.subject, f.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::{Overrides, load_model};
+
+    /// A dry run of many replicas builds one of each, and names what a run of all of them names.
+    #[test]
+    fn one_replica_of_each_service_has_the_figures_of_many() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        for (file, service) in [
+            ("case-a.toml", "api"),
+            ("case-e.toml", "shop"),
+            ("shop.toml", "order-api"),
+            ("textbook/jsq.toml", "app"),
+        ] {
+            let many = Overrides {
+                set: vec![(format!("service.{service}.replicas"), Value::Integer(3))],
+                ..Overrides::default()
+            };
+            let loaded = load_model(&models.join(file), &many);
+            let plan = &loaded.experiment.expect(file).points[0];
+            let one = one_of_each(&plan.model, Some(&models)).expect(file);
+            assert!(one.replicas < plan.model.replicas);
+            let mut options = options(&plan.settings, 0, 0);
+            (options.duration, options.windows) = (1, 1);
+            let names = |model: &Model| {
+                let seen = engine::run(model, &options).expect(file);
+                let names = seen.figures.into_iter().map(|f| (f.subject, f.name));
+                names.collect::<Vec<_>>()
+            };
+            assert_eq!(names(&one), names(&plan.model), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_million_instances_have_fewer_windows() {
+        let text = "[service.api]\nreplicas = REPLICAS\n[station.s]\nin = \"api\"\n[flow.f]\nat = \"api\"\n\
+            steps = [{ use = \"s\", time = \"1ms\" }]\n\
+            [workload.w]\nexecutor = \"poisson\"\nrate = \"1/s\"\nflow = \"f\"\n";
+        let of = |replicas: &str, wanted, least| {
+            let text = text.replace("REPLICAS", replicas);
+            let loaded =
+                crate::experiment::load_model_text(Path::new("m.toml"), &text, &Overrides::default());
+            windows(wanted, least, &loaded.experiment.expect("a model").points[0])
+        };
+        assert_eq!((of("1000", 200, 20), of("1000", PILOT_WINDOWS, 100)), (200, 1000));
+        assert_eq!(
+            (of("1000000", 200, 20), of("1000000", PILOT_WINDOWS, 100)),
+            (20, 100)
+        );
+    }
 }

@@ -308,7 +308,7 @@ impl Shared<'_> {
         let plan = &self.experiment.points[point];
         let slot = &mut state.slots[point];
         slot.pilots.push(pilot);
-        let found = transient(&slot.pilots, &plan.settings);
+        let found = transient(&slot.pilots, plan);
         if found.is_none() && (slot.pilots.len() as u32) < PILOTS {
             slot.stage = Stage::Pilot;
             return;

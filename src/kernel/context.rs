@@ -526,10 +526,11 @@ impl Context {
         &self.sites[site as usize]
     }
 
-    /// Bytes that logs and outboxes take.
-    pub fn stored_bytes(&self) -> usize {
+    /// Bytes that requests, the calendar, logs and outboxes take.
+    pub fn bytes(&self) -> usize {
         let logs: usize = self.logs.iter().map(super::Log::bytes).sum();
-        logs + self.outboxes.iter().map(super::Rows::bytes).sum::<usize>()
+        let rows: usize = self.outboxes.iter().map(super::Rows::bytes).sum();
+        self.requests.bytes() + self.calendar.bytes() + logs + rows
     }
 
     /// Whether the request belongs to the system itself.

@@ -63,6 +63,9 @@ pub struct Request {
     pub fault: u8,
 }
 
+/// From so many requests on the slab grows by address space instead of copying.
+const LARGE: usize = 1 << 18;
+
 const EMPTY: Request = Request {
     key: 0,
     start: 0,
@@ -96,6 +99,8 @@ pub struct Requests {
     free: u32,
     live: usize,
     peak: usize,
+    /// The room to take at once when the slab becomes large; zero for none.
+    room: usize,
 }
 
 impl Requests {
@@ -108,7 +113,14 @@ impl Requests {
             free: NONE,
             live: 0,
             peak: 0,
+            room: 0,
         }
+    }
+
+    /// Says how many bytes there may be. A large slab takes address space for all of them at once: growing means copying,
+    /// and while it copied a run would hold nearly twice what it needs.
+    pub fn expect(&mut self, bytes: usize) {
+        self.room = bytes / (size_of::<Request>() + self.stride * size_of::<Frame>());
     }
 
     /// Takes a free slot; `None` when the slab cannot grow any further.
@@ -136,8 +148,7 @@ impl Requests {
             self.live -= 1;
             return None;
         }
-        // A quarter more at a time: a run with millions in flight must not hold twice what it needs.
-        if n == self.slots.capacity() {
+        if n == self.slots.capacity() && !(n >= LARGE && self.take_room(n)) {
             let more = (n / 4).max(64);
             self.slots.reserve_exact(more);
             self.frames.reserve_exact(more * self.stride);
@@ -145,6 +156,15 @@ impl Requests {
         self.slots.push(EMPTY);
         self.frames.resize((n + 1) * self.stride, Frame::default());
         Some(n as u32)
+    }
+
+    /// Whether there was address space for all requests that may be, and for those of the last events before a check.
+    fn take_room(&mut self, n: usize) -> bool {
+        let more = (self.room + LARGE).saturating_sub(n).min(1 << 27);
+        let frames = more.saturating_mul(self.stride);
+        self.room > n
+            && self.slots.try_reserve_exact(more).is_ok()
+            && self.frames.try_reserve_exact(frames).is_ok()
     }
 
     /// Gives a slot back.
@@ -175,9 +195,9 @@ impl Requests {
         self.slots.len()
     }
 
-    /// Bytes the slab takes.
+    /// Bytes the requests take.
     pub fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Request>() + self.frames.capacity() * size_of::<Frame>()
+        self.slots.len() * size_of::<Request>() + self.frames.len() * size_of::<Frame>()
     }
 
     /// Has the cache fetch a request and its outermost frames; any number will do.

@@ -194,6 +194,7 @@ impl<'a> Checker<'a> {
         let compiled = compiler.all(&offered, &agent_steps)?;
         self.unreachable(&components, &flows, &offered, &agent_steps);
         let timeline = timeline?;
+        self.fits(&components, &timeline);
         if self.sink.has_errors() {
             return None;
         }

@@ -262,7 +262,111 @@ fn texts_without_end_are_refused() {
         "too-large",
         "8 MiB",
     );
+    // A few bytes make a table.
+    let deep: String = (0..9000)
+        .map(|i| format!("a{i}{} = 1\n", ".b".repeat(45)))
+        .collect();
+    refused(&deep, "too-large", "400000 tables");
+    refused(
+        &format!("a = [{}]\n", "1,".repeat(1_700_000)),
+        "too-large",
+        "400000 tables",
+    );
     refused(&queue(&"exp(".repeat(5000), "1/s"), "bad-law", "is not a law");
+}
+
+/// Each of these would take the memory of the machine before the first request.
+#[test]
+fn what_is_held_from_the_start_is_limited() {
+    let service = |replicas: u32| format!("[service.api]\nreplicas = {replicas}\n");
+    let pool = "[connection-pool.p]\nin = \"api\"\nmaximum-pool-size = 1000000\n";
+    let used =
+        flow("{ use = \"p\", steps = [{ delay = \"1ms\" }] }").replace("[flow.a]", "[flow.a]\nat = \"api\"");
+    refused(
+        &format!("{}{pool}{used}", service(1000)),
+        "too-many-instances",
+        "`p` in 1000 instances",
+    );
+    let later = "[[timeline]]\nat = \"1s\"\nset = { \"connection-pool.p.maximum-pool-size\" = 1000000 }\n";
+    let small = pool.replace("1000000", "10");
+    refused(
+        &format!("{}{small}{used}{later}", service(1000)),
+        "too-many-instances",
+        "`p` in 1000 instances",
+    );
+    let cache = "[cache.p]\nin = \"api\"\nkey = \"zipf(1000000, 1)\"\nmaximum-size = 1000000\nwarm = true\n";
+    refused(
+        &format!("{}{cache}{used}", service(100)),
+        "too-many-instances",
+        "`p` in 100 instances",
+    );
+    let topics: String = (0..50)
+        .map(|i| format!("[topic.t{i}]\npartitions = 1000000\n"))
+        .collect();
+    let published = flow("{ publish = \"t1\" }");
+    refused(&format!("{topics}{published}"), "too-many-instances", "2 GiB");
+    // A table of keys is one for all instances.
+    let cold = cache.replace("warm = true", "warm = false");
+    ran(&format!("{}{cold}{used}", service(10_000)), 10.0, 1000);
+}
+
+#[test]
+fn problems_without_end_are_counted_and_not_told() {
+    let keys: String = (0..100_000).map(|i| format!("k{i} = {i}\n")).collect();
+    let mut sink = Sink::default();
+    let source = format!("{}{keys}", queue("1ms", "1/s"));
+    assert!(model::load("hostile", &source, None, &mut sink).is_none());
+    let found = sink.into_vec();
+    assert_eq!(found.len(), 501);
+    assert!(
+        found[500].message.contains("99500 errors more"),
+        "{}",
+        found[500].message
+    );
+    // The same at every point, and something else at every point.
+    let path = root().join("experiments/hostile.toml");
+    for (key, values) in [
+        ("run.sed", "from = 1\nto = 10000\nstep = 1"),
+        ("station.server.servers", "from = -9999\nto = 0\nstep = 1"),
+    ] {
+        let text = format!("model = \"../models/textbook/mm1.toml\"\n[[vary]]\npath = \"{key}\"\n{values}\n");
+        let loaded = load_text(&path, &text, &Overrides::default());
+        assert!(loaded.experiment.is_none() && loaded.has_errors(), "{key}");
+        let problems: usize = loaded.sheets.iter().map(|s| s.diagnostics.len()).sum();
+        assert!((1..=501).contains(&problems), "{key}: {problems}");
+    }
+}
+
+/// The length of a run that only a recording tells is what the clock can count.
+#[test]
+fn recordings_beyond_the_clock_are_cut_at_its_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("x.csv"), "0.5\n1\n1e18\n").expect("writing");
+    let text = "[flow.f]\nsteps = [{ delay = \"1ms\" }]\n[workload.w]\nexecutor = \"recorded\"\nfile = \"x.csv\"\n\
+        flow = \"f\"\n";
+    let path = folder.path().join("m.toml");
+    let loaded = plimsoll::experiment::load_model_text(&path, text, &Overrides::default());
+    let point = &loaded.experiment.expect("an experiment").points[0];
+    assert_eq!(point.settings.duration, (1 << 60) - 1);
+    let seen = engine::run(&point.model, &options(0, 1152921504.0, 0.0)).expect("its books balance");
+    assert!(figure(&seen, "flow.f", "throughput") > 0.0);
+}
+
+/// Real time is looked at after building and in every window, however few events there are.
+#[test]
+fn many_instances_do_not_hide_the_limit_of_time() {
+    let text = "[service.api]\nreplicas = 20000\n[thread-pool.http]\nin = \"api\"\n[flow.f]\nat = \"api\"\n\
+        steps = [{ use = \"http\", steps = [{ delay = \"1ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\n\
+        rate = \"1/s\"\nflow = \"f\"\n";
+    let mut options = options(0, 1000.0, 0.0);
+    options.budget.wall = Some(std::time::Duration::ZERO);
+    let seen = engine::run(&model(text), &options).expect("its books balance");
+    assert_eq!(seen.stopped, Some(Stopped::Wall));
+    assert!(
+        seen.simulated < 100.0 && seen.events < 1000,
+        "{} s",
+        seen.simulated
+    );
 }
 
 #[test]
@@ -306,7 +410,14 @@ fn overload_for_a_day_ends_at_the_limit_of_memory() {
     options.budget.memory = 64 << 20;
     let seen = engine::run(&model, &options).expect("its books balance");
     assert_eq!(seen.stopped, Some(Stopped::Memory));
-    assert!(seen.simulated > 60.0 && seen.request_bytes < 128 << 20);
+    // What is counted is looked at every 65,536 events.
+    let over = 65_536 * 100;
+    assert!(seen.simulated > 60.0 && seen.request_bytes < (64 << 20) + over);
+    // Requests that wait for a time stand in the calendar too.
+    let holding = self::model(&queue("1h", "1000/s").replace("servers = 2", "servers = 100000000"));
+    let held = engine::run(&holding, &options).expect("its books balance");
+    assert_eq!(held.stopped, Some(Stopped::Memory));
+    assert!(held.peak_requests < seen.peak_requests * 4 / 5);
     // Where the system bounds its queue, the day is done in bounded memory.
     let bounded = queue("exp(1s)", "20/s").replace("servers = 2", "servers = 2\ncapacity = 100");
     let seen = ran(&bounded, 86_400.0, u64::MAX);

@@ -67,7 +67,7 @@ fn every_model_that_is_tried_has_the_figures_that_are_known() {
     for (name, source, figures) in models {
         let loaded = load_model_text(Path::new("trial.toml"), &source, &Overrides::default());
         let experiment = loaded.experiment.unwrap_or_else(|| panic!("{name} is refused"));
-        let known = dry_run(&experiment.points[0]);
+        let known = dry_run(&experiment.points[0], None);
         for figure in figures {
             assert!(known.contains(&figure), "{name} has no figure {figure:?}");
         }

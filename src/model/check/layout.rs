@@ -4,12 +4,43 @@ use std::collections::BTreeMap;
 
 use super::Checker;
 use crate::component::{ComponentId, Layout, Plan};
-use crate::model::Entry;
+use crate::model::{Change, Entry, Happening};
 
 /// Instances of all components together.
 const MOST_INSTANCES: u64 = 1_500_000;
 
+/// Bytes that all instances keep from the start, or once the timeline has changed them: 2 GiB.
+const MOST_KEPT: u64 = 2 << 30;
+
 impl Checker<'_> {
+    /// Refuses what would take the machine's memory without any load.
+    pub(super) fn fits(&mut self, components: &[Entry], timeline: &[Happening]) {
+        let mut kept: Vec<u64> = components.iter().map(|e| e.plan.keeps()).collect();
+        for happening in timeline {
+            if let Change::Adopt { component, plan } = &happening.what {
+                let k = &mut kept[component.0 as usize];
+                *k = plan.keeps().max(*k);
+            }
+        }
+        let of = |(e, each): (&Entry, u64)| u64::from(e.instances).saturating_mul(each);
+        let all: Vec<u64> = components.iter().zip(kept).map(of).collect();
+        let sum = all.iter().fold(0, |sum: u64, k| sum.saturating_add(*k));
+        if sum <= MOST_KEPT {
+            return;
+        }
+        let most = (0..all.len()).max_by_key(|i| all[*i]).unwrap_or(0);
+        let entry = &components[most];
+        let message = format!(
+            "what the components hold from the start takes more than {} GiB, most of it `{}` in {} instances",
+            MOST_KEPT >> 30,
+            entry.name,
+            entry.instances
+        );
+        self.sink
+            .error(self.tables[most].span.clone(), "too-many-instances", message)
+            .help("write fewer connections, keys of a warm cache, partitions or threads, or fewer replicas");
+    }
+
     pub(super) fn layout(&mut self, components: &[Entry]) -> Option<Layout> {
         let mut layout = Layout {
             names: self.names.list.clone(),
