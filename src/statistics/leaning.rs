@@ -96,9 +96,10 @@ impl Tail {
 ///
 /// How many times lie above a fixed value is a mean over replications, however the times within one depend on one another
 /// and however few there are; the quantile of one replication is neither normal nor unbiased. The interval of that share
-/// ([`leaning_interval`]) is turned into one of the quantile by the distribution of all times, with the relative error of
-/// the share taken to be the same at the limits (Woodruff 1952, *JASA* 47, pp. 635–646; for simulation Asmussen & Glynn,
-/// *Stochastic Simulation*, 2007, §III.4a).
+/// ([`leaning_interval`]) is turned into one of the quantile by the distribution of all times, with the error of a
+/// share taken to grow as its root (Woodruff 1952, *JASA* 47, pp. 635–646; for simulation Asmussen & Glynn, *Stochastic
+/// Simulation*, 2007, §III.4a; the root as in Wilson's score interval: so do counts of bursts of one size). In M/M/1 at 0.8
+/// the relative error is 0.94 at 1 % and 0.37 at 5 %, where the root says 0.42.
 ///
 /// # Errors
 /// A level outside (0, 1), or values that are not finite.
@@ -120,10 +121,11 @@ pub fn quantile_interval(tail: &Tail, level: f64) -> Result<Estimate, Refusal> {
             n,
         ));
     }
-    let (less, more) = (low / share.mean, high / share.mean);
-    // At most all may exceed the lower limit; the least value kept stands for that.
-    let below = tail.at(if less > 0.0 { 1.0 / less } else { f64::MAX });
-    match (below, tail.at(1.0 / more)) {
+    // The limit is exceeded by x² times the quantile's share P: x² (1 ± r/x) = 1 with r the relative error at P.
+    let x = |r: f64| 0.5 * ((r * r + 4.0).sqrt() - r);
+    let (less, more) = (1.0 - low / share.mean, high / share.mean - 1.0);
+    let (below, above) = (1.0 / x(less), x(more));
+    match (tail.at(below * below), tail.at(above * above)) {
         (Some(below), Some(above)) => Ok(Estimate::with_interval(
             tail.quantile,
             below.min(tail.quantile),
