@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::trials::{control, fallen, page_written, wanted};
 use super::{TrialArgs, page, print, say};
-use crate::experiment::trials::verdicts::{self, LOADS, Said};
+use crate::experiment::trials::verdicts::{self, Said};
 
 /// Runs the trials and writes the section.
 pub fn verdicts(args: &TrialArgs) -> Exit {
@@ -14,8 +14,8 @@ pub fn verdicts(args: &TrialArgs) -> Exit {
     let mut text = String::new();
     print(HEAD);
     for system in &wanted {
-        for load in LOADS {
-            match verdicts::say(system, load, args.experiments, &control(args.threads)) {
+        for load in system.loads {
+            match verdicts::say(system, *load, args.experiments, &control(args.threads)) {
                 Ok(said) => {
                     let row = row(system.title, &said);
                     print(&row);
@@ -34,8 +34,8 @@ const HEAD: &str = "\
 
 Made by `plimsoll validate verdicts`. The load is what is offered as a share of what the system can carry.
 
-| system | load | experiments | stable | near-critical | overloaded | undecided |
-|---|---:|---:|---:|---:|---:|---:|
+| system | load | experiments | stable | recovered | near-critical | overloaded | undecided |
+|---|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 fn row(title: &str, said: &Said) -> String {

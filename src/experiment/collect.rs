@@ -10,7 +10,7 @@ use crate::metric::Packed;
 use crate::statistics::Refusal;
 use crate::statistics::batch::into_batches;
 use crate::statistics::interval::Estimate;
-use crate::statistics::leaning::{Tail, leaning_interval, quantile_interval};
+use crate::statistics::leaning::{leaning_interval, quantile_interval};
 use crate::statistics::trend::STRETCHES;
 
 /// Everything that is kept of a point's replications. Floats are kept as their bits, so that what is read back
@@ -69,32 +69,12 @@ pub struct Values {
     pub pooled: Option<Pooled>,
 }
 
-/// A percentile of all replications' times together, with what its interval needs: a [`Tail`] as bits.
+/// A percentile of all replications' times together with its interval, if it has one, and why if it has none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pooled {
     pub quantile: Bit,
-    pub above: Bits,
-    pub nearby: Bits,
-}
-
-impl From<Tail> for Pooled {
-    fn from(tail: Tail) -> Pooled {
-        Pooled {
-            quantile: Bit(tail.quantile),
-            above: Bits(tail.above),
-            nearby: Bits(tail.nearby),
-        }
-    }
-}
-
-impl Pooled {
-    fn tail(&self) -> Tail {
-        Tail {
-            quantile: self.quantile.0,
-            above: self.above.0.clone(),
-            nearby: self.nearby.0.clone(),
-        }
-    }
+    pub limits: Option<(Bit, Bit)>,
+    pub note: Option<String>,
 }
 
 /// One figure over time, the mean over replications.
@@ -170,14 +150,6 @@ impl Values {
     }
 }
 
-/// A figure from its values in the replications: a percentile from all times together, anything else as their mean.
-pub fn over_replications(values: &[f64], pooled: Option<&Pooled>, level: f64) -> Result<Estimate, Refusal> {
-    match pooled {
-        Some(pooled) => quantile_interval(&pooled.tail(), level),
-        None => leaning_interval(values, level),
-    }
-}
-
 /// Gathers replications, which must come in the order of their numbers.
 #[derive(Debug, Default)]
 pub struct Collector {
@@ -245,9 +217,9 @@ impl Collector {
         };
         let pooled = self.samples.iter().enumerate().find_map(|(i, t)| {
             let (_, p) = PERCENTILES.into_iter().find(|(end, _)| of(t, end))?;
-            self.pooled(i, p)
+            self.pooled(i, p, level)
         });
-        over_replications(&values, pooled.as_ref(), level)
+        pooled.unwrap_or_else(|| leaning_interval(&values, level))
     }
 
     /// Takes the next replication.
@@ -364,22 +336,19 @@ impl Collector {
     }
 
     /// The percentile of a sample's times together.
-    fn pooled(&self, sample: usize, p: f64) -> Option<Pooled> {
+    fn pooled(&self, sample: usize, p: f64, level: f64) -> Option<Result<Estimate, Refusal>> {
         let times = &self.samples[sample].histogram;
-        let quantile = percentile(times, p)?;
+        percentile(times, p)?;
         let parts = &self.parts[sample];
-        let mut counts: Vec<(f64, f64)> = parts
-            .iter()
-            .map(|part| (part.count() as f64, part.above(quantile * 1e9)))
-            .collect();
-        counts.resize(self.out.replications as usize, (0.0, 0.0));
-        let nearby = Tail::multiples().filter_map(|m| times.quantile(1.0 - (1.0 - p) * m));
-        let tail = Tail {
-            quantile,
-            above: Tail::shares(&counts),
-            nearby: nearby.map(|v| v * 1e-9).collect(),
+        let counts = |value: f64| -> Vec<(f64, f64)> {
+            let count = |part: &Packed| (part.count() as f64, part.above(value * 1e9));
+            let mut counts: Vec<(f64, f64)> = parts.iter().map(count).collect();
+            // The last replications may have had none.
+            counts.resize(self.out.replications as usize, (0.0, 0.0));
+            counts
         };
-        Some(tail.into())
+        let value = |share: f64| times.quantile(1.0 - share).map_or(f64::NAN, |v| v * 1e-9);
+        Some(quantile_interval(1.0 - p, value, counts, level))
     }
 
     fn series(&mut self, times: Vec<f64>, columns: Vec<crate::engine::observe::Column>) {
@@ -415,22 +384,29 @@ impl Collector {
         }
     }
 
-    /// All that was gathered.
-    pub fn finish(mut self, converged: bool) -> Collected {
+    /// All that was gathered, percentiles with intervals of this level.
+    pub fn finish(mut self, converged: bool, level: f64) -> Collected {
         for (column, (sums, counts)) in self.out.columns.iter_mut().zip(&self.sums) {
             let mean = |(sum, n): (&f64, &u32)| if *n > 0 { sum / f64::from(*n) } else { f64::NAN };
             column.values = Bits(sums.iter().zip(counts).map(mean).collect());
         }
         for i in 0..self.samples.len() {
             for (end, p) in PERCENTILES {
-                let pooled = self.pooled(i, p);
+                let pooled = match self.pooled(i, p, level) {
+                    Some(Ok(found)) => Pooled {
+                        quantile: Bit(found.mean),
+                        limits: found.low.zip(found.high).map(|(low, high)| (Bit(low), Bit(high))),
+                        note: found.note,
+                    },
+                    _ => continue,
+                };
                 let (subject, name) = (
                     &self.samples[i].subject,
                     format!("{}_{end}", self.samples[i].what),
                 );
                 let list = &mut self.out.figures;
                 if let Some(f) = list.iter_mut().find(|f| f.subject == *subject && f.name == name) {
-                    f.pooled = pooled;
+                    f.pooled = Some(pooled);
                 }
             }
         }

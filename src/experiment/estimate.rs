@@ -1,9 +1,10 @@
 //! From the values of the replications to figures with intervals.
 
-use super::collect::{Collected, Values, over_replications};
+use super::collect::{Collected, Pooled, Values};
 use super::results::{Metric, Unit};
 use crate::quantity::SimDuration;
 use crate::statistics::interval::{Estimate, loss_interval};
+use crate::statistics::leaning::leaning_interval;
 
 /// All figures of a point.
 pub fn metrics(seen: &Collected, confidence: f64) -> Vec<Metric> {
@@ -26,9 +27,10 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
     if observed.is_empty() {
         return metric;
     }
-    let estimate = match losses(figure, seen, confidence) {
-        Some(estimate) => Ok(estimate),
-        None => over_replications(&observed, figure.pooled.as_ref(), confidence),
+    let estimate = match (losses(figure, seen, confidence), &figure.pooled) {
+        (Some(estimate), _) => Ok(estimate),
+        (None, Some(pooled)) => Ok(percentile(pooled, observed.len(), confidence)),
+        (None, None) => leaning_interval(&observed, confidence),
     };
     match estimate {
         Ok(estimate) => {
@@ -57,6 +59,16 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
         ));
     }
     metric
+}
+
+fn percentile(pooled: &Pooled, n: usize, level: f64) -> Estimate {
+    let value = pooled.quantile.0;
+    let mut estimate = match &pooled.limits {
+        Some((low, high)) => Estimate::with_interval(value, low.0, high.0, level, n),
+        None => Estimate::without_interval(value, level, n, ""),
+    };
+    estimate.note = pooled.note.clone();
+    estimate
 }
 
 fn note(estimate: &Estimate) -> Option<String> {

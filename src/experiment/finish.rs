@@ -44,6 +44,7 @@ pub fn key(plan: &PointPlan) -> String {
         &s.precision,
         s.windows,
         s.coin,
+        s.confidence,
     );
     let limits = (s.budget.events, s.budget.memory);
     let mut hasher = blake3::Hasher::new();

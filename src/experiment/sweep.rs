@@ -166,8 +166,9 @@ pub fn carry_out(experiment: &Experiment, control: &Control) -> Result<Done, Fai
     let whole = slots.iter().any(|s| s.finished.is_some()) || slots.is_empty();
     if !whole && let Some(at) = slots.iter().position(Slot::has_something) {
         // Nothing is finished: what there is of the first point is better than nothing, and says what it is.
-        let collected = slots[at].so_far();
-        slots[at].finished = Some(finish(&experiment.points[at], collected, &shared.kept));
+        let plan = &experiment.points[at];
+        let collected = slots[at].so_far(plan.settings.confidence);
+        slots[at].finished = Some(finish(plan, collected, &shared.kept));
     }
     let finished = slots.into_iter().filter_map(|s| s.finished).collect();
     Ok(summary(experiment, finished, whole, resumed))
@@ -204,14 +205,14 @@ impl Slot {
     }
 
     /// The replications that were finished, or as far as the first one came.
-    fn so_far(&mut self) -> Collected {
+    fn so_far(&mut self, confidence: f64) -> Collected {
         let mut collector = std::mem::take(&mut self.collector);
         if collector.replications() == 0
             && let Some((_, seen)) = self.cut_short.take()
         {
             collector.add(seen);
         }
-        collector.finish(true)
+        collector.finish(true, confidence)
     }
 }
 
@@ -345,7 +346,7 @@ impl Shared<'_> {
                     slot.pilots = Vec::new();
                     state.running += 1;
                     drop(state);
-                    let collected = collector.finish(converged);
+                    let collected = collector.finish(converged, plan.settings.confidence);
                     self.control.store.save(&key(plan), &collected);
                     let finished = finish(plan, collected, &self.kept);
                     state = self.lock();

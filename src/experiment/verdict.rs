@@ -152,6 +152,7 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
 fn after_disturbance(model: &Model, found: &Recovery) -> (Verdict, String) {
     let until = disturbance(model).map_or(f64::NAN, |span| span.1);
     let seconds = |s: f64| value(Unit::Seconds, s);
+    let until = seconds(until);
     let now = format!(
         "{} inside and {} carried at the end, {} and {} before",
         value(Unit::Count, found.inside.1),
@@ -159,29 +160,25 @@ fn after_disturbance(model: &Model, found: &Recovery) -> (Verdict, String) {
         value(Unit::Count, found.inside.0),
         rate(found.throughput.0),
     );
-    match found.state {
-        State::Recovered => {
-            let after = match found.after {
-                Some(after) => format!(" within {}", seconds(after)),
-                None => String::new(),
-            };
+    match (found.state, found.after) {
+        (State::Recovered, Some(after)) => {
             let text = format!(
-                "recovered{after} from what happened until {}: {now}",
-                seconds(until)
+                "within {} of {until}, when the disturbance ended: {now}",
+                seconds(after)
             );
             (Verdict::Recovered, text)
         }
-        State::NotRecovered => {
-            let text = format!(
-                "has not recovered from what happened until {}: {now}",
-                seconds(until)
-            );
+        (State::Recovered, None) => {
+            let text = format!("the disturbance ended at {until}: {now}");
+            (Verdict::Recovered, text)
+        }
+        (State::NotRecovered, _) => {
+            let text = format!("the disturbance ended at {until}, and the system has not recovered: {now}");
             (Verdict::Overloaded, text)
         }
-        State::Undecided => {
+        (State::Undecided, _) => {
             let text = format!(
-                "whether it recovers from what happened until {} cannot be told: {now}; make the run longer",
-                seconds(until)
+                "the disturbance ended at {until}; whether the system recovers cannot be told: {now}; make the run longer"
             );
             (Verdict::Undecided, text)
         }

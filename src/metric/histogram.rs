@@ -206,7 +206,13 @@ impl Histogram {
     /// What is needed later to tell how many records lie above a value: the buckets that hold something.
     pub fn packed(&self) -> Packed {
         let occupied = self.counts.iter().enumerate().filter(|(_, n)| **n > 0);
-        Packed(occupied.map(|(at, n)| ((self.base + at) as u32, *n)).collect())
+        let mut buckets: Vec<(u32, u64)> = occupied.map(|(at, n)| ((self.base + at) as u32, *n)).collect();
+        let mut above = 0;
+        for bucket in buckets.iter_mut().rev() {
+            above += bucket.1;
+            bucket.1 = above;
+        }
+        Packed(buckets.into())
     }
 
     /// The buckets that hold something, upwards: least value, greatest value, count.
@@ -300,28 +306,31 @@ impl Histogram {
     }
 }
 
-/// A histogram that is only kept: 16 bytes for each bucket that holds something.
+/// A histogram that is only kept: 16 bytes for each bucket that holds something, with how many records it and those
+/// above it hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Packed(Box<[(u32, u64)]>);
 
 impl Packed {
     /// How many values were recorded.
     pub fn count(&self) -> u64 {
-        self.0.iter().map(|b| b.1).sum()
+        self.0.first().map_or(0, |b| b.1)
     }
 
     /// How many records lie above a value in nanoseconds; the records of one bucket are taken to be evenly spread.
     pub fn above(&self, value: f64) -> f64 {
-        let from = self
+        let at = self
             .0
             .partition_point(|b| (bounds(b.0 as usize).1 as f64) < value);
-        let whole = |b: &(u32, u64)| bounds(b.0 as usize).0 as f64 > value;
-        let part = self.0.get(from).filter(|b| !whole(b)).map_or(0.0, |b| {
-            let (low, high) = bounds(b.0 as usize);
-            b.1 as f64 * (high as f64 - value) / ((high - low) as f64 + 1.0)
-        });
-        let above = self.0[from..].iter().filter(|b| whole(b)).map(|b| b.1);
-        part + above.sum::<u64>() as f64
+        let Some(&(bucket, here)) = self.0.get(at) else {
+            return 0.0;
+        };
+        let higher = self.0.get(at + 1).map_or(0, |b| b.1);
+        let (low, high) = bounds(bucket as usize);
+        let part = ((high as f64 - value) / ((high - low) as f64 + 1.0)).min(1.0);
+        // A bucket that lies above the value as a whole counts as a whole.
+        let part = if low as f64 > value { 1.0 } else { part };
+        higher as f64 + part * (here - higher) as f64
     }
 }
 

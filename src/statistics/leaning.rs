@@ -9,7 +9,7 @@
 
 use super::interval::{Estimate, mean_interval};
 use super::special::student_quantile;
-use super::{Refusal, all_finite, mean};
+use super::{Refusal, all_finite, mean, probability};
 
 /// Mean of independent observations with Student's t interval, wider on the side to which the observations lean.
 ///
@@ -46,95 +46,80 @@ pub(super) fn lean(values: &[f64], level: f64) -> Result<f64, Refusal> {
     Ok(cubes / squares / (n * (n - 1.0)).sqrt() * (2.0 * t * t + 1.0) / 6.0)
 }
 
-/// Exceedances at which a [`Tail`] keeps the value, as multiples of that of the quantile: powers of 2^(1/4) from 1/8 to 8.
-const STEPS: i32 = 12;
+/// Halvings in the search for a limit, which lies within this factor of the quantile's share.
+const HALVINGS: u32 = 16;
+const FARTHEST: f64 = 64.0;
 
-/// A quantile of all replications' times together, and what its interval needs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tail {
-    pub quantile: f64,
-    /// For each replication the share of its times above the quantile, linearised so that their mean is the share of
-    /// all: P + (a - P n)/n̄ for a of n times above.
-    pub above: Vec<f64>,
-    /// Values that are exceeded by multiples of the quantile's share, in the order of [`Tail::multiples`].
-    pub nearby: Vec<f64>,
-}
-
-impl Tail {
-    /// The multiples of the quantile's share at which `nearby` has values.
-    pub fn multiples() -> impl Iterator<Item = f64> {
-        (-STEPS..=STEPS).map(|j| libm::exp2(f64::from(j) / 4.0))
-    }
-
-    /// Shares above the quantile from counts: for each replication how many times there are and how many lie above.
-    pub fn shares(counts: &[(f64, f64)]) -> Vec<f64> {
-        let all: f64 = counts.iter().map(|c| c.0).sum();
-        let above: f64 = counts.iter().map(|c| c.1).sum();
-        let (share, each) = (above / all, all / counts.len() as f64);
-        counts
-            .iter()
-            .map(|(n, a)| share + (a - share * n) / each)
-            .collect()
-    }
-
-    /// The value that `multiple` times as many times exceed.
-    fn at(&self, multiple: f64) -> Option<f64> {
-        let place = 4.0 * libm::log2(multiple) + f64::from(STEPS);
-        let last = self.nearby.len().checked_sub(1)?;
-        if place.is_nan() || place < 0.0 {
-            return None;
-        }
-        let i = (place as usize).min(last);
-        let part = if i == last { 0.0 } else { place - i as f64 };
-        let (here, next) = (self.nearby[i], self.nearby[(i + 1).min(last)]);
-        Some(here + part * (next - here))
-    }
-}
-
-/// A quantile over replications: the quantile of all times together, with the interval of the share of times above it
-/// carried over to times.
+/// A quantile over replications: the value that a share `above` of all times exceeds, and as its interval all values v
+/// for which the interval of the share of times above v holds `above`.
 ///
 /// How many times lie above a fixed value is a mean over replications, however the times within one depend on one another
-/// and however few there are; the quantile of one replication is neither normal nor unbiased. The interval of that share
-/// ([`leaning_interval`]) is turned into one of the quantile by the distribution of all times, with the error of a
-/// share taken to grow as its root (Woodruff 1952, *JASA* 47, pp. 635–646; for simulation Asmussen & Glynn, *Stochastic
-/// Simulation*, 2007, §III.4a; the root as in Wilson's score interval: so do counts of bursts of one size). In M/M/1 at 0.8
-/// the relative error is 0.94 at 1 % and 0.37 at 5 %, where the root says 0.42.
+/// and however few there are; the quantile of one replication is neither normal nor unbiased. The test of a value by its
+/// share, inverted: Woodruff 1952, *JASA* 47, pp. 635–646; for simulation Asmussen & Glynn, *Stochastic Simulation*,
+/// 2007, §III.4. The interval of a share is [`leaning_interval`].
+///
+/// `value` gives the value that a share of all times exceeds, `counts` for each replication how many times there are and
+/// how many of them lie above a value; both come from the same times.
 ///
 /// # Errors
-/// A level outside (0, 1), or values that are not finite.
-pub fn quantile_interval(tail: &Tail, level: f64) -> Result<Estimate, Refusal> {
-    all_finite(&[tail.quantile], "the quantile of all")?;
-    all_finite(&tail.nearby, "a value near the quantile")?;
-    let share = leaning_interval(&tail.above, level)?;
-    let n = share.n;
-    let none = |why: &str| Ok(Estimate::without_interval(tail.quantile, level, n, why));
-    let (Some(low), Some(high)) = (share.low, share.high) else {
-        return none("one observation shows no variation, so there is no interval");
+/// A level or a share outside (0, 1), counts that are not finite, or no replication.
+pub fn quantile_interval(
+    above: f64,
+    value: impl Fn(f64) -> f64,
+    counts: impl Fn(f64) -> Vec<(f64, f64)>,
+    level: f64,
+) -> Result<Estimate, Refusal> {
+    probability(above, "the share above the quantile")?;
+    let quantile = value(above);
+    all_finite(&[quantile], "the quantile of all")?;
+    let share = |v: f64| leaning_interval(&shares(&counts(v)), level);
+    let here = share(quantile)?;
+    let none = |why: &str| Ok(Estimate::without_interval(quantile, level, here.n, why));
+    if here.half_width.is_none() {
+        return none("one replication shows no variation, so there is no interval");
+    }
+    let reaches_up =
+        |e: f64| -> Result<bool, Refusal> { Ok(share(value(e))?.high.is_some_and(|h| h >= above)) };
+    let reaches_down =
+        |e: f64| -> Result<bool, Refusal> { Ok(share(value(e))?.low.is_some_and(|l| l <= above)) };
+    if reaches_up(above / FARTHEST)? {
+        return none("the replications differ too much for an interval");
+    }
+    let high = limit(above, above / FARTHEST, reaches_up)?;
+    let all = (above * FARTHEST).min(1.0);
+    let low = if reaches_down(all)? {
+        all
+    } else {
+        limit(above, all, reaches_down)?
     };
-    if low == high {
-        return Ok(Estimate::with_interval(
-            tail.quantile,
-            tail.quantile,
-            tail.quantile,
-            level,
-            n,
-        ));
+    let (low, high) = (value(low).min(quantile), value(high).max(quantile));
+    Ok(Estimate::with_interval(quantile, low, high, level, here.n))
+}
+
+/// The share farthest from `from` towards `to` that still `holds`, as the logarithm is halved.
+fn limit(from: f64, to: f64, holds: impl Fn(f64) -> Result<bool, Refusal>) -> Result<f64, Refusal> {
+    let (mut inside, mut outside) = (libm::log(from), libm::log(to));
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (inside + outside);
+        if holds(libm::exp(middle))? {
+            inside = middle;
+        } else {
+            outside = middle;
+        }
     }
-    // The limit is exceeded by x² times the quantile's share P: x² (1 ± r/x) = 1 with r the relative error at P.
-    let x = |r: f64| 0.5 * ((r * r + 4.0).sqrt() - r);
-    let (less, more) = (1.0 - low / share.mean, high / share.mean - 1.0);
-    let (below, above) = (1.0 / x(less), x(more));
-    match (tail.at(below * below), tail.at(above * above)) {
-        (Some(below), Some(above)) => Ok(Estimate::with_interval(
-            tail.quantile,
-            below.min(tail.quantile),
-            above.max(tail.quantile),
-            level,
-            n,
-        )),
-        _ => none("the replications differ too much for an interval"),
-    }
+    Ok(libm::exp(inside))
+}
+
+/// For each replication the share of its times that lie above a value, linearised so that their mean is the share P of
+/// all: P + (a - P n)/n̄ for a of n times above.
+fn shares(counts: &[(f64, f64)]) -> Vec<f64> {
+    let all: f64 = counts.iter().map(|c| c.0).sum();
+    let above: f64 = counts.iter().map(|c| c.1).sum();
+    let (share, each) = (above / all, all / counts.len() as f64);
+    counts
+        .iter()
+        .map(|(n, a)| share + (a - share * n) / each)
+        .collect()
 }
 
 #[cfg(test)]
@@ -180,73 +165,63 @@ mod tests {
         assert!((1785..=1861).contains(&plain), "{plain} of 2000");
     }
 
-    /// Replications of times in bursts: `n` exponential times, each taken `burst` times, multiplied by `size` of the
-    /// replication.
-    fn tail(p: f64, replications: usize, n: usize, burst: usize, seed: u64) -> Tail {
+    /// Replications of times in bursts: `n` exponential times, each taken `burst` times.
+    fn bursts(replications: usize, n: usize, burst: usize, seed: u64) -> Vec<Vec<f64>> {
         let mut random = TestRandom(seed);
-        let each: Vec<Vec<f64>> = (0..replications)
+        (0..replications)
             .map(|_| {
                 (0..n)
                     .flat_map(|_| std::iter::repeat_n(random.exponential(1.0), burst))
                     .collect()
             })
-            .collect();
-        let mut all: Vec<f64> = each.concat();
+            .collect()
+    }
+
+    fn quantile(p: f64, replications: &[Vec<f64>]) -> Result<Estimate, Refusal> {
+        let mut all: Vec<f64> = replications.concat();
         all.sort_by(f64::total_cmp);
-        let value = |share: f64| {
-            let at = (1.0 - share).clamp(0.0, 1.0) * (all.len() - 1) as f64;
-            all[at as usize]
+        let value = |share: f64| all[((1.0 - share) * (all.len() - 1) as f64) as usize];
+        let counts = |v: f64| -> Vec<(f64, f64)> {
+            let above = |times: &Vec<f64>| times.iter().filter(|t| **t > v).count() as f64;
+            replications.iter().map(|r| (r.len() as f64, above(r))).collect()
         };
-        let quantile = value(1.0 - p);
-        let counts: Vec<(f64, f64)> = each
-            .iter()
-            .map(|times| {
-                let above = times.iter().filter(|t| **t > quantile).count();
-                (times.len() as f64, above as f64)
-            })
-            .collect();
-        Tail {
-            quantile,
-            above: Tail::shares(&counts),
-            nearby: Tail::multiples().map(|m| value((1.0 - p) * m)).collect(),
-        }
+        quantile_interval(1.0 - p, value, counts, 0.95)
     }
 
     #[test]
     fn a_far_quantile_of_dependent_times_is_held() {
-        let exact = libm::log(100.0);
-        for (n, burst) in [(400, 1), (400, 20)] {
-            let held = (0..400)
+        for (p, n, burst) in [(0.99, 400, 1), (0.99, 400, 5), (0.5, 100, 5)] {
+            let exact = -libm::log(1.0 - p);
+            let held = (0..200)
                 .filter(|&seed| {
-                    let found = quantile_interval(&tail(0.99, 20, n, burst, seed), 0.95).unwrap();
+                    let found = quantile(p, &bursts(20, n, burst, seed)).unwrap();
                     found.contains(exact) == Some(true)
                 })
                 .count();
-            // 95 % of 400 is 380 with standard deviation 4.4; the longer side makes it a little more.
-            assert!((366..=396).contains(&held), "{held} of 400, bursts of {burst}");
+            // 95 % of 200 is 190 with standard deviation 3.1; the longer side makes it a little more.
+            assert!(
+                (181..=199).contains(&held),
+                "{held} of 200, p {p}, bursts of {burst}"
+            );
         }
     }
 
     #[test]
-    fn a_quantile_has_the_interval_of_its_share() {
-        let mut tail = tail(0.9, 10, 100, 1, 1);
-        let found = quantile_interval(&tail, 0.95).unwrap();
-        assert_eq!((found.mean, found.n), (tail.quantile, 10));
-        assert!(found.low < Some(tail.quantile) && found.high > Some(tail.quantile));
-        tail.above = vec![0.125; 10];
-        assert_eq!(quantile_interval(&tail, 0.95).unwrap().half_width, Some(0.0));
-        tail.above = vec![0.1];
-        assert_eq!(quantile_interval(&tail, 0.95).unwrap().half_width, None);
-        // One replication has them all: nobody knows how far the quantile is.
-        tail.above = vec![0.0, 0.3];
-        assert_eq!(quantile_interval(&tail, 0.95).unwrap().half_width, None);
-        tail.quantile = f64::NAN;
-        assert!(quantile_interval(&tail, 0.95).is_err());
+    fn a_quantile_is_as_unsure_as_the_replications_differ() {
+        let same = vec![vec![1.0, 2.0, 3.0, 4.0]; 3];
+        let found = quantile(0.5, &same).unwrap();
+        assert_eq!((found.mean, found.half_width), (2.0, Some(0.0)));
+        assert_eq!(quantile(0.5, &same[..1]).unwrap().half_width, None);
+        // One of two replications has all that is far: the quantile may as well be near.
+        let apart = [vec![1.0; 1000], [vec![1.0; 900], vec![9.0; 100]].concat()];
+        let found = quantile(0.99, &apart).unwrap();
+        assert_eq!((found.low, found.mean, found.high), (Some(1.0), 9.0, Some(9.0)));
+        assert!(quantile(1.0, &same).is_err());
     }
 
     #[test]
     fn shares_have_the_share_of_all_as_their_mean() {
-        let shares = Tail::shares(&[(100.0, 10.0), (300.0, 15.0)]);
+        let shares = shares(&[(100.0, 10.0), (300.0, 15.0)]);
         assert_close(mean(&shares), 25.0 / 400.0, 1e-12);
         // 0.0625 + (10 - 6.25)/200 and 0.0625 + (15 - 18.75)/200
         assert_close(shares[0], 0.081_25, 1e-12);

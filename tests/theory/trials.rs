@@ -49,8 +49,8 @@ fn far_from_its_capacity_a_system_is_never_misjudged() {
     let all = loaded().unwrap();
     let system = all.iter().find(|s| s.name == "mm1").unwrap();
     let said = |load: f64| verdicts::say(system, load, 20, &control()).unwrap().counts;
-    assert_eq!(said(0.5), [20, 0, 0, 0]);
-    assert_eq!(said(1.2), [0, 0, 20, 0]);
+    assert_eq!(said(0.5), [20, 0, 0, 0, 0]);
+    assert_eq!(said(1.2), [0, 0, 0, 20, 0]);
 }
 
 #[test]
@@ -83,6 +83,19 @@ fn rows(page: &str) -> Vec<Vec<String>> {
             cells.map(|c| c.trim().to_owned()).collect()
         })
         .collect()
+}
+
+#[test]
+fn a_system_is_said_to_recover_if_it_does() {
+    let systems = loaded().unwrap();
+    let said = |name: &str, load: f64| {
+        let system = systems.iter().find(|s| s.name == name).unwrap();
+        verdicts::say(system, load, 5, &control()).unwrap().counts
+    };
+    assert_eq!(said("paused", 0.5), [0, 5, 0, 0, 0]);
+    assert_eq!(said("paused-long", 0.9), [0, 0, 0, 5, 0]);
+    assert_eq!(said("storm", 0.2), [0, 5, 0, 0, 0]);
+    assert_eq!(said("storm", 0.7), [0, 0, 0, 5, 0]);
 }
 
 #[test]

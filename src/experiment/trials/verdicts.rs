@@ -1,4 +1,4 @@
-//! How often each verdict is said, below, at and above capacity.
+//! How often each verdict is said, below, at and above capacity, and after a disturbance.
 
 use super::systems::station;
 use super::{Fallen, repeat};
@@ -8,10 +8,11 @@ use crate::statistics::Refusal;
 use crate::statistics::closed::{Place, closed_network};
 
 /// Shares of capacity at which the verdicts are tried.
-pub const LOADS: [f64; 9] = [0.5, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.2];
+const LOADS: [f64; 9] = [0.5, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.2];
 /// The verdicts in the order of [`Said::counts`].
-pub const VERDICTS: [Verdict; 4] = [
+pub const VERDICTS: [Verdict; 5] = [
     Verdict::Stable,
+    Verdict::Recovered,
     Verdict::NearCritical,
     Verdict::Overloaded,
     Verdict::Undecided,
@@ -25,6 +26,8 @@ pub struct Loaded {
     pub title: &'static str,
     /// Requests a second that it can carry.
     pub capacity: f64,
+    /// Shares of it that are tried.
+    pub loads: &'static [f64],
     source: fn(f64) -> String,
 }
 
@@ -35,7 +38,7 @@ pub struct Said {
     pub load: f64,
     pub trials: u32,
     /// By verdict, in the order of [`VERDICTS`].
-    pub counts: [u32; 4],
+    pub counts: [u32; 5],
 }
 
 /// All systems.
@@ -47,6 +50,7 @@ pub fn loaded() -> Result<Vec<Loaded>, Refusal> {
         name: "mm1",
         title: "M/M/1",
         capacity: 20.0,
+        loads: &LOADS,
         source: |rate| station(1, "exp(50ms)", rate),
     };
     // While somebody always waits, five requests are inside: their throughput is that of a closed network.
@@ -57,15 +61,64 @@ pub fn loaded() -> Result<Vec<Loaded>, Refusal> {
             name: "mm20",
             title: "M/M/20",
             capacity: 20.0,
+            loads: &LOADS,
             source: |rate| station(20, "exp(1s)", rate),
         },
         Loaded {
             name: "nested",
             title: "a pool of 2 held inside a pool of 5",
             capacity: full.last().map_or(f64::NAN, |m| m.throughput),
+            loads: &LOADS,
             source: nested,
         },
+        // After ten seconds without service a backlog of 10 λ drains with μ - λ: at 0.95 in 190 of the 390 seconds left.
+        Loaded {
+            name: "paused",
+            title: "M/M/1, 10 s pause",
+            capacity: 20.0,
+            loads: &[0.5, 0.8, 0.9, 0.95, 1.05],
+            source: |rate| paused(rate, 10),
+        },
+        // After three hundred the backlog of 300 λ is there at the end: 100 seconds are left.
+        Loaded {
+            name: "paused-long",
+            title: "M/M/1, 300 s pause",
+            capacity: 20.0,
+            loads: &[0.8, 0.9, 0.95],
+            source: |rate| paused(rate, 300),
+        },
+        // Four attempts for each call: it carries a storm of its own below a quarter of its capacity.
+        Loaded {
+            name: "storm",
+            title: "retry storm after a 1 s pause",
+            capacity: 10.0,
+            loads: &[0.1, 0.2, 0.7, 0.8, 0.9],
+            source: storm,
+        },
     ])
+}
+
+fn paused(rate: f64, seconds: u32) -> String {
+    format!(
+        "[host.machine]\n\n[service.app]\nhost = \"machine\"\n\n[station.server]\nin = \"app\"\n\n[flow.request]\n\
+         at = \"app\"\nsteps = [{{ use = \"server\", time = \"exp(50ms)\" }}]\n\n\
+         [workload.arrivals]\nexecutor = \"poisson\"\nrate = \"{rate}/s\"\n\n\
+         [[timeline]]\nat = \"200s\"\npause = \"app\"\nfor = \"{seconds}s\"\n"
+    )
+}
+
+fn storm(rate: f64) -> String {
+    format!(
+        "[host.machine]\n\n[service.app]\nhost = \"machine\"\n\n[station.server]\nin = \"app\"\n\n\
+         [time-limiter.patience]\ntimeout-duration = \"500ms\"\ncancel-running = false\n\n\
+         [retry.client]\nmax-attempts = 4\nwait-duration = \"50ms\"\n\n\
+         [flow.serve]\nat = \"app\"\nsteps = [{{ use = \"server\", time = \"100ms\" }}]\n\n\
+         [flow.order]\nsteps = [{{ use = \"client\", steps = [{{ use = \"patience\", \
+         steps = [{{ call = \"serve\" }}] }}] }}]\n\n\
+         [workload.users]\nexecutor = \"renewal\"\ninterarrival = \"{:.0}ns\"\nflow = \"order\"\n\n\
+         [[timeline]]\nat = \"200s\"\npause = \"app\"\nfor = \"1s\"\n",
+        1e9 / rate
+    )
 }
 
 fn nested(rate: f64) -> String {
@@ -85,7 +138,7 @@ pub fn say(system: &Loaded, load: f64, trials: u32, control: &Control) -> Result
     let mut said = Said {
         load,
         trials: 0,
-        counts: [0; 4],
+        counts: [0; 5],
     };
     let source = (system.source)(load * system.capacity);
     repeat(
