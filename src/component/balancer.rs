@@ -13,6 +13,8 @@
 //! A replica that is stopped gets no calls, as with active health checks. With `max-fails` the balancer learns from its calls too,
 //! as nginx does: a replica at which so many have failed is passed over for `fail-timeout`; then one call tries it, and a
 //! success forgets its failures. When nobody is left calls fail at once (`unavailable`; nginx: 502, no live upstreams).
+//! Here every call that ends with a fault is a failure; nginx counts connections that fail or time out, and of answers
+//! those that `proxy_next_upstream` names (none by default). It also lowers the weight of who has failed; that is left out.
 //! Beside what every component reports: `marked_down` (how often replicas were passed over, a second).
 
 mod health;

@@ -18,7 +18,8 @@
 //! A housekeeper every 30 s closes connections that have idled too long. A connection lives for `max-lifetime` less a
 //! random share; one in use is closed when it comes back.
 //!
-//! Who gets a returned connection is in [`super::hand_off`]; without `wake-up-latency` it is the first in line. With it, a
+//! A returned connection goes to the first in line. With `wake-up-latency` it is free until that one has woken up: a
+//! newcomer may claim it, and the loser waits again at the end of the line, as in HikariCP. A
 //! waiter in a service whose host serves first come, first served stands in that host's run queue before it has its connection.
 //! Which of the idle connections is taken is the one last returned; it decides about `validation-time` alone.
 //!
@@ -165,7 +166,7 @@ impl Component for ConnectionPool {
             "max-lifetime-variance",
             Form::Share,
             Some("\"25%\""),
-            "up to this share less, drawn for each connection (HikariCP 7, 25 %; up to 6.0 2.5 %)",
+            "up to this share less, drawn for each connection (HikariCP since November 2024, 25 %; up to 6.0 2.5 %)",
         ),
         key(
             "validation-time",

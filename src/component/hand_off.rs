@@ -1,4 +1,4 @@
-//! The hand-off of HikariCP's connection bag, as its source has it (`ConcurrentBag`, tag HikariCP-2.7.9; the same in 6.x).
+//! The hand-off of HikariCP's connection bag, as its source has it (`ConcurrentBag`, tag HikariCP-2.7.9; the same in 6.0).
 //!
 //! A thread that returns a connection marks it free first and hands it to the first waiter second. Until that
 //! waiter has been scheduled and has claimed it, the connection is free for anybody who asks: a newcomer scans the
@@ -16,7 +16,7 @@ use crate::distribution::Sampler;
 use crate::kernel::{Admission, Context, Fault, Line, TimerId, Visit};
 use crate::random::child_key;
 
-/// `HikariPool` gives up a poll with no more than this left.
+/// `ConcurrentBag.borrow` polls no more with this left: 10 µs.
 const LAST_POLL: u64 = 10_000;
 
 /// A waiter that was handed a connection and has not run yet.

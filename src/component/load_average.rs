@@ -1,4 +1,4 @@
-//! The load average as Linux computes it (`kernel/sched/loadavg.c`): every 5 s the number of runnable tasks is mixed
+//! The load average as Linux computes it (`kernel/sched/loadavg.c`): every 5 s (and a tick, left out here) the number of runnable tasks is mixed
 //! into three averages, in fixed point with 11 bits.
 
 /// Nanoseconds between two samples.

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 mod parse;
+mod rare;
 mod popularity;
 mod sampler;
 mod special;

@@ -63,6 +63,8 @@ pub struct Observations {
     pub inside: Vec<f64>,
     /// Mean response time of the requests that ended in each window, seconds; NaN where none did.
     pub response: Vec<f64>,
+    /// Requests completed a second in each window, as flows count them.
+    pub completed: Vec<f64>,
     pub events: u64,
     /// Most requests in flight at once, and the bytes they took.
     pub peak_requests: usize,
@@ -95,6 +97,7 @@ pub struct Recorder {
     columns: Vec<Column>,
     inside: Vec<f64>,
     response: Vec<f64>,
+    completed: Vec<f64>,
     flows: Vec<FlowWas>,
     components: Vec<ComponentWas>,
     layout: Vec<(u32, u32, f64)>,
@@ -172,6 +175,7 @@ impl Recorder {
             columns,
             inside: Vec::new(),
             response: Vec::new(),
+            completed: Vec::new(),
             flows: vec![FlowWas::default(); model.flows.len()],
             components: vec![ComponentWas::default(); model.components.len()],
             layout,
@@ -235,7 +239,7 @@ impl Recorder {
         let span = (now.nanos() - self.last) as f64;
         self.last = now.nanos();
         self.times.push(now.as_secs_f64());
-        let (mut c, mut inside, mut sum, mut count) = (0, 0.0, 0.0, 0u64);
+        let (mut c, mut inside, mut sum, mut count, mut completed) = (0, 0.0, 0.0, 0u64, 0.0);
         let mut put = |columns: &mut Vec<Column>, value: f64| {
             columns[c].values.push(value);
             c += 1;
@@ -253,10 +257,9 @@ impl Recorder {
                 &mut self.columns,
                 flow.started.wrapping_sub(was.started) as f64 / seconds,
             );
-            put(
-                &mut self.columns,
-                flow.completed.wrapping_sub(was.completed) as f64 / seconds,
-            );
+            let carried = flow.completed.wrapping_sub(was.completed) as f64 / seconds;
+            completed += carried;
+            put(&mut self.columns, carried);
             put(
                 &mut self.columns,
                 failed.wrapping_sub(was.failed) as f64 / seconds,
@@ -279,6 +282,7 @@ impl Recorder {
             };
         }
         self.inside.push(inside);
+        self.completed.push(completed);
         self.response
             .push(if count > 0 { sum / count as f64 } else { f64::NAN });
         for (was, &(base, count, capacity)) in self.components.iter_mut().zip(&self.layout) {
@@ -455,6 +459,7 @@ pub fn collect(engine: &mut Engine) -> Observations {
         columns: std::mem::take(&mut engine.recorder.columns),
         inside: std::mem::take(&mut engine.recorder.inside),
         response: std::mem::take(&mut engine.recorder.response),
+        completed: std::mem::take(&mut engine.recorder.completed),
         events: engine.cx.events,
         peak_requests: engine.cx.requests.peak(),
         request_bytes: engine.cx.requests.bytes(),

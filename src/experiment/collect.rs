@@ -6,9 +6,11 @@ use super::results::Unit;
 use crate::component;
 use crate::engine::Stopped;
 use crate::engine::observe::{Figure, Observations, PERCENTILES, Times, percentile};
+use crate::metric::Packed;
 use crate::statistics::Refusal;
 use crate::statistics::batch::into_batches;
-use crate::statistics::interval::{Estimate, mean_interval, quantile_by_sections};
+use crate::statistics::interval::Estimate;
+use crate::statistics::leaning::{Tail, leaning_interval, quantile_interval};
 use crate::statistics::trend::STRETCHES;
 
 /// Everything that is kept of a point's replications. Floats are kept as their bits, so that what is read back
@@ -27,6 +29,10 @@ pub struct Collected {
     pub columns: Vec<Column>,
     /// Number inside, averaged over stretches of the measured time; one list a replication.
     pub inside: Vec<Bits>,
+    /// Number inside and requests completed a second, window by window from the start; one pair a replication, kept
+    /// where something disturbs the system.
+    #[serde(default)]
+    pub windows: Vec<(Bits, Bits)>,
     pub events: u64,
     /// The most over replications.
     pub peak_requests: usize,
@@ -60,7 +66,35 @@ pub struct Values {
     pub values: Bits,
     /// Of a percentile, that of all replications' times together.
     #[serde(default)]
-    pub pooled: Option<Bit>,
+    pub pooled: Option<Pooled>,
+}
+
+/// A percentile of all replications' times together, with what its interval needs: a [`Tail`] as bits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pooled {
+    pub quantile: Bit,
+    pub above: Bits,
+    pub nearby: Bits,
+}
+
+impl From<Tail> for Pooled {
+    fn from(tail: Tail) -> Pooled {
+        Pooled {
+            quantile: Bit(tail.quantile),
+            above: Bits(tail.above),
+            nearby: Bits(tail.nearby),
+        }
+    }
+}
+
+impl Pooled {
+    fn tail(&self) -> Tail {
+        Tail {
+            quantile: self.quantile.0,
+            above: self.above.0.clone(),
+            nearby: self.nearby.0.clone(),
+        }
+    }
 }
 
 /// One figure over time, the mean over replications.
@@ -136,11 +170,11 @@ impl Values {
     }
 }
 
-/// A figure from its values in the replications: a percentile by sectioning, anything else as their mean.
-pub fn over_replications(values: &[f64], pooled: Option<f64>, level: f64) -> Result<Estimate, Refusal> {
-    match pooled.filter(|p| p.is_finite()) {
-        Some(pooled) => quantile_by_sections(pooled, values, level),
-        None => mean_interval(values, level),
+/// A figure from its values in the replications: a percentile from all times together, anything else as their mean.
+pub fn over_replications(values: &[f64], pooled: Option<&Pooled>, level: f64) -> Result<Estimate, Refusal> {
+    match pooled {
+        Some(pooled) => quantile_interval(&pooled.tail(), level),
+        None => leaning_interval(values, level),
     }
 }
 
@@ -150,6 +184,10 @@ pub struct Collector {
     out: Collected,
     /// The times of all replications together.
     samples: Vec<Times>,
+    /// The times of each replication, for each of the samples.
+    parts: Vec<Vec<Packed>>,
+    /// Whether the windows of each replication are kept.
+    watching: bool,
     /// Sums and counts behind the columns of the series.
     sums: Vec<(Vec<f64>, Vec<u32>)>,
 }
@@ -164,8 +202,16 @@ impl Collector {
                 ..Collected::default()
             },
             samples: Vec::new(),
+            parts: Vec::new(),
+            watching: false,
             sums: Vec::new(),
         }
+    }
+
+    /// Keeps the windows of each replication if `watching`.
+    pub fn watching(mut self, watching: bool) -> Collector {
+        self.watching = watching;
+        self
     }
 
     /// How many have come.
@@ -191,8 +237,17 @@ impl Collector {
             .iter()
             .find(|f| f.subject == subject && f.name == name);
         let values = figure.map_or(Vec::new(), Values::observed);
-        let pooled = self.percentiles().find(|p| p.0 == subject && p.1 == name);
-        over_replications(&values, pooled.map(|p| p.2), level)
+        let of = |t: &Times, end: &str| {
+            t.subject == subject
+                && name
+                    .strip_prefix(t.what.as_str())
+                    .is_some_and(|rest| rest.strip_prefix('_') == Some(end))
+        };
+        let pooled = self.samples.iter().enumerate().find_map(|(i, t)| {
+            let (_, p) = PERCENTILES.into_iter().find(|(end, _)| of(t, end))?;
+            self.pooled(i, p)
+        });
+        over_replications(&values, pooled.as_ref(), level)
     }
 
     /// Takes the next replication.
@@ -238,6 +293,9 @@ impl Collector {
             measured.to_vec()
         };
         out.inside.push(Bits(stretches));
+        if self.watching {
+            out.windows.push((Bits(seen.inside), Bits(seen.completed)));
+        }
         self.figures(seen.figures, before);
         self.pool(seen.samples);
         self.series(seen.times, seen.columns);
@@ -286,21 +344,42 @@ impl Collector {
                 Some(t) if same(t) => Some(at),
                 _ => self.samples.iter().position(same),
             };
-            match found {
-                Some(place) => self.samples[place].histogram.merge(&times.histogram),
-                None => self.samples.push(times),
-            }
+            let part = times.histogram.packed();
+            let place = match found {
+                Some(place) => {
+                    self.samples[place].histogram.merge(&times.histogram);
+                    place
+                }
+                None => {
+                    self.samples.push(times);
+                    self.parts.push(Vec::new());
+                    self.samples.len() - 1
+                }
+            };
+            // A replication in which nobody was there has no times.
+            let before = self.out.replications as usize - 1;
+            self.parts[place].resize(before, Packed::default());
+            self.parts[place].push(part);
         }
     }
 
-    /// The percentiles of all times together, as (subject, name, seconds).
-    fn percentiles(&self) -> impl Iterator<Item = (&str, String, f64)> {
-        self.samples.iter().flat_map(|t| {
-            PERCENTILES.into_iter().filter_map(|(end, p)| {
-                let value = percentile(&t.histogram, p)?;
-                Some((t.subject.as_str(), format!("{}_{end}", t.what), value))
-            })
-        })
+    /// The percentile of a sample's times together.
+    fn pooled(&self, sample: usize, p: f64) -> Option<Pooled> {
+        let times = &self.samples[sample].histogram;
+        let quantile = percentile(times, p)?;
+        let parts = &self.parts[sample];
+        let mut counts: Vec<(f64, f64)> = parts
+            .iter()
+            .map(|part| (part.count() as f64, part.above(quantile * 1e9)))
+            .collect();
+        counts.resize(self.out.replications as usize, (0.0, 0.0));
+        let nearby = Tail::multiples().filter_map(|m| times.quantile(1.0 - (1.0 - p) * m));
+        let tail = Tail {
+            quantile,
+            above: Tail::shares(&counts),
+            nearby: nearby.map(|v| v * 1e-9).collect(),
+        };
+        Some(tail.into())
     }
 
     fn series(&mut self, times: Vec<f64>, columns: Vec<crate::engine::observe::Column>) {
@@ -342,15 +421,17 @@ impl Collector {
             let mean = |(sum, n): (&f64, &u32)| if *n > 0 { sum / f64::from(*n) } else { f64::NAN };
             column.values = Bits(sums.iter().zip(counts).map(mean).collect());
         }
-        let pooled: Vec<(String, String, f64)> = self
-            .percentiles()
-            .map(|(subject, name, value)| (subject.to_owned(), name, value))
-            .collect();
-        // Both lists stand in the order of the figures, but for those of the whole system.
-        for (subject, name, value) in pooled {
-            let list = &mut self.out.figures;
-            if let Some(f) = list.iter_mut().find(|f| f.subject == subject && f.name == name) {
-                f.pooled = Some(Bit(value));
+        for i in 0..self.samples.len() {
+            for (end, p) in PERCENTILES {
+                let pooled = self.pooled(i, p);
+                let (subject, name) = (
+                    &self.samples[i].subject,
+                    format!("{}_{end}", self.samples[i].what),
+                );
+                let list = &mut self.out.figures;
+                if let Some(f) = list.iter_mut().find(|f| f.subject == *subject && f.name == name) {
+                    f.pooled = pooled;
+                }
             }
         }
         self.out.converged = converged;

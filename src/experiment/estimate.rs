@@ -28,7 +28,7 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
     }
     let estimate = match losses(figure, seen, confidence) {
         Some(estimate) => Ok(estimate),
-        None => over_replications(&observed, figure.pooled.map(|p| p.0), confidence),
+        None => over_replications(&observed, figure.pooled.as_ref(), confidence),
     };
     match estimate {
         Ok(estimate) => {

@@ -52,7 +52,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "verdict",
-        Form::Choice(&["stable", "near-critical", "overloaded", "undecided"]),
+        Form::Choice(&["stable", "near-critical", "overloaded", "recovered", "undecided"]),
         None,
         "how the points bear their load",
     ),
@@ -201,6 +201,7 @@ fn one(
                 "stable" => Verdict::Stable,
                 "near-critical" => Verdict::NearCritical,
                 "overloaded" => Verdict::Overloaded,
+                "recovered" => Verdict::Recovered,
                 _ => Verdict::Undecided,
             };
             (What::Verdict(verdict), format!("verdict {word}{place}"))

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use super::collect::Collected;
+use super::doubt::doubts;
 use super::expectation::{self, Kept, Outcome};
 use super::results::{Finding, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Verdict, Weight};
 use super::{Experiment, PointPlan, WarmUp, estimate, theory, verdict};
 use crate::model::workload::Arrivals;
-use crate::statistics::batch::dependence;
 
 /// What an experiment gave.
 #[derive(Debug)]
@@ -127,15 +127,10 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
             seen.replications
         ));
     }
-    let dependence = match settings.warm_up {
-        WarmUp::Nothing => None,
-        _ => dependence(&seen.inside.iter().map(|b| b.0.clone()).collect::<Vec<_>>()),
-    };
-    if let Some(lag1) = dependence.filter(|_| verdict != Verdict::Overloaded) {
-        notes.push(format!(
-            "Not converged: the twentieths of a replication still depend on one another (correlation {lag1:.2} of \
-             neighbours), so the intervals may be too narrow, those of high percentiles above all; make the run longer."
-        ));
+    let doubts = doubts(plan, &seen, &metrics);
+    let settled = doubts.is_empty();
+    if verdict != Verdict::Overloaded {
+        notes.extend(doubts);
     }
     if let Err(why) = theory::add(&plan.model, &mut metrics) {
         notes.push(format!("No closed form stands beside the figures: {why}."));
@@ -162,7 +157,7 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
         bottleneck,
         notes,
         converged: seen.converged,
-        settled: dependence.is_none(),
+        settled,
         series: Series {
             times_s: seen.times.0,
             columns: seen

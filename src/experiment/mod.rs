@@ -7,12 +7,14 @@
 
 pub mod axis;
 pub mod collect;
+mod doubt;
 pub mod estimate;
 pub mod expectation;
 pub mod finish;
 mod grid;
 mod range;
 pub mod read;
+pub mod recovery;
 pub mod replicate;
 pub mod results;
 mod simulate;
@@ -33,8 +35,9 @@ use results::{Axis, CurveSpec, Kind};
 
 /// Simulated time of a run whose model and experiment do not say, in nanoseconds: ten minutes.
 pub const DEFAULT_DURATION: u64 = 600_000_000_000;
-/// Replications where nobody says: enough for Student's t, few enough for a first look.
-pub const DEFAULT_REPLICATIONS: u32 = 10;
+/// Replications where nobody says. With ten the intervals of 99th percentiles hold the exact value in 90 to 94 % of
+/// experiments near saturation, with twenty in 93 to 96 % (`plimsoll validate coverage`).
+pub const DEFAULT_REPLICATIONS: u32 = 20;
 /// The seed where nobody says.
 pub const DEFAULT_SEED: u64 = 1;
 /// Coverage of the intervals where nobody says.

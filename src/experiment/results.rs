@@ -170,6 +170,8 @@ pub enum Verdict {
     NearCritical,
     /// More arrives than is carried.
     Overloaded,
+    /// Something disturbed the system, and it is again as it was before.
+    Recovered,
     /// The run does not tell.
     Undecided,
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::collect::{Collected, Collector};
 use super::finish::{Done, Finished, finish, key, summary};
+use super::recovery::disturbance;
 use super::replicate::{PILOTS, Pilot, pilot, replicate, transient};
 use super::{Experiment, PointPlan, WarmUp};
 use crate::engine::Stopped;
@@ -186,7 +187,8 @@ impl Slot {
                 Stage::Pilot
             },
             pilots: Vec::new(),
-            collector: Collector::new(warm_up.unwrap_or(0), false),
+            collector: Collector::new(warm_up.unwrap_or(0), false)
+                .watching(disturbance(&plan.model).is_some()),
             next: 0,
             target: plan.settings.replications,
             waiting: BTreeMap::new(),
@@ -313,7 +315,8 @@ impl Shared<'_> {
         }
         // Without an end of the transient a tenth is cut off and the verdict says so.
         let warm_up = found.unwrap_or(plan.settings.duration / 10);
-        slot.collector = Collector::new(warm_up, found.is_none());
+        slot.collector =
+            Collector::new(warm_up, found.is_none()).watching(disturbance(&plan.model).is_some());
         slot.stage = Stage::Running;
     }
 

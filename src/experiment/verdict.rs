@@ -3,10 +3,12 @@
 use super::PointPlan;
 use super::collect::{Collected, Cut};
 use super::estimate::{told, value};
+use super::recovery::{disturbance, recovered};
 use super::results::{Judgement, Metric, SYSTEM, Unit, Verdict};
 use crate::model::Model;
 use crate::program::ScopeKind;
 use crate::quantity::SimDuration;
+use crate::statistics::recovery::{Recovery, State};
 use crate::statistics::trend::{FALSE_ALARM, Growth, NEAR_CRITICAL, growth_over_replications};
 
 /// Losses for want of capacity from which more arrives than is carried.
@@ -76,13 +78,22 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         );
     }
     let (loss, words) = losses(plan, metrics, offered);
-    if loss >= OVERLOADED_LOSS {
-        let text = format!(
+    let lost = || {
+        format!(
             "{} of {} is lost: {words}",
             value(Unit::Share, loss),
             rate(offered)
-        );
-        return (Verdict::Overloaded, text);
+        )
+    };
+    if let Some(found) = recovered(&plan.model, seen) {
+        let (verdict, mut text) = after_disturbance(&plan.model, &found);
+        if verdict == Verdict::Recovered && loss >= CRITICAL_LOSS {
+            text = format!("{text}; in all {}", lost());
+        }
+        return (verdict, text);
+    }
+    if loss >= OVERLOADED_LOSS {
+        return (Verdict::Overloaded, lost());
     }
     let closed = plan.model.workloads.iter().all(|w| w.is_closed());
     let growth = if closed { None } else { growth(seen) };
@@ -103,12 +114,7 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         return (Verdict::Undecided, text.to_owned());
     }
     if loss >= CRITICAL_LOSS {
-        let text = format!(
-            "{} of {} is lost: {words}",
-            value(Unit::Share, loss),
-            rate(offered)
-        );
-        return (Verdict::NearCritical, text);
+        return (Verdict::NearCritical, lost());
     }
     if let Some(b) = busiest.as_ref().filter(|b| b.utilisation >= NEAR_CRITICAL) {
         let text = if closed {
@@ -140,6 +146,46 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         Verdict::Stable,
         format!("{} arrive and {} are carried{room}", rate(offered), rate(carried)),
     )
+}
+
+/// What is said of a system that was disturbed.
+fn after_disturbance(model: &Model, found: &Recovery) -> (Verdict, String) {
+    let until = disturbance(model).map_or(f64::NAN, |span| span.1);
+    let seconds = |s: f64| value(Unit::Seconds, s);
+    let now = format!(
+        "{} inside and {} carried at the end, {} and {} before",
+        value(Unit::Count, found.inside.1),
+        rate(found.throughput.1),
+        value(Unit::Count, found.inside.0),
+        rate(found.throughput.0),
+    );
+    match found.state {
+        State::Recovered => {
+            let after = match found.after {
+                Some(after) => format!(" within {}", seconds(after)),
+                None => String::new(),
+            };
+            let text = format!(
+                "recovered{after} from what happened until {}: {now}",
+                seconds(until)
+            );
+            (Verdict::Recovered, text)
+        }
+        State::NotRecovered => {
+            let text = format!(
+                "has not recovered from what happened until {}: {now}",
+                seconds(until)
+            );
+            (Verdict::Overloaded, text)
+        }
+        State::Undecided => {
+            let text = format!(
+                "whether it recovers from what happened until {} cannot be told: {now}; make the run longer",
+                seconds(until)
+            );
+            (Verdict::Undecided, text)
+        }
+    }
 }
 
 /// The load changes by plan, so that a growing number inside is no sign of overload.

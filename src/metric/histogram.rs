@@ -203,6 +203,12 @@ impl Histogram {
         (above as f64 + part) / self.count as f64
     }
 
+    /// What is needed later to tell how many records lie above a value: the buckets that hold something.
+    pub fn packed(&self) -> Packed {
+        let occupied = self.counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        Packed(occupied.map(|(at, n)| ((self.base + at) as u32, *n)).collect())
+    }
+
     /// The buckets that hold something, upwards: least value, greatest value, count.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
         let occupied = self.counts.iter().enumerate().filter(|(_, n)| **n > 0);
@@ -294,6 +300,31 @@ impl Histogram {
     }
 }
 
+/// A histogram that is only kept: 16 bytes for each bucket that holds something.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Packed(Box<[(u32, u64)]>);
+
+impl Packed {
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
+        self.0.iter().map(|b| b.1).sum()
+    }
+
+    /// How many records lie above a value in nanoseconds; the records of one bucket are taken to be evenly spread.
+    pub fn above(&self, value: f64) -> f64 {
+        let from = self
+            .0
+            .partition_point(|b| (bounds(b.0 as usize).1 as f64) < value);
+        let whole = |b: &(u32, u64)| bounds(b.0 as usize).0 as f64 > value;
+        let part = self.0.get(from).filter(|b| !whole(b)).map_or(0.0, |b| {
+            let (low, high) = bounds(b.0 as usize);
+            b.1 as f64 * (high as f64 - value) / ((high - low) as f64 + 1.0)
+        });
+        let above = self.0[from..].iter().filter(|b| whole(b)).map(|b| b.1);
+        part + above.sum::<u64>() as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,6 +403,25 @@ mod tests {
             assert_eq!(histogram.quantile(v as f64 / 255.0), Some(v as f64));
             assert_eq!(histogram.share_above(v), (255 - v) as f64 / 256.0);
         }
+    }
+
+    #[test]
+    fn what_is_kept_tells_how_many_lie_above() {
+        let mut histogram = Histogram::new();
+        for value in [3, 7, 7, 100, 1_000_000, 1_000_001, 5_000_000] {
+            histogram.record(value);
+        }
+        let kept = histogram.packed();
+        assert_eq!(kept.count(), 7);
+        for value in [0, 3, 6, 7, 99, 100, 4_000_000, 6_000_000] {
+            let expected = 7.0 * histogram.share_above(value);
+            assert!((kept.above(value as f64) - expected).abs() < 1e-9, "{value}");
+        }
+        // A bucket of 8192 ns that holds two records: half of it is one.
+        let (low, high) = bounds(index(1_000_000));
+        let found = kept.above(0.5 * (low + high) as f64);
+        assert!((found - 2.0).abs() < 0.001, "{found}");
+        assert_eq!(Histogram::new().packed().above(1.0), 0.0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod histogram;
 
-pub use histogram::Histogram;
+pub use histogram::{Histogram, Packed};
 
 use crate::quantity::SimTime;
 

@@ -221,6 +221,7 @@ pub fn verdict_label(verdict: Verdict) -> &'static str {
         Verdict::Stable => "stable",
         Verdict::NearCritical => "near critical",
         Verdict::Overloaded => "overloaded",
+        Verdict::Recovered => "recovered",
         Verdict::Undecided => "undecided",
     }
 }
@@ -297,6 +298,7 @@ pub fn count(number: usize, noun: &str) -> String {
 fn verdicts(results: &Results, points: &[Point]) -> String {
     let order = [
         Verdict::Stable,
+        Verdict::Recovered,
         Verdict::NearCritical,
         Verdict::Overloaded,
         Verdict::Undecided,

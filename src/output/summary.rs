@@ -361,7 +361,7 @@ pub fn met(met: Option<bool>) -> (&'static str, Tint) {
 /// The colour of a verdict.
 pub fn verdict_tint(verdict: Verdict) -> Tint {
     match verdict {
-        Verdict::Stable => Tint::Good,
+        Verdict::Stable | Verdict::Recovered => Tint::Good,
         Verdict::NearCritical | Verdict::Undecided => Tint::Doubtful,
         Verdict::Overloaded => Tint::Bad,
     }

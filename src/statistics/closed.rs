@@ -109,8 +109,9 @@ const MOST_TERMS: usize = 100_000_000;
 /// Single servers and delays by mean value analysis (Reiser & Lavenberg 1980, *Journal of the ACM*
 /// 27, pp. 313–322; Lazowska et al., *Quantitative System Performance*, section 6.4). With stations
 /// of many servers or varying speed, by convolution of marginal weights (Buzen 1973,
-/// *Communications of the ACM* 16, pp. 527–531; Lazowska et al., section 8.4): the answer is that of
-/// mean value analysis with marginal probabilities, without its loss of digits near saturation.
+/// *Communications of the ACM* 16, pp. 527–531): the answer is that of
+/// mean value analysis with marginal probabilities (Lazowska et al., the appendix on load dependent
+/// service centers), without its loss of digits near saturation.
 /// `think_time` may be zero. Exponential service is assumed at first-come-first-served places, any
 /// law at delays and processor sharing.
 pub fn closed_network(

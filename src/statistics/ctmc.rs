@@ -87,7 +87,7 @@ impl<S: Ord + Clone> Chain<S> {
     ///
     /// Small chains by the elimination of Grassmann, Taksar & Heyman 1985 (*Operations Research* 33,
     /// pp. 1107–1116), which subtracts nothing and so keeps its digits; larger ones by Gauss–Seidel
-    /// sweeps (Stewart, *Introduction to the Numerical Solution of Markov Chains*, section 3.3).
+    /// sweeps (Stewart, *Introduction to the Numerical Solution of Markov Chains*, 1994, chapter 3).
     /// Refuses a chain that cannot return to its start, for its steady state may not be unique.
     pub fn stationary(&self) -> Result<Stationary<'_, S>, Refusal> {
         self.check_return()?;
@@ -204,7 +204,7 @@ impl<S: Ord + Clone> Chain<S> {
     }
 
     /// State probabilities `time` seconds after the start, by uniformisation (Jensen 1953; Stewart,
-    /// section 8.2). Refuses more expected jumps than can be followed in some seconds.
+    /// chapter 8). Refuses more expected jumps than can be followed in some seconds.
     pub fn after(&self, time: f64) -> Result<Stationary<'_, S>, Refusal> {
         not_negative(time, "the time")?;
         let n = self.states.len();

@@ -1,7 +1,8 @@
-//! Confidence intervals: replications, pairs, rare losses, ratios and quantiles.
+//! Confidence intervals: replications, pairs, rare losses, ratios, and quantiles of one run.
 
 use serde::{Deserialize, Serialize};
 
+use super::leaning::leaning_interval;
 use super::special::{beta_quantile, binomial_cdf, normal_quantile, student_quantile};
 use super::{Refusal, all_finite, mean, probability, variance};
 
@@ -58,6 +59,11 @@ impl Estimate {
             None => remark,
         });
         self
+    }
+
+    /// Distance of the farther limit from the figure; `None` without interval.
+    pub fn reach(&self) -> Option<f64> {
+        Some((self.mean - self.low?).max(self.high? - self.mean))
     }
 
     /// Half-width as a share of the mean's size; `None` without interval or with mean zero.
@@ -192,7 +198,8 @@ fn count(n: u64) -> usize {
 }
 
 /// Ratio of sums over replications, `sum of numerators / sum of denominators`, with a jackknife
-/// interval (Law, section 9.5.3, on ratios; Miller 1974, *Biometrika* 61, pp. 1–15).
+/// interval (Law, section 9.5.3, on ratios; Miller 1974, *Biometrika* 61, pp. 1–15), wider on the side to which the
+/// pseudo-values lean.
 ///
 /// A mean of per-replication ratios would be biased when the denominators vary; the jackknife
 /// removes the bias of order 1/n and needs no independence within a replication.
@@ -222,13 +229,11 @@ pub fn ratio_interval(pairs: &[(f64, f64)], level: f64) -> Result<Estimate, Refu
         let left_out = (top - numerator) / rest;
         pseudo.push(n as f64 * ratio - (n - 1) as f64 * left_out);
     }
-    let interval = mean_interval(&pseudo, level)?;
-    let half_width = interval.half_width.unwrap_or(0.0);
-    let centre = interval.mean;
+    let interval = leaning_interval(&pseudo, level)?;
     Ok(Estimate::with_interval(
         ratio,
-        (centre - half_width).min(ratio),
-        (centre + half_width).max(ratio),
+        interval.low.map_or(ratio, |low| low.min(ratio)),
+        interval.high.map_or(ratio, |high| high.max(ratio)),
         level,
         n,
     ))
@@ -245,7 +250,7 @@ pub fn loss_interval(replications: &[(u64, u64)], level: f64) -> Result<Estimate
     let mut offered = 0u64;
     for &(part, whole) in replications {
         if part > whole {
-            check_share(part, whole.max(1), level)?;
+            check_share(part, whole, level)?;
         }
         lost = lost.saturating_add(part);
         offered = offered.saturating_add(whole);
@@ -269,34 +274,6 @@ pub fn loss_interval(replications: &[(u64, u64)], level: f64) -> Result<Estimate
         .map(|&(part, whole)| (part as f64, whole as f64))
         .collect();
     Ok(ratio_interval(&pairs, level)?.clamped(0.0, 1.0))
-}
-
-/// A quantile from replications by sectioning: the figure is the quantile of all observations together (`pooled`),
-/// and the interval Student's t with the squared distances of the replications' quantiles from it.
-///
-/// A quantile of few dependent observations is biased, and the mean of such quantiles as much; in the quantile of all
-/// n replications together the bias is about 1/n of that, and what it is in the replications widens the interval.
-/// Asmussen & Glynn, *Stochastic Simulation*, 2007, section III.5; Dong & Nakayama 2020, "A tutorial on quantile
-/// estimation via Monte Carlo", in *Monte Carlo and Quasi-Monte Carlo Methods 2018*.
-pub fn quantile_by_sections(pooled: f64, per_replication: &[f64], level: f64) -> Result<Estimate, Refusal> {
-    probability(level, "the confidence level")?;
-    all_finite(per_replication, "a quantile")?;
-    all_finite(&[pooled], "the quantile of all")?;
-    let n = per_replication.len();
-    if n < 2 {
-        let why = "one observation shows no variation, so there is no interval";
-        return Ok(Estimate::without_interval(pooled, level, n, why));
-    }
-    let squares: f64 = per_replication.iter().map(|q| (q - pooled) * (q - pooled)).sum();
-    let t = student_quantile(0.5 * (1.0 + level), (n - 1) as f64)?;
-    let half_width = t * (squares / ((n - 1) as f64 * n as f64)).sqrt();
-    Ok(Estimate::with_interval(
-        pooled,
-        pooled - half_width,
-        pooled + half_width,
-        level,
-        n,
-    ))
 }
 
 /// Ranks (from 1) of the order statistics that enclose the `p`-quantile of `n` independent
@@ -339,7 +316,7 @@ fn first(mut low: u64, mut high: u64, holds: impl Fn(u64) -> Result<bool, Refusa
 ///
 /// The figure is the smallest observation with at least `p` of all at or below it. Response times
 /// of neighbouring requests depend on one another, which makes the true interval wider: the note
-/// says so, and [`quantile_by_sections`] is the better choice where replications exist.
+/// says so, and [`quantile_interval`](super::leaning::quantile_interval) is the better choice where replications exist.
 /// Refuses values that are unsorted or not finite.
 pub fn quantile_in_run(sorted: &[f64], p: f64, level: f64) -> Result<Estimate, Refusal> {
     all_finite(sorted, "an observation")?;
@@ -393,41 +370,6 @@ mod tests {
     }
 
     #[test]
-    fn sections_hold_a_far_quantile_that_the_mean_of_quantiles_misses() {
-        // The 0.99-quantile of 40 exponential values is biased by more than its error over 20 replications.
-        let exact = libm::log(100.0);
-        let (mut sections, mut means) = (0, 0);
-        for seed in 0..200 {
-            let mut random = TestRandom(seed);
-            let mut all = Vec::new();
-            let quantile = |values: &mut Vec<f64>| {
-                values.sort_by(f64::total_cmp);
-                let at = 0.99 * (values.len() - 1) as f64;
-                let (i, part) = (at as usize, at - (at as usize) as f64);
-                values[i] + part * (values[(i + 1).min(values.len() - 1)] - values[i])
-            };
-            let each: Vec<f64> = (0..20)
-                .map(|_| {
-                    let mut values: Vec<f64> = (0..40).map(|_| random.exponential(1.0)).collect();
-                    all.extend_from_slice(&values);
-                    quantile(&mut values)
-                })
-                .collect();
-            let found = quantile_by_sections(quantile(&mut all), &each, 0.95).unwrap();
-            sections += u32::from(found.contains(exact) == Some(true));
-            let plain = mean_interval(&each, 0.95).unwrap();
-            means += u32::from(plain.contains(exact) == Some(true));
-        }
-        // With 40 values a section, of which not one lies beyond the quantile on average, the section is no sample to
-        // form an interval from; yet the pooled quantile is held four times in five.
-        assert!(sections >= 150, "{sections} of 200");
-        assert!(means < 100, "{means} of 200");
-        let one = quantile_by_sections(2.0, &[2.0], 0.95).unwrap();
-        assert_eq!((one.mean, one.half_width), (2.0, None));
-        assert!(quantile_by_sections(f64::NAN, &[1.0, 2.0], 0.95).is_err());
-    }
-
-    #[test]
     fn common_random_numbers_make_a_small_difference_visible() {
         let mut random = TestRandom(5);
         let base: Vec<f64> = (0..20).map(|_| random.exponential(100.0)).collect();
@@ -478,6 +420,7 @@ mod tests {
         assert_close(found.high.unwrap(), 0.003_682_08, 1e-5);
         assert!(found.note.is_some());
         assert!(loss_interval(&[(3, 2), (0, 5)], 0.95).is_err());
+        assert!(loss_interval(&[(1, 0), (0, 5)], 0.95).is_err());
         assert!(loss_interval(&[], 0.95).is_err());
     }
 

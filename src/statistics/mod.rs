@@ -1,9 +1,9 @@
 //! Statistics and queueing theory: what a run's numbers are worth, and what they ought to be.
 //!
 //! The first half turns observations into statements with an error attached: [`interval`] for
-//! replications, pairs, rare losses and quantiles, [`precision`] for when to stop, [`batch`] for one
+//! replications, pairs and rare losses, [`leaning`] for what leans to one side and for quantiles, [`precision`] for when to stop, [`batch`] for one
 //! long run, [`warmup`] for the
-//! transient, [`trend`] for queues that grow. The second half is the theory that simulated figures
+//! transient, [`trend`] for queues that grow, [`recovery`] for what a disturbance leaves. The second half is the theory that simulated figures
 //! are held against: [`queueing`] for open stations, [`closed`] for a fixed population, [`ctmc`] for
 //! whatever has no formula, [`scalability`] for the Universal Scalability Law.
 //!
@@ -17,8 +17,10 @@ pub mod batch;
 pub mod closed;
 pub mod ctmc;
 pub mod interval;
+pub mod leaning;
 pub mod precision;
 pub mod queueing;
+pub mod recovery;
 pub mod scalability;
 pub mod special;
 pub mod trend;

@@ -23,7 +23,8 @@ pub enum Precision {
 /// section 9.4.1).
 pub const FEWEST_REPLICATIONS: usize = 5;
 
-/// Whether the interval's half-width is within `target` (0.05 for 5 %) of the figure's size.
+/// Whether the interval's farther limit is within `target` (0.05 for 5 %) of the figure. (Law, section 9.4.1, counts
+/// the error against the true mean and so asks for target / (1 + target) of the figure.)
 ///
 /// The number of replications needed follows from the present variance; it is a forecast.
 /// Refuses a target that is not positive.
@@ -35,7 +36,7 @@ pub fn relative_precision(estimate: &Estimate, target: f64) -> Result<Precision,
             needed_replications,
         })
     };
-    let Some(half_width) = estimate.half_width else {
+    let Some(reach) = estimate.reach() else {
         let why = estimate.note.clone();
         return not(
             why.unwrap_or_else(|| "no interval could be formed".into()),
@@ -43,10 +44,10 @@ pub fn relative_precision(estimate: &Estimate, target: f64) -> Result<Precision,
         );
     };
     let goal = target * estimate.mean.abs();
-    if half_width <= goal && estimate.n >= FEWEST_REPLICATIONS {
+    if reach <= goal && estimate.n >= FEWEST_REPLICATIONS {
         return Ok(Precision::Converged);
     }
-    if half_width <= goal {
+    if reach <= goal {
         return not(
             format!("{} of at least {FEWEST_REPLICATIONS} replications", estimate.n),
             Some(FEWEST_REPLICATIONS),
@@ -56,11 +57,11 @@ pub fn relative_precision(estimate: &Estimate, target: f64) -> Result<Precision,
         return not("the figure is zero, so no share of it is meaningful".into(), None);
     }
     let reason = format!(
-        "half-width is {:.1} % of the figure, asked was {:.1} %",
-        100.0 * half_width / estimate.mean.abs(),
+        "the interval reaches {:.1} % of the figure away from it, asked was {:.1} %",
+        100.0 * reach / estimate.mean.abs(),
         100.0 * target
     );
-    let needed = forecast(estimate, half_width / goal)?;
+    let needed = forecast(estimate, reach / goal)?;
     not(reason, needed)
 }
 

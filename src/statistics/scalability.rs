@@ -1,6 +1,6 @@
 //! The Universal Scalability Law: X(N) = g N / (1 + s (N - 1) + k N (N - 1)).
 //!
-//! Gunther, N. J. (2007), *Guerrilla Capacity Planning*, Springer, chapters 4 to 6.
+//! Gunther, N. J. (2007), *Guerrilla Capacity Planning*, Springer, chapters 4 to 6 (equation 4.31, p. 57).
 
 use serde::{Deserialize, Serialize};
 
@@ -27,20 +27,23 @@ impl Scalability {
         })
     }
 
-    /// Throughput at concurrency `n`, per second; `n` below zero counts as zero.
+    /// Throughput at concurrency `n`, per second. The law is one of whole numbers from 1 on: below 1 throughput is in
+    /// proportion, and `n` below zero counts as zero.
     pub fn throughput(&self, n: f64) -> f64 {
-        let n = n.max(0.0);
+        if n < 1.0 {
+            return self.rate * n.max(0.0);
+        }
         let slowdown = 1.0 + self.contention * (n - 1.0) + self.coherency * n * (n - 1.0);
-        self.rate * n / slowdown.max(f64::MIN_POSITIVE)
+        self.rate * n / slowdown
     }
 
     /// Concurrency with the highest throughput, at least 1; `None` if throughput never falls.
     pub fn peak(&self) -> Option<f64> {
-        (self.coherency > 0.0).then(|| {
-            ((1.0 - self.contention).max(0.0) / self.coherency)
-                .sqrt()
-                .max(1.0)
-        })
+        if self.contention > 1.0 {
+            // One alone does more than any number together.
+            return Some(1.0);
+        }
+        (self.coherency > 0.0).then(|| ((1.0 - self.contention) / self.coherency).sqrt().max(1.0))
     }
 
     /// Throughput that is never exceeded, per second; `None` if it grows without bound.
@@ -250,6 +253,21 @@ mod tests {
         assert_eq!(law.peak(), None);
         assert_close(law.ceiling().unwrap(), 2000.0, 1e-12);
         assert_eq!(Scalability::new(1.0, 0.0, 0.0).unwrap().ceiling(), None);
+    }
+
+    #[test]
+    fn nothing_exceeds_the_ceiling_however_large_the_costs() {
+        for (contention, coherency) in [(1.0, 0.0), (3.0, 0.0), (3.0, 0.2), (0.2, 9.0), (0.0, 0.01)] {
+            let law = Scalability::new(10.0, contention, coherency).unwrap();
+            let most = law.ceiling().unwrap();
+            for n in [0.0, 0.3, 0.7, 1.0, 1.5, 2.0, 9.0, 10.0, 11.0, 500.0] {
+                let x = law.throughput(n);
+                assert!(
+                    (0.0..=most * (1.0 + 1e-12)).contains(&x),
+                    "{law:?} {n}: {x} {most}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn the_page_of_formulas_names_tests_and_models_that_exist() {
     let mut sources = String::new();
     for path in files("src/statistics", "rs")
         .into_iter()
+        .chain(files("src/distribution", "rs"))
         .chain(files("tests/theory", "rs"))
     {
         sources.push_str(&std::fs::read_to_string(path).unwrap());

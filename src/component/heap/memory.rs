@@ -84,6 +84,13 @@ const G1: (f64, f64, f64, u64, f64) = (0.10, 0.05, 0.60, 8, 0.05);
 /// Below this free share after a full collection the JVM gives up (`GCHeapFreeLimit`, 2).
 const FREE_LIMIT: f64 = 0.02;
 
+/// ZGC's concurrent workers: a quarter of the CPUs, but no more than have a small page (2 MiB) each in 2 % of the
+/// heap (`ZHeuristics::nconcurrent_workers`).
+pub fn zgc_workers(cpus: u32, size: u64) -> u32 {
+    let pages = part(size, 0.02) / (2 << 20);
+    cpus.div_ceil(4).min(pages.min(1 << 20) as u32).max(1)
+}
+
 fn part(bytes: u64, share: f64) -> u64 {
     libm::round(bytes as f64 * share) as u64
 }
@@ -323,6 +330,15 @@ mod tests {
             ihop: 0.45,
             tenuring: 15,
         }
+    }
+
+    #[test]
+    fn a_small_heap_on_a_large_machine_has_few_concurrent_workers() {
+        let gib = 1 << 30;
+        assert_eq!(zgc_workers(16, 4 * gib), 4);
+        assert_eq!(zgc_workers(64, gib), 10);
+        assert_eq!(zgc_workers(1, gib), 1);
+        assert_eq!(zgc_workers(64, 64 << 20), 1);
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Component for Heap {
             "collector",
             Form::Choice(COLLECTORS),
             None,
-            "how it is collected; without it G1, or serial on less than 2 CPUs, as the JVM chooses",
+            "how it is collected; without it G1, or serial on less than 2 CPUs, as the JVM chooses before JDK 27 (JEP 523: always G1)",
         ),
         key(
             "young-size",
@@ -194,7 +194,7 @@ impl Component for Heap {
             "conc-gc-threads",
             Form::Count,
             None,
-            "concurrent workers (`ConcGCThreads`: G1 (n + 2) / 4, ZGC a quarter of the CPUs)",
+            "concurrent workers (`ConcGCThreads`: G1 (`ParallelGCThreads` + 2) / 4; ZGC a quarter of the CPUs, on a small heap one for each 100 MiB)",
         ),
         key(
             "base-pause",
@@ -236,7 +236,7 @@ impl Component for Heap {
             "ihop",
             Form::Share,
             Some("\"45%\""),
-            "old share at which G1 marks (`InitiatingHeapOccupancyPercent`, 45)",
+            "old share at which G1 marks (`InitiatingHeapOccupancyPercent`, later `G1IHOP`, 45); kept, where G1 adapts it",
         ),
         key(
             "tenuring-threshold",
@@ -787,7 +787,7 @@ impl Heap {
 }
 
 impl Draft {
-    /// The shape on so many CPUs (JDK `WorkerPolicy`, `G1ConcRefinement`, `ZHeuristics`).
+    /// The shape on so many CPUs (JDK `WorkerPolicy`, `G1ConcurrentMark`, `ZHeuristics`).
     fn shape(&self, cpus: f64) -> Shape {
         let n = libm::ceil(cpus).clamp(1.0, 1e6) as u32;
         let collector = self
@@ -799,7 +799,7 @@ impl Draft {
             _ => self.threads.unwrap_or(all),
         };
         let concurrent = self.concurrent.unwrap_or(match collector {
-            Collector::Zgc => n.div_ceil(4),
+            Collector::Zgc => memory::zgc_workers(n, self.shape.size),
             _ => ((threads + 2) / 4).max(1),
         });
         Shape {

@@ -78,7 +78,7 @@ pub fn capacity(demands: &[Demand]) -> Result<f64, Refusal> {
 /// [`asymptotic_bounds`], but only for networks with a product form.
 ///
 /// Zahorjan, Sevcik, Eager & Galler 1982, *Communications of the ACM* 25, pp. 134–141; Lazowska et
-/// al., section 5.4, table 5.4 (the form with think time).
+/// al., section 5.4 (the form with think time).
 pub fn balanced_job_bounds(demands: &[f64], users: u32, think_time: f64) -> Result<Bounds, Refusal> {
     let listed: Vec<Demand> = demands
         .iter()
@@ -133,7 +133,7 @@ pub fn kingman_bound(
 }
 
 /// Allen and Cunneen's approximation of the mean wait in G/G/c, in seconds: the wait of M/M/c times
-/// (ca² + cs²)/2. Allen, *Probability, Statistics, and Queueing Theory*, 2nd ed., section 5.4.
+/// (ca² + cs²)/2. Allen, *Probability, Statistics, and Queueing Theory*, 2nd ed., 1990.
 pub fn allen_cunneen(
     servers: u32,
     arrival_rate: f64,

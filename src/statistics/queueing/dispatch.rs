@@ -66,7 +66,7 @@ pub fn join_shortest_queue(queues: u32, arrival_rate: f64, service_time: f64) ->
 /// exponential and independent, and ends when both have: (12 - ρ)/8 times that of M/M/1.
 ///
 /// Flatto & Hahn 1984, "Two parallel queues created by arrivals with two demands I", *SIAM Journal on Applied
-/// Mathematics* 44; in this form Thomasian 2014, "Analysis of fork/join and related queueing systems", *ACM Computing
+/// Mathematics* 44, pp. 1041–1053; Nelson & Tantawi 1988, *IEEE Transactions on Computers* 37, pp. 739–743; in this form Thomasian 2014, "Analysis of fork/join and related queueing systems", *ACM Computing
 /// Surveys* 47(2), article 17, equation (6).
 pub fn fork_join_two(arrival_rate: f64, service_time: f64) -> Result<f64, Refusal> {
     let one = super::mm1(arrival_rate, service_time)?;
@@ -76,8 +76,8 @@ pub fn fork_join_two(arrival_rate: f64, service_time: f64) -> Result<f64, Refusa
 /// Mean response in seconds when each arrival joins the shortest of `choices` queues drawn at
 /// random, in the limit of many queues: S Σ ρ^((d^i - d)/(d - 1)) over i ≥ 1; one choice is M/M/1.
 ///
-/// `utilisation` is the load of each server. Vvedenskaya, Dobrushin & Karpelevich 1996; Mitzenmacher
-/// 2001, *IEEE Transactions on Parallel and Distributed Systems* 12, pp. 1094–1104.
+/// `utilisation` is the load of each server. Vvedenskaya, Dobrushin & Karpelevich 1996,
+/// *Problems of Information Transmission* 32, pp. 15–27; Mitzenmacher 2001, *IEEE Transactions on Parallel and Distributed Systems* 12, pp. 1094–1104.
 pub fn power_of_choices(choices: u32, utilisation: f64, service_time: f64) -> Result<f64, Refusal> {
     at_least_one(choices, "the number of choices")?;
     positive(utilisation, "the utilisation")?;

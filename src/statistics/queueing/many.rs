@@ -46,7 +46,8 @@ pub fn erlang_c(servers: u32, offered: f64) -> Result<f64, Refusal> {
 
 /// M/M/c, first come first served: Poisson arrivals, exponential service, unlimited queue.
 ///
-/// Kleinrock, *Queueing Systems* vol. 1, sections 3.2 (one server) and 3.5 (many).
+/// Kleinrock, *Queueing Systems* vol. 1, sections 3.2 (one server) and 3.5 (many); the law of the
+/// wait is in Cooper, section 3.4.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mmc {
     servers: u32,
@@ -118,7 +119,7 @@ impl Mmc {
         let exponent = -x * scaled;
         if exponent.abs() < 1e-9 {
             served * (1.0 + self.waits * scaled)
-        } else if exponent > 0.0 {
+        } else if exponent > 1.0 {
             // Multiplied out, so that a large growing factor never meets a vanishing one.
             let slow = libm::exp(exponent - scaled);
             (served * (1.0 + self.waits / x) - self.waits / x * slow).clamp(0.0, 1.0)
@@ -181,31 +182,30 @@ pub fn mmck(servers: u32, room: u32, arrival_rate: f64, service_time: f64) -> Re
     let offered = arrival_rate * service_time;
     positive(offered, "the offered load")?;
     let mut weight = 1.0;
-    let (mut total, mut waiting) = (1.0, 0.0);
+    let (mut total, mut waiting, mut busy) = (1.0, 0.0, 0.0);
     for n in 1..=room {
         weight *= offered / f64::from(n.min(servers));
         total += weight;
         waiting += weight * f64::from(n.saturating_sub(servers));
+        busy += weight * f64::from(n.min(servers));
         // Weights matter only in proportion; scaling down keeps overload from overflowing.
         if total > 1e200 {
             weight *= 1e-200;
             total *= 1e-200;
             waiting *= 1e-200;
+            busy *= 1e-200;
         }
     }
-    let rejected = weight / total;
-    let throughput = arrival_rate * (1.0 - rejected);
-    // In deep overload 1 - rejected loses its digits, but never all of them: c/a is the floor.
-    let wait = if throughput > 0.0 {
-        waiting / total / throughput
-    } else {
-        return Err(Refusal::NotConverged {
-            what: "the share admitted",
-        });
-    };
+    // By the busy servers: in deep overload the admitted share, 1 - rejected, would have no digits left.
+    let throughput = busy / total / service_time;
     Ok(LossMeans {
-        rejected,
-        means: Means::from_wait(throughput, f64::from(servers), service_time, wait),
+        rejected: weight / total,
+        means: Means::from_wait(
+            throughput,
+            f64::from(servers),
+            service_time,
+            waiting / busy * service_time,
+        ),
     })
 }
 
@@ -315,6 +315,24 @@ mod tests {
         let flooded = mmck(4, 100_000, 4e6, 1.0).unwrap();
         assert_close(flooded.means.utilisation, 1.0, 1e-6);
         assert_close(flooded.means.number_in_system, 1e5, 1e-6);
+        // So deep that the share turned away is one to the last digit.
+        let drowned = mmck(2, 10, 1e18, 1.0).unwrap();
+        assert_eq!(drowned.rejected, 1.0);
+        assert_close(drowned.means.throughput, 2.0, 1e-12);
+        assert_close(drowned.means.waiting_time, 4.0, 1e-12);
+    }
+
+    #[test]
+    fn response_tails_keep_their_digits_beside_the_removable_pole() {
+        // x = c - 1 - a just below, at and just above zero: the tail is nearly the one at zero.
+        let at = Mmc::new(3, 2.0, 1.0).unwrap();
+        for off in [-1e-9, -1e-13, 1e-13, 1e-9] {
+            let beside = Mmc::new(3, 2.0 + off, 1.0).unwrap();
+            for t in [0.5, 3.0, 12.0] {
+                let (a, b) = (at.response_time_exceeds(t), beside.response_time_exceeds(t));
+                assert_close(b, a, 1e-7 * (off.abs() * 1e9).max(1e-4));
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn second_moment(mean: f64, cv: f64) -> f64 {
 /// M/G/1, first come first served, from the mean service time and its coefficient of variation
 /// (standard deviation over mean): W = λ E(S²) / (2 (1 - ρ)).
 ///
-/// Pollaczek 1930 and Khinchine 1932; Kleinrock, *Queueing Systems* vol. 1, section 5.6.
+/// Pollaczek 1930 and Khinchine 1932; Kleinrock, *Queueing Systems* vol. 1, section 5.5.
 pub fn mg1(arrival_rate: f64, service_time: f64, cv: f64) -> Result<Means, Refusal> {
     positive(arrival_rate, "the arrival rate")?;
     positive(service_time, "the service time")?;
@@ -248,6 +248,14 @@ mod tests {
             let (a, b) = (alike.response_time_quantile(p), one.response_time_quantile(p));
             assert_close(a.unwrap(), b.unwrap(), 1e-6);
         }
+        // The transform inverted numerically (Talbot's method) gives the same tail.
+        for (t, tail) in [
+            (0.3, 0.863_858_243_411_61),
+            (5.0, 0.439_283_180_542_30),
+            (20.0, 0.136_869_719_673_67),
+        ] {
+            assert_close(found.response_time_exceeds(t), tail, 1e-10);
+        }
         assert!(Hyperexponential::new(1.0, phases).is_err());
         assert!(Hyperexponential::new(0.5, [(0.9, 0.5), (0.2, 1.0)]).is_err());
     }
@@ -325,6 +333,61 @@ mod tests {
         let number = chain.stationary().unwrap().mean(|&(n, _)| f64::from(n));
         let found = mg1_vacations(rate, 1.0, 1.0, vacation, 1.0).unwrap();
         assert_close(found.number_in_system, number, 1e-7);
+    }
+
+    /// Hyperexponential service for the chains below: shares and means.
+    const SORTS: [(f64, f64); 2] = [(0.7, 0.5), (0.3, 2.0)];
+
+    /// Mean and coefficient of variation of [`SORTS`].
+    fn sorts() -> (f64, f64) {
+        let mean: f64 = SORTS.iter().map(|(p, m)| p * m).sum();
+        let second: f64 = SORTS.iter().map(|(p, m)| 2.0 * p * m * m).sum();
+        (mean, (second / (mean * mean) - 1.0).sqrt())
+    }
+
+    #[test]
+    fn pauses_and_vacations_of_two_phases_agree_with_their_markov_chains() {
+        let (service, cv) = sorts();
+        let (rate, away, two) = (0.4, 0.8, 0.5f64.sqrt());
+        // State: present, sort in service, phase of the pause (0: runs) or of the vacation.
+        let begin = |n: u16, away: u8, rate: f64, to: &mut Vec<((u16, u8, u8), f64)>| {
+            for (sort, (share, _)) in (0u8..).zip(SORTS) {
+                to.push(((n, sort, away), rate * share));
+            }
+        };
+        for pauses in [true, false] {
+            let start = (0, 0, u8::from(!pauses));
+            let chain = Chain::explore(start, 4000, |&(n, sort, phase), to| {
+                let serves = n > 0 && phase == 0;
+                match (n, phase) {
+                    (0, _) if pauses => begin(1, phase, rate, to),
+                    (0..150, _) => to.push(((n + 1, sort, phase), rate)),
+                    _ => {}
+                }
+                let done = 1.0 / SORTS[usize::from(sort)].1;
+                match n {
+                    1 if serves => to.push(((0, 0, start.2), done)),
+                    2.. if serves => begin(n - 1, 0, done, to),
+                    _ => {}
+                }
+                match phase {
+                    0 if pauses => to.push(((n, sort, 1), 0.3)),
+                    1 => to.push(((n, sort, 2), 2.0 / away)),
+                    2 if !pauses && n == 0 => to.push(((0, 0, 1), 2.0 / away)),
+                    2 if !pauses => begin(n, 0, 2.0 / away, to),
+                    2 => to.push(((n, sort, 0), 2.0 / away)),
+                    _ => {}
+                }
+            })
+            .unwrap();
+            let number = chain.stationary().unwrap().mean(|s| f64::from(s.0));
+            let found = if pauses {
+                mg1_pauses(rate, service, cv, 0.3, away, two)
+            } else {
+                mg1_vacations(rate, service, cv, away, two)
+            };
+            assert_close(found.unwrap().number_in_system, number, 1e-7);
+        }
     }
 
     #[test]
