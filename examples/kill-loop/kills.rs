@@ -24,8 +24,9 @@ struct Hits {
 
 /// How a life ends.
 enum Fate {
-    /// Killed after so long.
-    After(Duration),
+    /// Killed so long after that many points were kept, or results begun if it is one more. Headway is waited for instead
+    /// of time alone, because a busy machine makes some lives longer than others.
+    After(usize, Duration),
     /// Killed when so many half-written files were seen.
     InWriting(u64),
     Lives,
@@ -92,18 +93,27 @@ pub fn kill(each: &mut Loop, kills: u32, expected: &Digests) {
 }
 
 fn fate(each: &mut Loop, length: Duration, kills_here: u32, kept: usize) -> Fate {
-    // What is left of the sweep after the points that are kept.
-    let left = length.as_micros() as u64 * (POINTS + 8 - kept) as u64 / (POINTS + 8) as u64;
+    // Writing results takes about as long as a fifth of the points.
+    const OUTPUT: usize = POINTS / 5;
+    let step = length.as_micros() as u64 / (POINTS + OUTPUT) as u64;
     match each.below(if kills_here == 0 { 4 } else { 8 }) {
         0 => Fate::InWriting(1 + each.below(POINTS as u64 + 12)),
-        1..4 => Fate::After(Duration::from_micros(each.below(left))),
+        1..4 => {
+            let at = kept + each.below((POINTS + OUTPUT - kept) as u64) as usize;
+            let steps = if at < POINTS { 1 } else { OUTPUT as u64 };
+            Fate::After(
+                at.min(POINTS + 1),
+                Duration::from_micros(each.below(steps * step)),
+            )
+        }
         _ => Fate::Lives,
     }
 }
 
 /// Runs it to its fate; whether it was killed. One that was not must have succeeded.
 fn live(mut child: Child, fate: &Fate, out: &Path) -> bool {
-    let begun = Instant::now();
+    // When the headway that is waited for was made.
+    let mut there = None;
     let (mut seen, mut last) = (0, String::new());
     loop {
         let over = child.try_wait().expect("asking for its end");
@@ -113,7 +123,12 @@ fn live(mut child: Child, fate: &Fate, out: &Path) -> bool {
         }
         let now = match fate {
             Fate::Lives => false,
-            Fate::After(patience) => begun.elapsed() >= *patience,
+            Fate::After(points, patience) => {
+                if there.is_none() && headway(out) >= *points {
+                    there = Some(Instant::now());
+                }
+                there.is_some_and(|t: Instant| t.elapsed() >= *patience)
+            }
             Fate::InWriting(which) => {
                 if let Some(name) = half_points(out).into_iter().chain(half_results(out)).next()
                     && name != last
@@ -150,10 +165,21 @@ fn kept(out: &Path) -> usize {
     names.filter(|n| n.ends_with(".json")).count()
 }
 
+/// Points that are kept, or one more than all of them once results are written.
+fn headway(out: &Path) -> usize {
+    match is_writing(out) {
+        true => POINTS + 1,
+        false => kept(out),
+    }
+}
+
+fn is_writing(out: &Path) -> bool {
+    !half_results(out).is_empty() || COMPARED.iter().any(|name| out.join(name).exists())
+}
+
 fn count(hits: &mut Hits, out: &Path) {
-    let writing = !half_results(out).is_empty() || COMPARED.iter().any(|name| out.join(name).exists());
     match kept(out) {
-        _ if writing => hits.output += 1,
+        _ if is_writing(out) => hits.output += 1,
         0 => hits.before += 1,
         n if n < POINTS => hits.quarters[n * 4 / POINTS] += 1,
         _ => hits.kept_all += 1,
