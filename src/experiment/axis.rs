@@ -371,6 +371,23 @@ mod tests {
             labels("path = 'a.b'\nfrom = 1\nto = 4\npoints = 10\nscale = 'log'"),
             ["1", "2", "3", "4"]
         );
+        assert_eq!(labels("path = 'a.b'\nfrom = 5\nto = 5\nstep = 1"), ["5"]);
+        assert_eq!(
+            labels("path = 'a.b'\nfrom = 0.1\nto = 0.7\npoints = 4"),
+            ["0.1", "0.3", "0.5", "0.7"]
+        );
+    }
+
+    #[test]
+    fn a_step_that_is_not_whole_is_kept_between_whole_ends() {
+        assert_eq!(
+            labels("path = 'a.b'\nfrom = 1\nto = 3\nstep = 0.5"),
+            ["1", "1.5", "2", "2.5", "3"]
+        );
+        assert_eq!(
+            labels("path = 'a.b'\nfrom = 1\nto = 2.5\npoints = 4"),
+            ["1", "1.5", "2", "2.5"]
+        );
     }
 
     #[test]
@@ -385,6 +402,10 @@ mod tests {
         assert_eq!(plan.axis.values[0].number, Some(0.5));
         let plan = axis("path = 'w.x.t'\nvalues = ['exp(2ms)', 'exp(3ms)']").unwrap();
         assert_eq!(plan.axis.values[0].number, None);
+        let plan = axis("path = 'w.x.n'\nvalues = [3, 4]").unwrap();
+        assert_eq!(plan.axis.values[1].number, Some(4.0));
+        let plan = axis("path = 'w.x.n'\nvalues = ['1e3', '2e3']").unwrap();
+        assert_eq!(plan.axis.values[1].number, None);
     }
 
     #[test]
@@ -394,6 +415,39 @@ mod tests {
         assert_eq!(plan.changes[1][1].value, Value::Integer(200));
         let same = axis("paths = ['a.n', 'b.m']\nvalues = [1, 2]").unwrap();
         assert_eq!(same.changes[1][1].value, Value::Integer(2));
+        assert_eq!(same.axis.values[1].label, "2");
+        // One path of which each value is a list.
+        let lists = axis("path = 'a.n'\nvalues = [[1, 2], [3, 4]]").unwrap();
+        assert_eq!((lists.changes.len(), lists.changes[1].len()), (2, 1));
+        assert!(matches!(&lists.changes[1][0].value, Value::Array(items) if items.len() == 2));
+    }
+
+    #[test]
+    fn an_axis_with_a_name_is_told_by_its_first_path_where_that_is_enough() {
+        let zipped = "paths = ['a.n', 'b.m']\nlabel = 'size'\n";
+        assert_eq!(labels(&format!("{zipped}values = [[1, 2], [7, 8]]")), ["1", "2"]);
+        assert_eq!(
+            labels(&format!("{zipped}values = [[1, 1], [7, 8]]")),
+            ["1 / 7", "1 / 8"]
+        );
+    }
+
+    #[test]
+    fn a_table_under_a_plain_key_is_a_part_of_a_path() {
+        let source = "alternatives = [{ name = 'x', set = { a.b = 1, 'c.d' = { e = 2 }, f = { g = { h = 3 } }, i = {} } }]";
+        let plan = axis(source).unwrap();
+        let paths: Vec<&str> = plan.changes[0]
+            .iter()
+            .map(|change| change.path.as_str())
+            .collect();
+        assert_eq!(paths, ["a.b", "c.d", "f.g.h", "i"]);
+        assert_eq!(plan.changes[0][2].value, Value::Integer(3));
+    }
+
+    #[test]
+    fn an_alternative_without_a_name_is_not_said_to_be_missing() {
+        let found = axis("alternatives = [{ set = {} }]").map(|_| ()).unwrap_err();
+        assert!(!found.contains("is empty"), "{found}");
     }
 
     #[test]
@@ -413,6 +467,14 @@ mod tests {
             (
                 "path = 'a.b'\nfrom = '1s'\nto = '5ms'\npoints = 3",
                 "begins in `s`",
+            ),
+            (
+                "path = 'a.b'\nfrom = 5\nto = 0\npoints = 3\nscale = 'log'",
+                "above zero",
+            ),
+            (
+                "path = 'a.b'\nfrom = inf\nto = 1\nstep = 1",
+                "`from` of a range is not a number",
             ),
             ("path = 'a.b'\nfrom = 0\nto = 1e9\nstep = 1", "more than 10000"),
             (

@@ -108,6 +108,10 @@ pub(super) fn range(reader: &mut Reader) -> Option<Vec<Value>> {
         );
         return wrong(span, message, "write both ends in the same unit");
     }
+    let whole_step = step
+        .as_ref()
+        .is_none_or(|(step, _)| step.as_ref().is_some_and(|s| s.whole));
+    let whole = from.whole && to.whole && whole_step;
     let values: Vec<f64> = match (step, points) {
         (Some((step, at)), None) => {
             if log {
@@ -172,7 +176,6 @@ pub(super) fn range(reader: &mut Reader) -> Option<Vec<Value>> {
         }
     };
     let digits = if log { 4 } else { 12 };
-    let whole = from.whole && to.whole;
     let mut out: Vec<Value> = values
         .into_iter()
         .map(|v| {

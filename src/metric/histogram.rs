@@ -257,11 +257,7 @@ impl Histogram {
         let interval = interval.max(1000);
         let mut filled = self.clone();
         for (_, high, count) in self.iter() {
-            let mut missed = high.min(self.max);
-            if missed < 2 * interval {
-                continue;
-            }
-            missed -= interval;
+            let mut missed = high.min(self.max).saturating_sub(interval);
             while missed > interval {
                 filled.record_n(missed, count);
                 missed -= interval;
@@ -453,6 +449,59 @@ mod tests {
         assert_eq!(filled.count(), 6);
         assert_eq!(filled.max(), Some(450_000));
         assert_eq!(filled.sum(), 100_000 + 2 * 150_000 + 250_000 + 350_000 + 450_000);
+    }
+
+    #[test]
+    fn an_answer_after_three_whole_intervals_held_up_one_request() {
+        let mut h = Histogram::new();
+        h.record_n(50_000, 2);
+        h.record_n(300_000, 4);
+        let filled = h.back_filled(100_000);
+        // 200 us; 100 us is not above the interval.
+        assert_eq!(filled.count(), 2 + 4 + 4);
+        assert_eq!(filled.sum(), h.sum() + 4 * 200_000);
+    }
+
+    #[test]
+    fn records_of_one_bucket_count_as_evenly_spread() {
+        let (low, high) = bounds(index(1_000_000));
+        let middle = low + (high - low) / 2;
+        let histogram = filled(&[low, low, low, high + 1]);
+        let spread = 3.0 * (high - middle) as f64 / (high - low + 1) as f64;
+        assert_eq!(histogram.share_above(middle), (1.0 + spread) / 4.0);
+        assert_eq!(histogram.share_above(high), 0.25);
+        assert_eq!(histogram.share_above(low - 1), 1.0);
+        assert_eq!(filled(&[low, low]).share_above(low), 0.0);
+    }
+
+    #[test]
+    fn count_and_mean_are_exact() {
+        let histogram = filled(&[1_000_001, 2_000_003, 4_000_002]);
+        assert_eq!(histogram.mean(), Some(7_000_006.0 / 3.0));
+        assert!(!histogram.is_empty() && Histogram::new().is_empty());
+    }
+
+    #[test]
+    fn histograms_without_small_values_merge() {
+        let (near, far) = (filled(&[1 << 40]), filled(&[1 << 42]));
+        for (first, second) in [(&near, &far), (&far, &near)] {
+            let mut merged = first.clone();
+            merged.merge(second);
+            assert_same(&merged, &filled(&[1 << 40, 1 << 42]));
+        }
+    }
+
+    #[test]
+    fn a_window_knows_a_new_extreme_to_the_last_digit() {
+        let earlier = filled(&[5_000_000]);
+        let mut histogram = earlier.clone();
+        histogram.record(1_000_001);
+        histogram.record(90_000_001);
+        let window = histogram.diff(&earlier);
+        assert_eq!((window.min(), window.max()), (Some(1_000_001), Some(90_000_001)));
+        // The first bucket of an octave, and nothing before.
+        let single = filled(&[1 << 40]);
+        assert_same(&single.diff(&Histogram::new()), &single);
     }
 
     proptest! {

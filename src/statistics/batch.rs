@@ -194,6 +194,24 @@ mod tests {
     }
 
     #[test]
+    fn twenty_observations_are_enough_for_ten_batches_of_two() {
+        let series = autoregression(0.0, 20, 3);
+        let found = batch_means(&series, 0.95).unwrap();
+        assert_eq!((found.batches, found.batch_size), (10, 2));
+        assert!(found.estimate.half_width.is_some());
+        assert_eq!(batch_means(&series[1..], 0.95).unwrap().estimate.half_width, None);
+    }
+
+    #[test]
+    fn neighbours_of_three_values_already_say_something_and_a_large_mean_changes_nothing() {
+        for offset in [0.0, 1e9] {
+            let found = autocorrelation(&[offset + 1.0, offset + 1.0, offset + 4.25]);
+            assert!((found + 1.0 / 6.0).abs() < 1e-6, "{found}");
+        }
+        assert_eq!(autocorrelation(&[1.0, 2.0]), 0.0);
+    }
+
+    #[test]
     fn short_and_broken_series_give_no_interval() {
         assert!(batch_means(&[], 0.95).is_err());
         assert!(batch_means(&[1.0, f64::NAN], 0.95).is_err());

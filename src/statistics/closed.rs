@@ -373,6 +373,8 @@ mod tests {
         assert!(closed_network(&[Place::servers(1.0, 0)], 1.0, 1).is_err());
         assert!(closed_network(&[Place::servers(1.0, 2)], 1.0, u32::MAX).is_err());
         assert!(closed_network(&[Place::queue(1.0)], 1.0, u32::MAX).is_err());
+        assert!(closed_network(&[Place::servers(1.0, 2)], 1.0, 20_000).is_err());
+        assert!(machine_repairman(10_000_001, 1.0, 1, 1.0).is_err());
         let empty = Place {
             demand: 1.0,
             kind: Kind::Speeds(Vec::new()),

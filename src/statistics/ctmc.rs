@@ -375,6 +375,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_at_a_steady_rate_is_a_poisson_number() {
+        let chain = Chain::explore(0u32, 2000, |&n, to| {
+            if n < 1500 {
+                to.push((n + 1, 100.0));
+            }
+        })
+        .unwrap();
+        let found = chain.after(5.0).unwrap();
+        let mean = found.mean(|&n| f64::from(n));
+        assert_close(mean, 500.0, 1e-9);
+        assert_close(
+            found.mean(|&n| (f64::from(n) - 500.0) * (f64::from(n) - 500.0)),
+            500.0,
+            1e-7,
+        );
+        let middle = libm::exp(500.0 * libm::log(500.0) - 500.0 - libm::lgamma(501.0));
+        assert_close(found.probability(|&n| n == 500), middle, 1e-9);
+    }
+
+    #[test]
+    fn weights_beyond_all_floats_are_scaled() {
+        // Each state is 1e10 times as likely as the one below it: 1e600 in all.
+        let direct = bounded_queue(60, 1e10).eliminate();
+        let formula = birth_death(60, |_| 1e10, |_| 1.0).unwrap();
+        for found in [direct, formula] {
+            for (below, exact) in [1.0 - 1e-10, 1e-10, 1e-20, 1e-30].into_iter().enumerate() {
+                assert_close(found[60 - below], exact, 1e-9);
+            }
+            assert_eq!(found[0], 0.0);
+        }
+    }
+
+    #[test]
+    fn a_rate_of_zero_leads_nowhere() {
+        let chain = Chain::explore(0u32, 10, |&n, to| {
+            to.push((n + 1, if n == 0 { 2.0 } else { 0.0 }));
+            to.push((0, 3.0));
+        })
+        .unwrap();
+        assert_eq!(chain.states(), [0, 1]);
+        assert_close(chain.stationary().unwrap().probability(|&n| n == 1), 0.4, 1e-12);
+    }
+
+    #[test]
     fn chains_without_a_way_back_are_refused() {
         let trap = Chain::explore(0u32, 10, |&n, to| {
             if n < 3 {

@@ -188,8 +188,28 @@ impl TestRandom {
 #[cfg(test)]
 pub(crate) fn assert_close(found: f64, expected: f64, relative: f64) {
     let error = (found - expected).abs();
+    // Every number is near enough to infinity.
     assert!(
-        error <= relative * expected.abs().max(1e-300),
+        expected.is_finite() && error <= relative * expected.abs().max(1e-300),
         "found {found}, expected {expected}, off by {error}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_values_have_a_variance_and_a_large_mean_costs_it_no_digits() {
+        assert_eq!(variance(&[5.0]), 0.0);
+        assert_eq!(variance(&[1.0, 3.0]), 2.0);
+        let exact = 3.25 * 3.25 / 3.0;
+        assert_close(variance(&[1e9 + 1.0, 1e9 + 1.0, 1e9 + 4.25]), exact, 1e-9);
+    }
+
+    #[test]
+    fn what_cannot_be_and_what_must_be_are_no_probabilities() {
+        assert!(probability(0.0, "it").is_err() && probability(1.0, "it").is_err());
+        assert_eq!(probability(0.5, "it"), Ok(0.5));
+    }
 }

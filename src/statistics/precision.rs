@@ -89,6 +89,17 @@ mod tests {
     use super::super::interval::mean_interval;
     use super::*;
 
+    /// Replications said to be needed for 5 % by a figure of one with a half-width at 95 %.
+    fn needed(replications: usize, half_width: f64) -> Option<usize> {
+        let wide = Estimate::with_interval(1.0, 1.0 - half_width, 1.0 + half_width, 0.95, replications);
+        match relative_precision(&wide, 0.05).unwrap() {
+            Precision::NotConverged {
+                needed_replications, ..
+            } => needed_replications,
+            Precision::Converged => panic!("{wide:?}"),
+        }
+    }
+
     #[test]
     fn precision_says_how_many_replications_are_missing() {
         let values: Vec<f64> = (0..10).map(|i| 100.0 + f64::from(i)).collect();
@@ -96,12 +107,27 @@ mod tests {
         assert_eq!(relative_precision(&good, 0.05).unwrap(), Precision::Converged);
         let wide = Estimate::with_interval(100.0, 80.0, 120.0, 0.95, 10);
         match relative_precision(&wide, 0.05).unwrap() {
-            // 16 × 10 with t falling from 2.262 to about 1.98.
+            // 16 × 10 with t falling from 2.262 to 1.980: 1.980/√123 is the first below 2.262/√10/4.
             Precision::NotConverged {
                 needed_replications: Some(n),
                 ..
-            } => assert!((118..=130).contains(&n), "{n}"),
+            } => assert_eq!(n, 123),
             other => panic!("{other:?}"),
+        }
+        // 2.179/√13 is the first below 2.776/√5/2.
+        assert_eq!(needed(5, 0.1), Some(13));
+        assert!(needed(2, 0.1).is_some());
+        assert_eq!(needed(1, 0.1), None);
+        // Where no interval could be formed from enough replications, more of them are no promise.
+        for (n, expected) in [(4, Some(FEWEST_REPLICATIONS)), (5, None)] {
+            let none = Estimate::without_interval(1.0, 0.95, n, "for a reason");
+            let Precision::NotConverged {
+                needed_replications, ..
+            } = relative_precision(&none, 0.05).unwrap()
+            else {
+                panic!("converged without an interval");
+            };
+            assert_eq!(needed_replications, expected);
         }
         let one = mean_interval(&[1.0], 0.95).unwrap();
         assert!(matches!(

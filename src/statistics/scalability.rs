@@ -248,6 +248,41 @@ mod tests {
     }
 
     #[test]
+    fn of_two_laws_that_are_allowed_the_one_nearer_to_the_points_is_taken() {
+        // N/X = 1 - 0.05 (N - 1) + 0.01 N (N - 1): without the forbidden gain a curve is much nearer than a line.
+        let of = |n: f64| (n, n / (1.0 - 0.05 * (n - 1.0) + 0.01 * n * (n - 1.0)));
+        let found = fit(&[1.0, 2.0, 4.0, 8.0, 16.0, 32.0].map(of)).unwrap();
+        assert_eq!(found.law.contention, 0.0);
+        assert!((0.008..0.015).contains(&found.law.coherency), "{found:?}");
+        assert_eq!(
+            found.notes,
+            ["contention came out at or below zero and was set to zero"]
+        );
+    }
+
+    #[test]
+    fn notes_tell_of_few_levels_and_of_a_peak_nobody_measured() {
+        let law = Scalability::new(100.0, 0.02, 0.0001).unwrap();
+        let notes = |levels: &[f64]| {
+            let points: Vec<(f64, f64)> = levels.iter().map(|&n| (n, law.throughput(n))).collect();
+            fit(&points).unwrap().notes
+        };
+        assert_eq!(
+            notes(&[1.0, 20.0, 40.0, 80.0, 120.0, 160.0]),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            notes(&[1.0, 20.0, 40.0, 80.0, 160.0]),
+            ["5 distinct levels; six or more are advised"]
+        );
+        assert_eq!(notes(&[1.0, 80.0, 160.0]).len(), 1);
+        assert_eq!(
+            notes(&[1.0, 10.0, 20.0, 30.0, 40.0, 64.0]),
+            ["the peak at 99 lies beyond the highest level measured, 64"]
+        );
+    }
+
+    #[test]
     fn without_coherency_throughput_has_a_ceiling_and_no_peak() {
         let law = Scalability::new(100.0, 0.05, 0.0).unwrap();
         assert_eq!(law.peak(), None);

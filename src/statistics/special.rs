@@ -198,6 +198,17 @@ mod tests {
     }
 
     #[test]
+    fn one_degree_of_freedom_is_the_law_of_cauchy_near_the_middle_and_far_out() {
+        for p in [0.5 + 1e-6, 0.75, 1.0 - 1e-9] {
+            let exact = 1.0 / libm::tan(std::f64::consts::PI * (1.0 - p));
+            assert_close(student_quantile(p, 1.0).unwrap(), exact, 1e-8);
+        }
+        let exact = libm::atan(1e-9) / std::f64::consts::PI;
+        assert_close(student_cdf(-1e9, 1.0).unwrap(), exact, 1e-12);
+        assert_eq!(student_cdf(0.0, 3.0).unwrap(), 0.5);
+    }
+
+    #[test]
     fn the_binomial_sum_agrees_with_counting() {
         // 4 tosses of a fair coin: 1 + 4 + 6 of 16.
         assert_close(binomial_cdf(2, 4, 0.5).unwrap(), 11.0 / 16.0, 1e-13);

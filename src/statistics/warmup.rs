@@ -141,8 +141,23 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_in_the_middle_is_the_last_that_counts() {
+        let after = |start: usize| -> Vec<f64> {
+            let noise = (0..20).map(|i| if i % 2 == 0 { 1.0 } else { 1.2 });
+            std::iter::repeat_n(9.0, start).chain(noise).collect()
+        };
+        assert_eq!(mser(&after(20), 1).unwrap(), Warmup::Found { observations: 20 });
+        assert_eq!(mser(&after(21), 1).unwrap(), Warmup::NotFound);
+    }
+
+    #[test]
     fn short_or_broken_series_are_refused() {
-        assert!(mser5(&[1.0; 49]).is_err());
+        let short = Refusal::TooFew {
+            needed: 50,
+            found: 49,
+        };
+        assert_eq!(mser5(&[1.0; 49]), Err(short));
+        assert!(mser5(&[1.0; 50]).is_ok());
         assert!(mser5(&[f64::NAN; 100]).is_err());
     }
 

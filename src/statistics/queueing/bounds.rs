@@ -170,14 +170,14 @@ pub fn square_root_staffing(offered: f64, waits: f64) -> Result<u32, Refusal> {
 pub fn servers_for_waiting(offered: f64, waits: f64) -> Result<u32, Refusal> {
     positive(offered, "the offered load")?;
     probability(waits, "the share that waits")?;
-    let limit = to_servers(offered.ceil())?;
+    to_servers(offered.ceil())?;
     let mut blocked = 1.0;
     let mut servers = 0u32;
     while servers < MOST_SERVERS {
         servers += 1;
         let c = f64::from(servers);
         blocked = offered * blocked / (c + offered * blocked);
-        if servers >= limit && c > offered && c * blocked / (c - offered * (1.0 - blocked)) <= waits {
+        if c > offered && c * blocked / (c - offered * (1.0 - blocked)) <= waits {
             return Ok(servers);
         }
     }
@@ -247,18 +247,50 @@ mod tests {
 
     #[test]
     fn approximations_are_exact_where_they_should_be() {
-        assert_close(
-            kingman(8.0, 0.1, 1.0, 2.0).unwrap(),
-            mg1(8.0, 0.1, 2.0).unwrap().waiting_time,
-            1e-12,
-        );
+        let exact = mg1(7.0, 0.12, 1.7).unwrap().waiting_time;
+        assert_close(kingman(7.0, 0.12, 1.0, 1.7).unwrap(), exact, 1e-12);
         assert_close(
             allen_cunneen(5, 4.0, 1.0, 1.0, 1.0).unwrap(),
             Mmc::new(5, 4.0, 1.0).unwrap().means().waiting_time,
             1e-12,
         );
-        let bound = kingman_bound(8.0, 0.1, 1.0, 2.0).unwrap();
-        assert!(bound > kingman(8.0, 0.1, 1.0, 2.0).unwrap());
+        // Of Poisson arrivals the bound promises (1 + ρ)/2λ too much.
+        let bound = kingman_bound(7.0, 0.12, 1.0, 1.7).unwrap();
+        assert_close(bound, exact + 1.84 / 14.0, 1e-12);
+        // Clockwork never waits, whatever its rate; only arrivals that scatter do.
+        assert_eq!(kingman(7.0, 0.12, 0.0, 0.0).unwrap(), 0.0);
+        assert_close(
+            kingman(7.0, 0.12, 2.0, 0.0).unwrap(),
+            0.84 / 0.16 * 2.0 * 0.12,
+            1e-12,
+        );
+    }
+
+    #[test]
+    fn one_user_meets_nobody_and_many_meet_the_bottleneck() {
+        let demands = [0.605, 2.1, 1.35];
+        let listed = demands.map(|seconds| Demand { seconds, servers: 1 });
+        let both = |users| {
+            [
+                asymptotic_bounds(&listed, users, 15.0).unwrap(),
+                balanced_job_bounds(&demands, users, 15.0).unwrap(),
+            ]
+        };
+        for alone in both(1) {
+            assert_close(alone.throughput_low, 1.0 / 19.055, 1e-12);
+            assert_close(alone.throughput_high, 1.0 / 19.055, 1e-12);
+            assert_close(alone.response_time_low, 4.055, 1e-12);
+            assert_close(alone.response_time_high, 4.055, 1e-12);
+        }
+        for crowd in both(1000) {
+            assert_close(crowd.throughput_high, 1.0 / 2.1, 1e-12);
+            assert_close(crowd.response_time_low, 2100.0 - 15.0, 1e-12);
+        }
+        // Where nobody asks for anything nobody queues, and the balance is among the others. All alike, it is the answer.
+        let balanced = balanced_job_bounds(&[0.4, 0.4, 0.0], 6, 0.0).unwrap();
+        let exact = &closed_network(&[Place::queue(0.4), Place::queue(0.4)], 0.0, 6).unwrap()[5];
+        assert_close(balanced.throughput_high, exact.throughput, 1e-12);
+        assert_close(balanced.response_time_low, exact.response_time, 1e-12);
     }
 
     #[test]
@@ -282,6 +314,7 @@ mod tests {
     fn the_gap_in_littles_law_is_relative() {
         assert_eq!(little_gap(little_number(4.0, 0.5), 4.0, 0.5), Some(0.0));
         assert_close(little_gap(1.0, 1.0, 0.9).unwrap(), 0.1, 1e-12);
+        assert_close(little_gap(30.0, 50.0, 0.8).unwrap(), 0.25, 1e-12);
         assert_eq!(little_gap(0.0, 0.0, 0.0), None);
     }
 }

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::many::{MOST_SERVERS, erlang_b};
+use super::many::erlang_b;
 use crate::statistics::special::bisect;
 use crate::statistics::{Refusal, at_least_one, positive, probability};
+
+/// Longest queue of which the states are summed.
+const MOST_WAITING: u32 = 20_000_000;
 
 /// Steady state of a station whose requests abandon the queue. Defined at any load.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,7 +166,7 @@ pub fn mmc_exponential_patience(
     let (mut below, mut at_or_above, mut waiting) = (1.0 / blocked - 1.0, 1.0, 0.0);
     let mut weight = 1.0;
     let mut settled = false;
-    for k in 1..=2 * MOST_SERVERS {
+    for k in 1..=MOST_WAITING {
         let k = f64::from(k);
         let ratio = arrival_rate / (drain + k / patience);
         weight *= ratio;
@@ -183,7 +186,7 @@ pub fn mmc_exponential_patience(
     if !settled {
         return Err(Refusal::TooLarge {
             what: "states of the queue",
-            limit: 2 * MOST_SERVERS as usize,
+            limit: MOST_WAITING as usize,
         });
     }
     let total = below + at_or_above;
@@ -288,6 +291,40 @@ mod tests {
         assert_close(flooded.waiting_time_served.unwrap(), 1000.0, 1e-3);
         let endless = mmc_exponential_patience(3, 2.4, 1.0, 1e9).unwrap();
         assert_close(endless.waiting_time, station.means().waiting_time, 1e-6);
+    }
+
+    #[test]
+    fn a_patience_that_hardly_ever_ends_leaves_the_quantiles_of_the_plain_queue() {
+        let station = Mmc::new(1, 0.999, 1.0).unwrap();
+        for p in [0.3, 0.99] {
+            let found = mmc_fixed_patience_waiting_quantile(1, 0.999, 1.0, 1e7, p).unwrap();
+            assert_close(found, station.waiting_time_quantile(p).unwrap(), 1e-9);
+        }
+    }
+
+    #[test]
+    fn patience_like_the_service_leaves_a_poisson_number_present() {
+        // All present leave at the same rate, so their number is that of infinitely many servers.
+        let found = mmc_exponential_patience(3, 4.0, 0.5, 0.5).unwrap();
+        let below = libm::exp(-2.0) * (1.0 + 2.0 + 2.0);
+        let third = libm::exp(-2.0) * 8.0 / 6.0;
+        assert_close(found.waits, 1.0 - below, 1e-12);
+        let waiting = 2.0 * (1.0 - below) - 3.0 * (1.0 - below - third);
+        assert_close(found.number_waiting, waiting, 1e-12);
+        assert_close(found.waiting_time, waiting / 4.0, 1e-12);
+        assert_close(found.abandoned, waiting / 2.0, 1e-12);
+        assert_close(found.utilisation, (2.0 - waiting) / 3.0, 1e-12);
+    }
+
+    #[test]
+    fn a_flood_of_the_patient_is_summed_to_its_end() {
+        // The server is never idle, so of twice its capacity one half gives up.
+        let found = mmc_exponential_patience(1, 2.0, 1.0, 2000.0).unwrap();
+        assert_close(found.abandoned, 0.5, 1e-9);
+        assert_close(found.number_waiting, 2000.0, 1e-9);
+        let endless = mmc_exponential_patience(1, 2.0, 1.0, 1e12);
+        let limit = MOST_WAITING as usize;
+        assert!(matches!(endless, Err(Refusal::TooLarge { limit: found, .. }) if found == limit));
     }
 
     #[test]

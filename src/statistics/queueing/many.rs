@@ -258,6 +258,8 @@ mod tests {
         // Response of M/M/1 is exponential, so p99 is ln 100 means.
         let p99 = many.response_time_quantile(0.99).unwrap();
         assert_close(p99, 0.5 * libm::log(100.0), 1e-12);
+        // Far out, where the factor that grows would be infinite and the one that falls zero.
+        assert_close(many.response_time_exceeds(200.0), libm::exp(-400.0), 1e-9);
         assert_close(many.waiting_time_exceeds(0.3), 0.8 * libm::exp(-0.6), 1e-12);
     }
 
@@ -342,6 +344,9 @@ mod tests {
         assert!(Mmc::new(0, 3.0, 1.0).is_err());
         assert!(Mmc::new(2, f64::NAN, 1.0).is_err());
         assert!(mmck(4, 3, 1.0, 1.0).is_err());
+        assert!(mmck(1, MOST_SERVERS, 0.1, 1.0).is_ok());
+        assert!(mmck(1, MOST_SERVERS + 1, 1.0, 1.0).is_err());
+        assert!(mmck(1, u32::MAX, 1.0, 1.0).is_err());
         assert!(erlang_b(u32::MAX, 1.0).is_err());
     }
 }

@@ -281,6 +281,9 @@ mod tests {
         let spare: f64 = 1.0 / mean - rate;
         assert_close(found, 0.8 * 2.0 / (spare * spare), 1e-12);
         assert!(mg1_waiting_second_moment(rate, [0.1, 0.001, 0.001]).is_err());
+        // Constant service: the second moment is just the square of the mean, and W = 0.2.
+        let constant = mg1_waiting_second_moment(rate, [mean, mean * mean, mean * mean * mean]).unwrap();
+        assert_close(constant, 2.0 * 0.04 + 0.008 / 0.6, 1e-12);
     }
 
     #[test]
