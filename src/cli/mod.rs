@@ -104,7 +104,7 @@ Examples:
   plimsoll validate theory --only closed --only fork-join";
 const COVERAGE_HELP: &str = "\
 An experiment is what `plimsoll run` does with a model that says nothing of the run: ten minutes from an
-empty start, a warm-up found by MSER-5, ten replications, intervals of 95 %.
+empty start, a warm-up found by MSER-5, twenty replications, intervals of 95 %.
 
 Examples:
   plimsoll validate coverage

@@ -74,7 +74,6 @@ pub fn cover(system: &System, trials: u32, control: &Control) -> Result<Vec<Cove
         .collect();
     let overrides = Overrides {
         duration: system.duration.map(|d| d.as_nanos() as u64),
-        replications: system.replications,
         ..Overrides::default()
     };
     repeat(

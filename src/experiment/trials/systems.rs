@@ -22,8 +22,6 @@ pub struct System {
     pub source: String,
     /// Length of a run, where it is not the default.
     pub duration: Option<Duration>,
-    /// Replications, where they are not the default.
-    pub replications: Option<u32>,
     /// Of so many experiments asked for, one is done: long runs are dear.
     pub one_in: u32,
     pub figures: Vec<Known>,
@@ -57,11 +55,6 @@ pub fn systems() -> Result<Vec<System>, Refusal> {
     Ok(vec![
         many("mm1-50", "M/M/1 at 0.5", 1, 10.0)?,
         many("mm1-80", "M/M/1 at 0.8", 1, 16.0)?,
-        System {
-            replications: Some(30),
-            one_in: 2,
-            ..many("mm1-80-30", "M/M/1 at 0.8, 30 replications", 1, 16.0)?
-        },
         many("mm1-95", "M/M/1 at 0.95", 1, 19.0)?,
         System {
             duration: Some(Duration::from_secs(4 * 3600)),
@@ -105,7 +98,6 @@ fn many(name: &'static str, title: &'static str, servers: u32, rate: f64) -> Res
         title,
         source: station(servers, &format!("exp({}ms)", 50 * servers), rate),
         duration: None,
-        replications: None,
         one_in: 1,
         figures,
     })
@@ -118,7 +110,6 @@ fn constant() -> Result<System, Refusal> {
         title: "M/D/1 at 0.8",
         source: station(1, "50ms", 16.0),
         duration: None,
-        replications: None,
         one_in: 1,
         figures: vec![
             known(SYSTEM, "throughput", 16.0),
@@ -145,7 +136,6 @@ fn hyperexponential() -> Result<System, Refusal> {
         title: "M/H2/1, cv 3, at 0.7",
         source: station(1, "hyperexp(20ms, cv 3)", 35.0),
         duration: None,
-        replications: None,
         one_in: 1,
         figures,
     })
@@ -158,7 +148,6 @@ fn lognormal() -> Result<System, Refusal> {
         title: "M/G/1, lognormal, cv 3, at 0.7",
         source: station(1, "lognormal(20ms, cv 3)", 35.0),
         duration: None,
-        replications: None,
         one_in: 1,
         figures: vec![
             known(SYSTEM, "throughput", 35.0),
@@ -180,7 +169,6 @@ fn closed() -> Result<System, Refusal> {
         title: "closed network, 50 users",
         source: source.to_owned(),
         duration: None,
-        replications: None,
         one_in: 1,
         figures: vec![
             known(SYSTEM, "throughput", exact.throughput),
@@ -212,7 +200,6 @@ fn patience() -> Result<System, Refusal> {
         title: "M/M/5, patience 1.25 s, at 0.95",
         source: source.to_owned(),
         duration: None,
-        replications: None,
         one_in: 1,
         figures,
     })
@@ -225,7 +212,6 @@ fn room() -> Result<System, Refusal> {
         title: "M/M/3/15 at 0.8",
         source: station(3, "exp(150ms)", 16.0).replace("servers = 3", "servers = 3\ncapacity = 15"),
         duration: None,
-        replications: None,
         one_in: 1,
         figures: vec![
             known(SYSTEM, "throughput", exact.means.throughput),
@@ -255,7 +241,6 @@ fn lag() -> Result<System, Refusal> {
         title: "a partition and its consumer as M/M/1 at 0.8",
         source: source.to_owned(),
         duration: None,
-        replications: None,
         one_in: 1,
         figures,
     })
