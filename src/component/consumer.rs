@@ -40,7 +40,7 @@ mod readings;
 
 pub use plan::Plan;
 
-pub use readings::{lag_readings, times};
+pub use readings::lag_readings;
 
 use super::alarm::Alarm;
 use super::contract::*;
@@ -545,7 +545,7 @@ impl Component for Consumer {
         out.add("records_per_poll", Unit::Count, Combine::Mean, per_poll);
         let idle = c.idle.mean(cx.now()).unwrap_or(f64::NAN) / self.threads.len() as f64;
         out.add("poll_idle_ratio", Unit::Share, Combine::Mean, idle);
-        times("end_to_end", &c.latency, out);
+        out.times("end_to_end", &c.latency);
         if self.first_replica {
             lag_readings(&cx.logs[self.log as usize], self.group, cx.now(), out);
         }

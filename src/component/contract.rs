@@ -7,6 +7,7 @@ use crate::diagnostic::Sink;
 use crate::distribution::{Law, LawUnit, Popularity};
 use crate::document::{Item, Key, Reader, Spanned};
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
+use crate::metric::Histogram;
 use crate::program::{Assembler, NO_FRAME};
 use crate::quantity::{SimDuration, SimTime};
 use crate::random::{PurposeKey, purpose_key};
@@ -562,12 +563,19 @@ pub enum Unit {
 #[derive(Default)]
 pub struct Readings {
     pub list: Vec<(String, Unit, Combine, f64)>,
+    /// Times with the figures' names without their ends: `end_to_end`.
+    pub times: Vec<(&'static str, Histogram)>,
 }
 
 impl Readings {
     /// Reports a value. NaN stands for "not observed".
     pub fn add(&mut self, name: impl Into<String>, unit: Unit, combine: Combine, value: f64) {
         self.list.push((name.into(), unit, combine, value));
+    }
+
+    /// Reports mean, percentiles and maximum of times in nanoseconds; those of all instances count together.
+    pub fn times(&mut self, what: &'static str, times: &Histogram) {
+        self.times.push((what, times.clone()));
     }
 }
 

@@ -26,7 +26,6 @@
 //! poll. Without `each` all rows of the poll share its fate. Rows in the hands of a poller that stops are free again.
 //! Messages draw their random numbers by the row. Without `publishes` the rows simply end.
 
-use super::consumer::times;
 use super::contract::*;
 use super::topic::partition_of;
 use crate::document::{Form, Key, Reader, key};
@@ -389,7 +388,7 @@ impl Component for Outbox {
             f64::NAN
         };
         out.add("rows_per_poll", Unit::Count, Combine::Mean, per_poll);
-        times("added_latency", &c.latency, out);
+        out.times("added_latency", &c.latency);
         if self.first_replica {
             let pending = &cx.outboxes[self.table].pending;
             out.add(

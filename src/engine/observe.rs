@@ -563,6 +563,7 @@ impl Figures {
         let (mut queue_max, mut system_max) = (0, 0);
         let mut sum = [0u64; 7];
         let mut merged: Vec<(String, Unit, Combine, f64)> = Vec::new();
+        let mut own: Vec<(&'static str, Histogram)> = Vec::new();
         for i in instances {
             let m = &cx.meters[i];
             let (p, q) = (m.present.area(now), m.waiting.area(now));
@@ -590,6 +591,12 @@ impl Figures {
                     Some(r) if combine == Combine::Max => r.3 = r.3.max(value),
                     Some(r) => r.3 += value,
                     None => merged.push((name, unit, combine, value)),
+                }
+            }
+            for (what, times) in readings.times {
+                match own.iter_mut().find(|o| o.0 == what) {
+                    Some(o) => o.1.merge(&times),
+                    None => own.push((what, times)),
                 }
             }
         }
@@ -640,6 +647,9 @@ impl Figures {
                 value
             };
             self.put(subject, &name, unit, value);
+        }
+        for (what, times) in own {
+            self.times(subject, what, &times);
         }
     }
 }

@@ -20,16 +20,19 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
         mean: f64::NAN,
         low: None,
         high: None,
-        replications: observed.len() as u32,
+        replications: match figure.pooled {
+            Some(_) => seen.replications,
+            None => observed.len() as u32,
+        },
         note: None,
         theory: None,
     };
-    if observed.is_empty() {
+    if observed.is_empty() && figure.pooled.is_none() {
         return metric;
     }
     let estimate = match (losses(figure, seen, confidence), &figure.pooled) {
         (Some(estimate), _) => Ok(estimate),
-        (None, Some(pooled)) => Ok(percentile(pooled, observed.len(), confidence)),
+        (None, Some(pooled)) => Ok(percentile(pooled, seen.replications, confidence)),
         (None, None) => leaning_interval(&observed, confidence),
     };
     match estimate {
@@ -52,7 +55,8 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
         Err(why) => metric.note = Some(why.to_string()),
     }
     let total = seen.replications as usize;
-    if observed.len() < total {
+    // A percentile of all times together counts a replication without enough of its own too.
+    if observed.len() < total && figure.pooled.is_none() {
         metric.note = Some(format!(
             "observed in {} of {total} replications, so it may be off",
             observed.len()
@@ -61,7 +65,8 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
     metric
 }
 
-fn percentile(pooled: &Pooled, n: usize, level: f64) -> Estimate {
+fn percentile(pooled: &Pooled, replications: u32, level: f64) -> Estimate {
+    let n = replications as usize;
     let value = pooled.quantile.0;
     let mut estimate = match &pooled.limits {
         Some((low, high)) => Estimate::with_interval(value, low.0, high.0, level, n),

@@ -1,29 +1,9 @@
-//! What a group reports: end-to-end times and lag.
+//! What a group reports of its lag.
 
 use super::super::contract::*;
 use crate::kernel::log::Log;
-use crate::metric::{Gauge, Histogram};
+use crate::metric::Gauge;
 use crate::quantity::SimTime;
-
-/// Mean and percentiles of a histogram of nanoseconds.
-pub fn times(what: &str, h: &Histogram, out: &mut Readings) {
-    let ns = |v: Option<f64>| v.map_or(f64::NAN, |v| v * 1e-9);
-    out.add(format!("{what}_mean"), Unit::Seconds, Combine::Mean, ns(h.mean()));
-    for (name, p) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
-        out.add(
-            format!("{what}_{name}"),
-            Unit::Seconds,
-            Combine::Mean,
-            ns(h.quantile(p)),
-        );
-    }
-    out.add(
-        format!("{what}_max"),
-        Unit::Seconds,
-        Combine::Max,
-        ns(h.max().map(|v| v as f64)),
-    );
-}
 
 /// Lag of a group: log end offset less committed offset, as Kafka's tools show it.
 pub fn lag_readings(log: &Log, group: u32, now: SimTime, out: &mut Readings) {

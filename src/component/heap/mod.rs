@@ -432,19 +432,7 @@ impl Component for Heap {
             Combine::Sum,
             c.pauses.count() as f64 / span,
         );
-        out.add("pause_mean", Unit::Seconds, Combine::Mean, ns(c.pauses.mean()));
-        out.add(
-            "pause_p99",
-            Unit::Seconds,
-            Combine::Mean,
-            ns(c.pauses.quantile(0.99)),
-        );
-        out.add(
-            "pause_max",
-            Unit::Seconds,
-            Combine::Max,
-            ns(c.pauses.max().map(|v| v as f64)),
-        );
+        out.times("pause", &c.pauses);
         out.add(
             "paused_share",
             Unit::Share,
