@@ -13,7 +13,7 @@ const HEAD: &str = "\
 ## Simulated beside exact
 
 Made by `plimsoll validate theory`: each model run once, as `plimsoll run` does it, with seed 1 and intervals of 95 %,
-of which one in twenty does not hold the exact value.
+of which one in twenty does not hold the exact value. The models share their random numbers, so that misses come together.
 
 | system | model | figure | exact | simulated | interval |
 |---|---|---|---:|---:|---|
