@@ -6,7 +6,7 @@ use super::Law;
 const STEPS: usize = 128;
 
 impl Law {
-    /// The share of E[X²] in values above the one that is exceeded once in `draws` draws on average: about what the
+    /// The share of the second moment in values above the one that is exceeded once in `draws` draws on average: about what the
     /// sample of so many draws lacks as often as not. 1 if the second moment is infinite, 0 for values from a record.
     pub fn rare_share(&self, draws: f64) -> f64 {
         if let Law::Recorded { .. } = self {
