@@ -46,9 +46,12 @@ fn within<'a>(page: &'a str, name: &str) -> &'a str {
 fn merged(old: &str, head: &str, rows: &str) -> String {
     let subject = |row: &str| row.split('|').nth(1).unwrap_or("").trim().to_owned();
     let made: Vec<String> = rows.lines().map(subject).collect();
-    let kept = old
-        .lines()
-        .filter(|line| line.starts_with("| ") && !head.lines().any(|h| h == *line));
+    // A heading, this one or that of an earlier time, is no row, nor is a row of other columns.
+    let heading = head.lines().find(|line| line.starts_with("| ")).unwrap_or("");
+    let cells = |row: &str| row.matches('|').count();
+    let kept = old.lines().filter(|line| {
+        line.starts_with("| ") && subject(line) != subject(heading) && cells(line) == cells(heading)
+    });
     let mut out: Vec<&str> = Vec::new();
     let mut placed: Vec<String> = Vec::new();
     for line in kept {
@@ -67,6 +70,13 @@ fn merged(old: &str, head: &str, rows: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{merged, placed, within};
+
+    #[test]
+    fn rows_of_other_columns_go_with_their_heading() {
+        let head = "| system | held | low |\n|---|---:|---:|\n";
+        let old = "| system | held |\n|---|---:|\n| a | 1 |\n| b | 3 |\n";
+        assert_eq!(merged(old, head, "| a | 1 | 2 |\n"), "| a | 1 | 2 |");
+    }
 
     #[test]
     fn rows_are_replaced_by_subject_and_new_ones_come_last() {
