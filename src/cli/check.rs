@@ -1,7 +1,5 @@
 //! `check`: what can be said about a model or an experiment without simulating anything.
 
-use std::path::Path;
-
 use super::exit::Exit;
 use super::{CheckArgs, complain, print};
 use crate::diagnostic::{Diagnostic, Sink};
@@ -12,11 +10,7 @@ use crate::output::table::{cells, padded};
 use crate::quantity::SimDuration;
 
 pub fn check(args: &CheckArgs) -> Exit {
-    let overrides = Overrides {
-        set: args.set.clone(),
-        ..Overrides::default()
-    };
-    let (loaded, experiment) = either(&args.file, &overrides);
+    let (loaded, experiment) = either(args);
     complain(&loaded.sheets);
     let Some(found) = loaded.experiment else {
         return Exit::Impossible;
@@ -45,7 +39,12 @@ pub fn check(args: &CheckArgs) -> Exit {
 }
 
 /// Reads a model or an experiment; whether it is an experiment.
-pub(super) fn either(file: &Path, overrides: &Overrides) -> (Loaded, bool) {
+pub(super) fn either(args: &CheckArgs) -> (Loaded, bool) {
+    let file = &args.file;
+    let overrides = &Overrides {
+        set: args.set.clone(),
+        ..Overrides::default()
+    };
     // Read once: what comes through a pipe is gone afterwards.
     let source = document::read_text(file, document::MOST_TEXT);
     let experiment = source.as_ref().is_ok_and(|s| is_experiment(s));

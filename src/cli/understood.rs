@@ -8,7 +8,7 @@ use clap::Parser;
 
 use super::{Cli, Command, check, events, testbed, validate};
 use crate::diagnostic::{Sink, render};
-use crate::experiment::{Loaded, Overrides, load, load_model};
+use crate::experiment::{Loaded, load, load_model};
 
 /// Whether these arguments, the program's name first, ask for something that can begin: they are read, and the file
 /// that `run`, `sweep` or `check` names is read with the changes that they ask for.
@@ -20,13 +20,7 @@ pub fn arguments<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = 
     match cli.command {
         Command::Run(args) => begins(load_model(&args.file, &args.overrides())),
         Command::Sweep(args) => begins(load(&args.file, &args.overrides())),
-        Command::Check(args) => {
-            let overrides = Overrides {
-                set: args.set,
-                ..Overrides::default()
-            };
-            begins(check::either(&args.file, &overrides).0)
-        }
+        Command::Check(args) => begins(check::either(&args).0),
         _ => Ok(()),
     }
 }

@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 mod parse;
-mod rare;
 mod popularity;
+mod rare;
 mod sampler;
 mod special;
 #[cfg(test)]

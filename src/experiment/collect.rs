@@ -165,7 +165,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    pub fn new(warm_up: u64, transient_lasts: bool) -> Collector {
+    /// `watching` keeps the windows of each replication.
+    pub fn new(warm_up: u64, transient_lasts: bool, watching: bool) -> Collector {
         Collector {
             out: Collected {
                 warm_up,
@@ -175,15 +176,9 @@ impl Collector {
             },
             samples: Vec::new(),
             parts: Vec::new(),
-            watching: false,
+            watching,
             sums: Vec::new(),
         }
-    }
-
-    /// Keeps the windows of each replication if `watching`.
-    pub fn watching(mut self, watching: bool) -> Collector {
-        self.watching = watching;
-        self
     }
 
     /// How many have come.
@@ -209,14 +204,9 @@ impl Collector {
             .iter()
             .find(|f| f.subject == subject && f.name == name);
         let values = figure.map_or(Vec::new(), Values::observed);
-        let of = |t: &Times, end: &str| {
-            t.subject == subject
-                && name
-                    .strip_prefix(t.what.as_str())
-                    .is_some_and(|rest| rest.strip_prefix('_') == Some(end))
-        };
         let pooled = self.samples.iter().enumerate().find_map(|(i, t)| {
-            let (_, p) = PERCENTILES.into_iter().find(|(end, _)| of(t, end))?;
+            let of = |end: &str| t.subject == subject && format!("{}_{end}", t.what) == name;
+            let (_, p) = PERCENTILES.into_iter().find(|(end, _)| of(end))?;
             self.pooled(i, p, level)
         });
         pooled.unwrap_or_else(|| leaning_interval(&values, level))
@@ -400,10 +390,8 @@ impl Collector {
                     },
                     _ => continue,
                 };
-                let (subject, name) = (
-                    &self.samples[i].subject,
-                    format!("{}_{end}", self.samples[i].what),
-                );
+                let Times { subject, what, .. } = &self.samples[i];
+                let name = format!("{what}_{end}");
                 let list = &mut self.out.figures;
                 if let Some(f) = list.iter_mut().find(|f| f.subject == *subject && f.name == name) {
                     f.pooled = Some(pooled);

@@ -13,6 +13,11 @@ pub fn metrics(seen: &Collected, confidence: f64) -> Vec<Metric> {
 
 fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
     let observed = figure.observed();
+    // A percentile of all times together counts a replication without enough of its own too.
+    let replications = match figure.pooled {
+        Some(_) => seen.replications,
+        None => observed.len() as u32,
+    };
     let mut metric = Metric {
         subject: figure.subject.clone(),
         name: figure.name.clone(),
@@ -20,14 +25,11 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
         mean: f64::NAN,
         low: None,
         high: None,
-        replications: match figure.pooled {
-            Some(_) => seen.replications,
-            None => observed.len() as u32,
-        },
+        replications,
         note: None,
         theory: None,
     };
-    if observed.is_empty() && figure.pooled.is_none() {
+    if replications == 0 {
         return metric;
     }
     let estimate = match (losses(figure, seen, confidence), &figure.pooled) {
@@ -54,12 +56,10 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
         }
         Err(why) => metric.note = Some(why.to_string()),
     }
-    let total = seen.replications as usize;
-    // A percentile of all times together counts a replication without enough of its own too.
-    if observed.len() < total && figure.pooled.is_none() {
+    let total = seen.replications;
+    if replications < total {
         metric.note = Some(format!(
-            "observed in {} of {total} replications, so it may be off",
-            observed.len()
+            "observed in {replications} of {total} replications, so it may be off"
         ));
     }
     metric
@@ -68,12 +68,10 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
 fn percentile(pooled: &Pooled, replications: u32, level: f64) -> Estimate {
     let n = replications as usize;
     let value = pooled.quantile.0;
-    let mut estimate = match &pooled.limits {
+    match &pooled.limits {
         Some((low, high)) => Estimate::with_interval(value, low.0, high.0, level, n),
-        None => Estimate::without_interval(value, level, n, ""),
-    };
-    estimate.note = pooled.note.clone();
-    estimate
+        None => Estimate::without_interval(value, level, n, pooled.note.clone().unwrap_or_default()),
+    }
 }
 
 fn note(estimate: &Estimate) -> Option<String> {

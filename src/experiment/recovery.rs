@@ -84,8 +84,9 @@ fn departure(workload: &WorkloadPlan) -> Departure {
     }
 }
 
-/// What the replications show of the time after a disturbance; `None` if there is none or the run is too short around it.
-pub fn recovered(model: &Model, seen: &Collected) -> Option<Recovery> {
+/// When the disturbance ended, in seconds, and what the replications show of the time after it; `None` if there is none or
+/// the run is too short around it.
+pub fn recovered(model: &Model, seen: &Collected) -> Option<(f64, Recovery)> {
     let span = disturbance(model)?;
     let window = *seen.times.0.first()?;
     let watched: Vec<Watched> = seen
@@ -96,5 +97,6 @@ pub fn recovered(model: &Model, seen: &Collected) -> Option<Recovery> {
             throughput: throughput.0.clone(),
         })
         .collect();
-    recovery(&watched, window, span, FALSE_ALARM).ok()?
+    let found = recovery(&watched, window, span, FALSE_ALARM).ok()??;
+    Some((span.1, found))
 }

@@ -174,6 +174,10 @@ pub fn carry_out(experiment: &Experiment, control: &Control) -> Result<Done, Fai
     Ok(summary(experiment, finished, whole, resumed))
 }
 
+fn collector(plan: &PointPlan, warm_up: u64, transient_lasts: bool) -> Collector {
+    Collector::new(warm_up, transient_lasts, disturbance(&plan.model).is_some())
+}
+
 impl Slot {
     fn new(plan: &PointPlan) -> Slot {
         let warm_up = match plan.settings.warm_up {
@@ -188,8 +192,7 @@ impl Slot {
                 Stage::Pilot
             },
             pilots: Vec::new(),
-            collector: Collector::new(warm_up.unwrap_or(0), false)
-                .watching(disturbance(&plan.model).is_some()),
+            collector: collector(plan, warm_up.unwrap_or(0), false),
             next: 0,
             target: plan.settings.replications,
             waiting: BTreeMap::new(),
@@ -316,8 +319,7 @@ impl Shared<'_> {
         }
         // Without an end of the transient a tenth is cut off and the verdict says so.
         let warm_up = found.unwrap_or(plan.settings.duration / 10);
-        slot.collector =
-            Collector::new(warm_up, found.is_none()).watching(disturbance(&plan.model).is_some());
+        slot.collector = collector(plan, warm_up, found.is_none());
         slot.stage = Stage::Running;
     }
 

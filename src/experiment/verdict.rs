@@ -3,7 +3,7 @@
 use super::PointPlan;
 use super::collect::{Collected, Cut};
 use super::estimate::{told, value};
-use super::recovery::{disturbance, recovered};
+use super::recovery::recovered;
 use super::results::{Judgement, Metric, SYSTEM, Unit, Verdict};
 use crate::model::Model;
 use crate::program::ScopeKind;
@@ -85,8 +85,8 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
             rate(offered)
         )
     };
-    if let Some(found) = recovered(&plan.model, seen) {
-        let (verdict, mut text) = after_disturbance(&plan.model, &found);
+    if let Some((until, found)) = recovered(&plan.model, seen) {
+        let (verdict, mut text) = after_disturbance(until, &found);
         if verdict == Verdict::Recovered && loss >= CRITICAL_LOSS {
             text = format!("{text}; in all {}", lost());
         }
@@ -148,9 +148,8 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
     )
 }
 
-/// What is said of a system that was disturbed.
-fn after_disturbance(model: &Model, found: &Recovery) -> (Verdict, String) {
-    let until = disturbance(model).map_or(f64::NAN, |span| span.1);
+/// What is said of a system that was disturbed until then, in seconds.
+fn after_disturbance(until: f64, found: &Recovery) -> (Verdict, String) {
     let seconds = |s: f64| value(Unit::Seconds, s);
     let until = seconds(until);
     let now = format!(

@@ -100,7 +100,21 @@ impl Estimate {
 /// Refuses an empty sample, values that are not finite, and a level outside (0, 1). One observation
 /// gives a figure without interval.
 pub fn mean_interval(values: &[f64], level: f64) -> Result<Estimate, Refusal> {
+    mean_interval_by(student(values.len(), level)?, values, level)
+}
+
+/// Student's t for so many observations; zero below two, which have no interval. Finding it costs more than all that
+/// is done with it, so whoever forms many intervals of one size finds it once.
+pub(super) fn student(observations: usize, level: f64) -> Result<f64, Refusal> {
     probability(level, "the confidence level")?;
+    match observations {
+        0 | 1 => Ok(0.0),
+        n => student_quantile(0.5 * (1.0 + level), (n - 1) as f64),
+    }
+}
+
+/// [`mean_interval`] with the [`student`] of its size and level.
+pub(super) fn mean_interval_by(t: f64, values: &[f64], level: f64) -> Result<Estimate, Refusal> {
     all_finite(values, "an observation")?;
     if values.is_empty() {
         return Err(Refusal::TooFew { needed: 1, found: 0 });
@@ -118,7 +132,6 @@ pub fn mean_interval(values: &[f64], level: f64) -> Result<Estimate, Refusal> {
         let why = "one observation shows no variation, so there is no interval";
         return Ok(Estimate::without_interval(centre, level, n, why));
     }
-    let t = student_quantile(0.5 * (1.0 + level), (n - 1) as f64)?;
     let half_width = t * (variance(values) / n as f64).sqrt();
     Ok(Estimate::with_interval(
         centre,

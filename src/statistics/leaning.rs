@@ -7,29 +7,32 @@
 //! values lean to. Here the limit on that side moves and the other stays: the third moment of ten or twenty values is too
 //! unsure to shorten an interval with.
 
-use super::interval::{Estimate, mean_interval};
-use super::special::student_quantile;
+use super::interval::{Estimate, mean_interval_by, student};
 use super::{Refusal, all_finite, mean, probability};
 
 /// Mean of independent observations with Student's t interval, wider on the side to which the observations lean.
 ///
 /// # Errors
-/// As [`mean_interval`].
+/// As [`mean_interval`](super::interval::mean_interval).
 pub fn leaning_interval(values: &[f64], level: f64) -> Result<Estimate, Refusal> {
-    let plain = mean_interval(values, level)?;
+    leaning_interval_by(student(values.len(), level)?, values, level)
+}
+
+fn leaning_interval_by(t: f64, values: &[f64], level: f64) -> Result<Estimate, Refusal> {
+    let plain = mean_interval_by(t, values, level)?;
     let (Some(low), Some(high)) = (plain.low, plain.high) else {
         return Ok(plain);
     };
-    let more = lean(values, level)?;
+    let more = lean(t, values);
     let (low, high) = (low + more.min(0.0), high + more.max(0.0));
     Ok(Estimate::with_interval(plain.mean, low, high, level, plain.n))
 }
 
 /// By how much the limits move: γ s (2t² + 1)/(6n). Zero below three values and for equal ones.
-pub(super) fn lean(values: &[f64], level: f64) -> Result<f64, Refusal> {
+fn lean(t: f64, values: &[f64]) -> f64 {
     let n = values.len() as f64;
     if values.len() < 3 {
-        return Ok(0.0);
+        return 0.0;
     }
     let centre = mean(values);
     let (mut squares, mut cubes) = (0.0, 0.0);
@@ -39,11 +42,10 @@ pub(super) fn lean(values: &[f64], level: f64) -> Result<f64, Refusal> {
         cubes += d * d * d;
     }
     if squares <= 0.0 || !squares.is_finite() || !cubes.is_finite() {
-        return Ok(0.0);
+        return 0.0;
     }
-    let t = student_quantile(0.5 * (1.0 + level), n - 1.0)?;
     // γ = √n Σd³/(Σd²)^1.5 and s = √(Σd²/(n - 1)), so that γ s/n = Σd³/(Σd² √(n(n - 1))).
-    Ok(cubes / squares / (n * (n - 1.0)).sqrt() * (2.0 * t * t + 1.0) / 6.0)
+    cubes / squares / (n * (n - 1.0)).sqrt() * (2.0 * t * t + 1.0) / 6.0
 }
 
 /// Halvings in the search for a limit, which lies within this factor of the quantile's share.
@@ -72,8 +74,11 @@ pub fn quantile_interval(
     probability(above, "the share above the quantile")?;
     let quantile = value(above);
     all_finite(&[quantile], "the quantile of all")?;
-    let share = |v: f64| leaning_interval(&shares(&counts(v)), level);
-    let here = share(quantile)?;
+    let here = counts(quantile);
+    let t = student(here.len(), level)?;
+    let interval = |counts: &[(f64, f64)]| leaning_interval_by(t, &shares(counts), level);
+    let share = |v: f64| interval(&counts(v));
+    let here = interval(&here)?;
     let none = |why: &str| Ok(Estimate::without_interval(quantile, level, here.n, why));
     if here.half_width.is_none() {
         return none("one replication shows no variation, so there is no interval");
@@ -124,6 +129,7 @@ fn shares(counts: &[(f64, f64)]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::interval::mean_interval;
     use super::super::{TestRandom, assert_close};
     use super::*;
 

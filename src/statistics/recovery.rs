@@ -5,8 +5,6 @@
 //! shown, as an equivalence test shows it (Schuirmann 1987, *J. Pharmacokinet. Biopharm.* 15, pp. 657–680): the
 //! differences must lie significantly within a margin. "Not recovered" has to be shown too; between them lies undecided.
 
-use serde::{Deserialize, Serialize};
-
 use super::interval::mean_interval;
 use super::{Refusal, mean, positive, probability};
 
@@ -31,7 +29,7 @@ pub struct Watched {
 }
 
 /// What the replications show.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recovery {
     pub state: State,
     /// Means over replications before the disturbance and at the end of the run.
@@ -43,8 +41,7 @@ pub struct Recovery {
 }
 
 /// Whether it is as before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Recovered,
     NotRecovered,

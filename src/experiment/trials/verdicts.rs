@@ -107,18 +107,10 @@ fn paused(rate: f64, seconds: u32) -> String {
     )
 }
 
+/// The shipped model at another rate.
 fn storm(rate: f64) -> String {
-    format!(
-        "[host.machine]\n\n[service.app]\nhost = \"machine\"\n\n[station.server]\nin = \"app\"\n\n\
-         [time-limiter.patience]\ntimeout-duration = \"500ms\"\ncancel-running = false\n\n\
-         [retry.client]\nmax-attempts = 4\nwait-duration = \"50ms\"\n\n\
-         [flow.serve]\nat = \"app\"\nsteps = [{{ use = \"server\", time = \"100ms\" }}]\n\n\
-         [flow.order]\nsteps = [{{ use = \"client\", steps = [{{ use = \"patience\", \
-         steps = [{{ call = \"serve\" }}] }}] }}]\n\n\
-         [workload.users]\nexecutor = \"renewal\"\ninterarrival = \"{:.0}ns\"\nflow = \"order\"\n\n\
-         [[timeline]]\nat = \"200s\"\npause = \"app\"\nfor = \"1s\"\n",
-        1e9 / rate
-    )
+    let interval = format!("{:.0}ns", 1e9 / rate);
+    include_str!("../../../models/retry-storm.toml").replace("142857142ns", &interval)
 }
 
 fn nested(rate: f64) -> String {
