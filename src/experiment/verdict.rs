@@ -372,3 +372,6 @@ pub fn objective(model: &Model, metrics: &[Metric]) -> Vec<Judgement> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,7 +150,7 @@ impl Component for Heap {
     const ABOUT: &'static str = "a JVM's memory: allocation, collections, pauses";
     const PROBES: &'static [(&'static str, Unit, Combine)] = &[
         ("heap_used", Unit::Bytes, Combine::Sum),
-        ("paused_share", Unit::Share, Combine::Sum),
+        ("paused_share", Unit::Share, Combine::Mean),
     ];
     const KEYS: &'static [Key] = &[
         key("in", Form::Name, None, "the service whose replicas have one each"),
