@@ -240,3 +240,13 @@ fn others_take_the_core_from_time_to_time() {
     let said = refusal(&jobs("others = { every = \"1s\" }", &["1s"]));
     assert!(said.contains("no `take`"), "{said}");
 }
+
+#[test]
+fn what_contention_takes_is_told_while_it_goes_on_and_afterwards() {
+    let host = "cores = 1\ncontention = { sigma = 0.1, kappa = 0.05 }";
+    // Three at once keep two thirds of the core, and end together at 4.5 s.
+    for seconds in [0.5, 2.0, 10.0] {
+        let o = observe(&jobs(host, &["1s", "1s", "1s"]), seconds);
+        near(figure(&o, "host.h", "contention_loss"), 1.0 / 3.0, 1e-6);
+    }
+}

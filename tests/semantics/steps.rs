@@ -79,3 +79,34 @@ fn a_quorum_is_met_or_missed_as_soon_as_that_is_certain() {
     assert_eq!(branches("", &[]), (Some(30), None));
     assert_eq!(branches("", &[0]), (None, Some(30)));
 }
+
+/// A file of values, and what a step of a law that reads it takes.
+fn empirical(name: &str, text: &str) -> (String, std::path::PathBuf) {
+    let file = std::env::temp_dir().join(name);
+    std::fs::write(&file, text).expect("writing a temporary file");
+    let model = format!(
+        "[flow.f]\nsteps = [{{ delay = \"empirical({})\" }}]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"\n",
+        file.display()
+    );
+    (model, file)
+}
+
+#[test]
+fn a_law_may_read_its_values_from_a_file() {
+    let text = "seconds,of what\n1,a\n# a remark\n\n 3 ,b\n0.5\n";
+    let (model, file) = empirical("plimsoll-values-1.csv", text);
+    let o = observe(&model, 100.0);
+    near(figure(&o, "flow.f", "response_time_mean"), 1.5, 0.06);
+    assert_eq!(figure(&o, "flow.f", "response_time_max"), 3.0);
+    std::fs::remove_file(file).expect("removing the file");
+    for (name, text, line) in [
+        ("plimsoll-values-2.csv", "1\nnothing\n", "line 2: `nothing`"),
+        ("plimsoll-values-3.csv", "1\n2\n-1\n", "line 3: `-1`"),
+        ("plimsoll-values-4.csv", "1\ninf\n", "line 2: `inf`"),
+    ] {
+        let (model, file) = empirical(name, text);
+        let said = refusal(&model);
+        assert!(said.contains(line), "{said}");
+        std::fs::remove_file(file).expect("removing the file");
+    }
+}
