@@ -327,3 +327,18 @@ fn a_capacity_that_changed_is_averaged_over_the_measured_time() {
     near(series[8], 1.0, 1e-9);
     near(series[10], 1.0 / 3.0, 1e-9);
 }
+
+#[test]
+fn a_connection_that_was_asked_for_by_a_process_that_ended_meanwhile_is_none() {
+    let text = "[service.api]\n[database.db]\n[connection-pool.p]\nin = \"api\"\nto = \"db\"\ninitially = \"empty\"\n\
+                minimum-idle = 0\nmaximum-pool-size = 4\nconnect-time = \"5s\"\n\
+                [flow.f]\nat = \"api\"\nsteps = [{ use = \"p\", steps = [{ delay = \"100ms\" }] }]\n\
+                [[timeline]]\nat = \"2s\"\noutage = \"api\"\nfor = \"8s\"\n"
+        .to_owned()
+        + &requests(&[(0.0, "f"), (20.0, "f")]);
+    let o = observe(&text, 19.0);
+    assert_eq!(figure(&o, "connection-pool.p", "connections_max"), 0.0);
+    near(figure(&o, "database.db", "connections_mean") * 19.0, 5.0, 1e-9);
+    let o = observe(&text, 40.0);
+    near(figure(&o, "flow.f", "response_time_max"), 5.1, 1e-9);
+}
