@@ -230,6 +230,13 @@ impl Component for Host {
         fits.then_some(plan)
     }
 
+    fn keeps(plan: &Plan) -> u64 {
+        match plan.discipline {
+            Discipline::Sharing => 0,
+            _ => plan.cores as u64 * 32,
+        }
+    }
+
     fn accepts(_: &Plan, usage: Usage) -> Result<(), String> {
         match usage {
             Usage::Serve => Ok(()),

@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::program::ScopeKind;
 use crate::quantity::SimDuration;
 use crate::statistics::recovery::{Recovery, State};
-use crate::statistics::trend::{FALSE_ALARM, Growth, NEAR_CRITICAL, growth_over_replications};
+use crate::statistics::trend::{FALSE_ALARM, Growth, NEAR_CRITICAL, STRETCHES, growth_over_replications};
 
 /// Losses for want of capacity from which more arrives than is carried.
 const OVERLOADED_LOSS: f64 = 0.05;
@@ -96,18 +96,14 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         return (Verdict::Overloaded, lost());
     }
     let closed = plan.model.workloads.iter().all(|w| w.is_closed());
-    let growth = if closed { None } else { growth(seen) };
+    // Users wait for one another's answers, but records and rows are left behind in any number.
+    let bounded = closed && backlog(metrics).is_none();
+    let growth = if bounded { None } else { growth(seen) };
     if let Some((Growth::Growing, slope)) = growth
         && slope >= GROWTH_THAT_MATTERS * offered
         && !passes(plan)
     {
-        let text = format!(
-            "the number inside grows by {}: {} arrive, {} are carried",
-            rate(slope),
-            rate(offered),
-            rate(carried)
-        );
-        return (Verdict::Overloaded, text);
+        return (Verdict::Overloaded, growing(seen, metrics, slope));
     }
     if seen.transient_lasts {
         let text = "no end of the transient was found, so the figures still depend on how the run began; make it longer";
@@ -197,13 +193,50 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// Growth of the number inside, requests a second.
+/// The longest backlog at the end of the run, of a group or an outbox.
+fn backlog(metrics: &[Metric]) -> Option<&Metric> {
+    let kept = |m: &&Metric| match m.name.as_str() {
+        "lag_end" => m.subject.starts_with("consumer."),
+        "pending_end" => true,
+        _ => false,
+    };
+    let known = metrics.iter().filter(kept).filter(|m| m.mean.is_finite());
+    known.max_by(|a, b| a.mean.total_cmp(&b.mean))
+}
+
+/// What is said of a number inside that grows by `slope` a second.
+fn growing(seen: &Collected, metrics: &[Metric], slope: f64) -> String {
+    let grew = slope * (seen.shortest.0 - seen.warm_up as f64 * 1e-9);
+    if let Some(left) = backlog(metrics).filter(|m| m.mean >= 0.5 * grew) {
+        let (what, done) = match left.name.as_str() {
+            "lag_end" => ("lag", "consumed"),
+            _ => ("backlog", "sent"),
+        };
+        let carried = mean(metrics, &left.subject, done).unwrap_or(0.0);
+        return format!(
+            "the {what} of {} grows by {}: {} are {done}",
+            left.subject,
+            rate(slope),
+            rate(carried)
+        );
+    }
+    let of = |name: &str| rate(mean(metrics, SYSTEM, name).unwrap_or(0.0));
+    format!(
+        "the number inside grows by {}: {} arrive, {} are carried",
+        rate(slope),
+        of("offered"),
+        of("throughput")
+    )
+}
+
+/// Growth of the number inside, requests and backlogs, a second.
 fn growth(seen: &Collected) -> Option<(Growth, f64)> {
     let series: Vec<Vec<f64>> = seen.inside.iter().map(|b| b.0.clone()).collect();
-    let shortest = series.iter().map(Vec::len).min()?;
-    let measured = seen.shortest.0 - seen.warm_up as f64 * 1e-9;
-    let stretch = measured / shortest.max(1) as f64;
-    let trend = growth_over_replications(&series, stretch, FALSE_ALARM).ok()?;
+    // A stretch is a whole number of windows; what is left over was dropped.
+    let width = *seen.times.0.first()?;
+    let windows = (seen.shortest.0 / width).round() - (seen.warm_up as f64 * 1e-9 / width).ceil();
+    let each = (windows / STRETCHES as f64).floor().max(1.0);
+    let trend = growth_over_replications(&series, each * width, FALSE_ALARM).ok()?;
     Some((trend.growth, trend.slope.mean))
 }
 
