@@ -143,6 +143,12 @@ impl Adder {
         self.state == State::Connecting
     }
 
+    /// Nobody wants the connection any more that stands now.
+    pub fn drop_connection(&mut self, cx: &mut Context) {
+        self.state = State::Off;
+        self.give_seat(cx);
+    }
+
     /// Sleeps after a success.
     pub fn rest(&mut self, cx: &mut Context) {
         self.state = State::Sleeping;

@@ -315,7 +315,10 @@ impl Component for ConnectionPool {
             (PATIENCE, Connections::Bag(bag)) => bag.expire(cx),
             (WAKE_UP, Connections::Bag(bag)) => bag.woken(cx),
             (ADDER, _) => {
-                if self.adder.connected() {
+                if self.adder.connected() && self.down {
+                    // Who asked for it has ended.
+                    self.adder.drop_connection(cx);
+                } else if self.adder.connected() {
                     self.add(cx);
                     self.adder.rest(cx);
                 } else {

@@ -405,6 +405,10 @@ impl<'m> Engine<'m> {
 
     fn begin_measurement(&mut self) {
         let now = self.cx.now();
+        // A window that ends with the warm-up is noted before its times are forgotten.
+        if self.recorder.is_due(now) {
+            self.end_window();
+        }
         self.recorder.rebase(now, &self.cx, &self.components, &self.flows);
         for m in &mut self.cx.meters {
             *m = Meter {

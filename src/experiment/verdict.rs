@@ -432,3 +432,6 @@ pub fn objective(model: &Model, metrics: &[Metric]) -> Vec<Judgement> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,18 @@ fn when_every_replica_is_passed_over_calls_fail_at_once() {
     let o = observe(&text, 30.0);
     assert!(figure(&o, "flow.f", "failures_unavailable") > 5.0);
 }
+
+#[test]
+fn of_replicas_with_as_few_connections_the_next_in_turn_is_taken() {
+    for more in ["", "weights = [1, 1]\n", "weights = [3, 3]\n"] {
+        let text = format!(
+            "[service.app]\nreplicas = 2\n[balancer.edge]\nto = \"app\"\npolicy = \"least-connections\"\n{more}\
+             [flow.f]\nat = \"app\"\nsteps = [{{ delay = \"1ms\" }}]\n\
+             [[timeline]]\nat = \"500ms\"\npause = \"app\"\nreplica = 1\nfor = \"100s\"\n{}",
+            requests(&[(0.0, "f"), (1.0, "f"), (2.0, "f"), (3.0, "f")])
+        );
+        // The second goes to the other replica, which stands still; it has one connection from then on.
+        let o = observe(&text, 10.0);
+        near(figure(&o, "flow.f", "throughput"), 0.3, 1e-9);
+    }
+}
