@@ -288,7 +288,8 @@ pub fn tokens(text: &str) -> Vec<(usize, usize, Sort)> {
                     i += 1;
                 }
                 i = (i + 1).min(bytes.len());
-                if text.is_char_boundary(i) {
+                // A text that never ends may end in the middle of a character.
+                if i - from >= 2 && text.is_char_boundary(i - 1) && text.is_char_boundary(i) {
                     out.push((from, i, Sort::Text));
                 }
             }

@@ -1,6 +1,7 @@
 //! `events` and `diverge`: the trail of a run, and the first event at which two trails part.
 
-use std::io::{BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use super::exit::Exit;
@@ -136,9 +137,34 @@ pub fn diverge(args: &DivergeArgs) -> Exit {
     }
 }
 
+/// A file whose lines are short: a device or a wrong file must not fill the memory.
+struct ShortLines {
+    file: File,
+    line: usize,
+}
+
+impl Read for ShortLines {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const LONGEST: usize = 1 << 20;
+        let n = self.file.read(buffer)?;
+        self.line = match buffer[..n].iter().rposition(|b| *b == b'\n') {
+            Some(end) => n - end - 1,
+            None => self.line + n,
+        };
+        if self.line > LONGEST {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a line is longer than 1 MiB",
+            ));
+        }
+        Ok(n)
+    }
+}
+
 pub(super) fn compare(one: &Path, other: &Path) -> Result<Option<String>, String> {
     let open = |path: &Path| {
-        csv::Reader::from_path(path)
+        File::open(path)
+            .map(|file| csv::Reader::from_reader(ShortLines { file, line: 0 }))
             .map_err(|why| format!("cannot read the trail `{}`: {why}", path.display()))
     };
     let (mut a, mut b) = (open(one)?, open(other)?);

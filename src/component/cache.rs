@@ -374,7 +374,9 @@ impl Component for Cache {
             false => self.failed_loads += 1,
         }
         if let (true, Contents::Real { store, .. }) = (loaded, &mut self.contents) {
+            let before = store.bytes();
             store.put(key, cx.nanos());
+            cx.contents += store.bytes() - before;
         }
         if self.flights.is_empty() {
             return;

@@ -134,6 +134,11 @@ impl Store {
         self.index.len
     }
 
+    /// Bytes that the contents have come to take; they never give any back.
+    pub fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.index.places.len() * size_of::<u32>()
+    }
+
     /// Whether a key is there; asking counts as use.
     pub fn get(&mut self, key: u64, now: u64) -> bool {
         self.expire(now);

@@ -208,6 +208,10 @@ impl Component for CircuitBreaker {
         })
     }
 
+    fn keeps(plan: &Plan) -> u64 {
+        plan.size * 12
+    }
+
     fn accepts(_: &Plan, usage: Usage) -> Result<(), String> {
         match usage {
             Usage::Hold => Ok(()),

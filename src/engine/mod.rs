@@ -1,6 +1,7 @@
 //! The loop: takes the next event from the calendar and carries it out, until the time is up.
 
 mod arrivals;
+mod branches;
 mod flow_meter;
 mod interpret;
 pub mod observe;
@@ -439,6 +440,7 @@ impl<'m> Engine<'m> {
         for o in &mut self.cx.outboxes {
             o.pending.reset(now);
         }
+        self.cx.orphans.reset(now);
         for c in &mut self.components {
             c.reset(now);
         }
@@ -463,7 +465,7 @@ impl<'m> Engine<'m> {
                 }
                 if self.cx.is_frozen(slot) {
                     self.stall(slot);
-                } else {
+                } else if !self.heeds(slot) {
                     self.execute(slot);
                 }
             } else {

@@ -59,7 +59,8 @@ pub struct Observations {
     /// Ends of the windows, seconds.
     pub times: Vec<f64>,
     pub columns: Vec<Column>,
-    /// Mean number of requests inside, window by window: the series that shows growth and warm-up.
+    /// Mean number of requests inside and of records and rows that wait in logs and outboxes, window by window: the series
+    /// that shows growth and warm-up.
     pub inside: Vec<f64>,
     /// Mean response time of the requests that ended in each window, seconds; NaN where none did.
     pub response: Vec<f64>,
@@ -99,6 +100,7 @@ pub struct Recorder {
     response: Vec<f64>,
     completed: Vec<f64>,
     flows: Vec<FlowWas>,
+    backlog: u128,
     components: Vec<ComponentWas>,
     layout: Vec<(u32, u32, f64)>,
     /// How the series of each component's own are put together from those of its replicas.
@@ -182,6 +184,7 @@ impl Recorder {
             response: Vec::new(),
             completed: Vec::new(),
             flows: vec![FlowWas::default(); model.flows.len()],
+            backlog: 0,
             components: vec![ComponentWas::default(); model.components.len()],
             layout,
             combines,
@@ -227,6 +230,7 @@ impl Recorder {
                 response: Histogram::default(),
             };
         }
+        self.backlog = self.backlog.wrapping_sub(cx.backlog(now));
         for (was, &(base, count, _)) in self.components.iter_mut().zip(&self.layout) {
             for i in base..base + count {
                 let m = &cx.meters[i as usize];
@@ -292,6 +296,9 @@ impl Recorder {
                 response: flow.response.clone(),
             };
         }
+        let backlog = cx.backlog(now);
+        inside += backlog.wrapping_sub(self.backlog) as f64 / span;
+        self.backlog = backlog;
         self.inside.push(inside);
         self.completed.push(completed);
         self.response

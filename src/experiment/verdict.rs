@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::program::ScopeKind;
 use crate::quantity::SimDuration;
 use crate::statistics::recovery::{Recovery, State};
-use crate::statistics::trend::{FALSE_ALARM, Growth, NEAR_CRITICAL, growth_over_replications};
+use crate::statistics::trend::{FALSE_ALARM, Growth, NEAR_CRITICAL, STRETCHES, growth_over_replications};
 
 /// Losses for want of capacity from which more arrives than is carried.
 const OVERLOADED_LOSS: f64 = 0.05;
@@ -77,12 +77,12 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
             "no request arrived in the measured time".to_owned(),
         );
     }
-    let (loss, words) = losses(plan, metrics, offered);
+    let (loss, arriving, words) = losses(plan, metrics, offered);
     let lost = || {
         format!(
             "{} of {} is lost: {words}",
             value(Unit::Share, loss),
-            rate(offered)
+            rate(arriving)
         )
     };
     if let Some((until, found)) = recovered(&plan.model, seen) {
@@ -96,18 +96,14 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         return (Verdict::Overloaded, lost());
     }
     let closed = plan.model.workloads.iter().all(|w| w.is_closed());
-    let growth = if closed { None } else { growth(seen) };
+    // Users wait for one another's answers, but records and rows are left behind in any number.
+    let bounded = closed && backlog(metrics).is_none();
+    let growth = if bounded { None } else { growth(seen) };
     if let Some((Growth::Growing, slope)) = growth
         && slope >= GROWTH_THAT_MATTERS * offered
         && !passes(plan)
     {
-        let text = format!(
-            "the number inside grows by {}: {} arrive, {} are carried",
-            rate(slope),
-            rate(offered),
-            rate(carried)
-        );
-        return (Verdict::Overloaded, text);
+        return (Verdict::Overloaded, growing(seen, metrics, slope));
     }
     if seen.transient_lasts {
         let text = "no end of the transient was found, so the figures still depend on how the run began; make it longer";
@@ -144,7 +140,12 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
     };
     (
         Verdict::Stable,
-        format!("{} arrive and {} are carried{room}", rate(offered), rate(carried)),
+        format!(
+            "{} arrive and {} are carried{room}{}",
+            rate(offered),
+            rate(carried),
+            otherwise_failing(metrics, offered)
+        ),
     )
 }
 
@@ -197,44 +198,103 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// Growth of the number inside, requests a second.
+/// The longest backlog at the end of the run, of a group or an outbox.
+fn backlog(metrics: &[Metric]) -> Option<&Metric> {
+    let kept = |m: &&Metric| match m.name.as_str() {
+        "lag_end" => m.subject.starts_with("consumer."),
+        "pending_end" => true,
+        _ => false,
+    };
+    let known = metrics.iter().filter(kept).filter(|m| m.mean.is_finite());
+    known.max_by(|a, b| a.mean.total_cmp(&b.mean))
+}
+
+/// What is said of a number inside that grows by `slope` a second.
+fn growing(seen: &Collected, metrics: &[Metric], slope: f64) -> String {
+    let grew = slope * (seen.shortest.0 - seen.warm_up as f64 * 1e-9);
+    if let Some(left) = backlog(metrics).filter(|m| m.mean >= 0.5 * grew) {
+        let (what, done) = match left.name.as_str() {
+            "lag_end" => ("lag", "consumed"),
+            _ => ("backlog", "sent"),
+        };
+        let carried = mean(metrics, &left.subject, done).unwrap_or(0.0);
+        return format!(
+            "the {what} of {} grows by {}: {} are {done}",
+            left.subject,
+            rate(slope),
+            rate(carried)
+        );
+    }
+    let of = |name: &str| rate(mean(metrics, SYSTEM, name).unwrap_or(0.0));
+    format!(
+        "the number inside grows by {}: {} arrive, {} are carried",
+        rate(slope),
+        of("offered"),
+        of("throughput")
+    )
+}
+
+/// Growth of the number inside, requests and backlogs, a second.
 fn growth(seen: &Collected) -> Option<(Growth, f64)> {
     let series: Vec<Vec<f64>> = seen.inside.iter().map(|b| b.0.clone()).collect();
-    let shortest = series.iter().map(Vec::len).min()?;
-    let measured = seen.shortest.0 - seen.warm_up as f64 * 1e-9;
-    let stretch = measured / shortest.max(1) as f64;
-    let trend = growth_over_replications(&series, stretch, FALSE_ALARM).ok()?;
+    // A stretch is a whole number of windows; what is left over was dropped.
+    let width = *seen.times.0.first()?;
+    let windows = (seen.shortest.0 / width).round() - (seen.warm_up as f64 * 1e-9 / width).ceil();
+    let each = (windows / STRETCHES as f64).floor().max(1.0);
+    let trend = growth_over_replications(&series, each * width, FALSE_ALARM).ok()?;
     Some((trend.growth, trend.slope.mean))
 }
 
-/// The share of what arrives that is lost for want of capacity, and by which failures.
-fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, String) {
-    let mut parts: Vec<(f64, String)> = metrics
+/// How often a second requests fail by a fault of this sort, and its name, for those that were seen.
+fn failures(metrics: &[Metric], counts: impl Fn(&str) -> bool) -> Vec<(f64, String)> {
+    metrics
         .iter()
         .filter(|m| m.subject == SYSTEM && m.mean > 0.0)
         .filter_map(|m| {
             let fault = m.name.strip_prefix("failures_")?;
-            CAPACITY_FAULTS
-                .contains(&fault)
-                .then(|| (m.mean, fault.replace('_', " ")))
+            counts(fault).then(|| (m.mean, fault.replace('_', " ")))
         })
-        .collect();
-    let mut arriving = offered;
-    for w in &plan.model.workloads {
-        let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
-        if dropped > 0.0 && !w.is_closed() {
-            arriving += dropped;
-            parts.push((dropped, "never sent for want of virtual users".to_owned()));
-        }
-    }
+        .collect()
+}
+
+/// The largest two of these, in words.
+fn largest(mut parts: Vec<(f64, String)>) -> String {
     parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let sum: f64 = parts.iter().map(|p| p.0).sum();
     let words: Vec<String> = parts
         .iter()
         .take(2)
         .map(|(v, w)| format!("{w} {}", rate(*v)))
         .collect();
-    (sum / arriving, words.join(", "))
+    words.join(", ")
+}
+
+/// What fails for other reasons than want of capacity, if that is worth a word.
+fn otherwise_failing(metrics: &[Metric], offered: f64) -> String {
+    let parts = failures(metrics, |fault| !CAPACITY_FAULTS.contains(&fault));
+    let share = parts.iter().map(|p| p.0).sum::<f64>() / offered;
+    match share >= CRITICAL_LOSS {
+        true => format!("; {} fails: {}", value(Unit::Share, share), largest(parts)),
+        false => String::new(),
+    }
+}
+
+/// The share of what arrives that is lost for want of capacity, what arrives a second, and by which failures.
+fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, f64, String) {
+    let mut parts = failures(metrics, |fault| CAPACITY_FAULTS.contains(&fault));
+    let mut arriving = offered;
+    for w in &plan.model.workloads {
+        let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
+        if dropped > 0.0 && !w.is_closed() {
+            arriving += dropped;
+            let why = match w.users.is_some() {
+                true => "never sent for want of virtual users",
+                false => "never sent at the limit of those in flight",
+            };
+            parts.push((dropped, why.to_owned()));
+        }
+    }
+    let sum: f64 = parts.iter().map(|p| p.0).sum();
+    (sum / arriving, arriving, largest(parts))
 }
 
 /// The component that holds the others up.

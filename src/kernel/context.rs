@@ -147,6 +147,10 @@ pub struct Context {
     pub logs: Vec<super::Log>,
     /// Outboxes' rows.
     pub outboxes: Vec<super::Rows>,
+    /// Children that go on without their parents.
+    pub orphans: Gauge,
+    /// Bytes that the contents of caches have come to take.
+    pub contents: usize,
     pub(crate) sites: Box<[Site]>,
     purposes: Vec<PurposeKey>,
     tables: &'static Tables,
@@ -180,6 +184,8 @@ impl Context {
             replicas: Vec::new(),
             logs: Vec::new(),
             outboxes: Vec::new(),
+            orphans: Gauge::default(),
+            contents: 0,
             sites,
             purposes: Vec::new(),
             tables: Tables::get(),
@@ -526,11 +532,20 @@ impl Context {
         &self.sites[site as usize]
     }
 
-    /// Bytes that requests, the calendar, logs and outboxes take.
+    /// Work taken on that no request waits for, over time since the measurement began, in items times nanoseconds: the lag
+    /// of every consumer group, the rows of every outbox, and what goes on without its caller.
+    pub fn backlog(&self, now: SimTime) -> u128 {
+        let groups = self.logs.iter().flat_map(|log| &log.groups);
+        let lags: u128 = groups.map(|group| group.lag.area(now)).sum();
+        let rows: u128 = self.outboxes.iter().map(|rows| rows.pending.area(now)).sum();
+        lags + rows + self.orphans.area(now)
+    }
+
+    /// Bytes that requests, the calendar, logs, outboxes and the contents of caches take.
     pub fn bytes(&self) -> usize {
         let logs: usize = self.logs.iter().map(super::Log::bytes).sum();
         let rows: usize = self.outboxes.iter().map(super::Rows::bytes).sum();
-        self.requests.bytes() + self.calendar.bytes() + logs + rows
+        self.requests.bytes() + self.calendar.bytes() + logs + rows + self.contents
     }
 
     /// Whether the request belongs to the system itself.

@@ -31,6 +31,10 @@ pub const AGENT: u8 = 4;
 pub const CHILD: u8 = 8;
 /// It has a client deadline, linked through frame 0.
 pub const DEADLINE: u8 = 16;
+/// Its thread was interrupted and ends as soon as it hears of it.
+pub const INTERRUPTED: u8 = 32;
+/// A child that goes on without its parent.
+pub const ORPHAN: u8 = 64;
 
 /// A request in flight.
 #[derive(Copy, Clone, Debug)]

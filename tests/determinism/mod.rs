@@ -120,7 +120,7 @@ fn trails_are_compared_event_by_event() {
             .expect("running plimsoll");
         (
             ran.status.code(),
-            String::from_utf8_lossy(&ran.stdout).into_owned(),
+            String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned(),
         )
     };
     let (one, same) = (
@@ -153,6 +153,16 @@ fn trails_are_compared_event_by_event() {
         );
         file
     };
+    let endless = folder.path().join("endless.csv");
+    let mut text = std::fs::read(&one).unwrap();
+    text.extend(vec![b'a'; 2 << 20]);
+    std::fs::write(&endless, text).unwrap();
+    let (code, told) = diverge(&one, &endless);
+    assert_eq!(
+        (code, told.contains("longer than 1 MiB")),
+        (Some(2), true),
+        "{told}"
+    );
     let (code, told) = diverge(&one, &changed("other", &["--every", "16"]));
     assert_eq!(code, Some(1));
     let range: Vec<&str> = told.split_whitespace().rev().take(3).collect();

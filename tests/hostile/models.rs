@@ -305,6 +305,30 @@ fn what_is_held_from_the_start_is_limited() {
         .collect();
     let published = flow("{ publish = \"t1\" }");
     refused(&format!("{topics}{published}"), "too-many-instances", "2 GiB");
+    let breaker = "[circuit-breaker.p]\nin = \"api\"\nsliding-window-size = 1000000\n";
+    refused(
+        &format!("{}{breaker}{used}", service(200)),
+        "too-many-instances",
+        "`p` in 200 instances",
+    );
+    // Every group keeps its offsets.
+    let groups: String = (0..100)
+        .map(|i| format!("[consumer.g{i}]\ntopic = \"t1\"\nsteps = [{{ delay = \"1ms\" }}]\n"))
+        .collect();
+    let topic = "[topic.t1]\npartitions = 1000000\n";
+    refused(
+        &format!("{topic}{groups}{published}"),
+        "too-many-instances",
+        "2 GiB",
+    );
+    let hosts: String = (0..100)
+        .map(|i| format!("[host.h{i}]\ncores = 1000000\ndiscipline = \"fcfs\"\n"))
+        .collect();
+    refused(
+        &format!("{hosts}{}", flow("{ delay = \"1ms\" }")),
+        "too-many-instances",
+        "2 GiB",
+    );
     // A table of keys is one for all instances.
     let cold = cache.replace("warm = true", "warm = false");
     ran(&format!("{}{cold}{used}", service(10_000)), 10.0, 1000);
@@ -418,6 +442,13 @@ fn overload_for_a_day_ends_at_the_limit_of_memory() {
     let held = engine::run(&holding, &options).expect("its books balance");
     assert_eq!(held.stopped, Some(Stopped::Memory));
     assert!(held.peak_requests < seen.peak_requests * 4 / 5);
+    // So does what a cache comes to hold.
+    let cache = "[cache.c]\nkey = \"uniform(1000000000)\"\nmaximum-size = 1000000000\n";
+    let miss = "{ use = \"c\", steps = [{ delay = \"1ms\" }] }";
+    let text = queue("1ns", "10000/s").replace("{ use = \"desk\", time = \"1ns\" }", miss);
+    let text = text.replace("[station.desk]\nservers = 2\n", cache);
+    let seen = engine::run(&self::model(&text), &options).expect("its books balance");
+    assert_eq!(seen.stopped, Some(Stopped::Memory));
     // Where the system bounds its queue, the day is done in bounded memory.
     let bounded = queue("exp(1s)", "20/s").replace("servers = 2", "servers = 2\ncapacity = 100");
     let seen = ran(&bounded, 86_400.0, u64::MAX);

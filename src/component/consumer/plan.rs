@@ -27,6 +27,13 @@ pub struct Plan {
     pub(super) fetch_max_wait: u64,
 }
 
+impl Plan {
+    /// The topic that the group reads.
+    pub fn topic(&self) -> ComponentId {
+        self.topic
+    }
+}
+
 /// Reads the table.
 pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
     let topic = reader.required_name("topic");

@@ -248,7 +248,7 @@ impl Component for Heap {
             "pauses",
             Form::Table,
             None,
-            "pauses beside the computed ones: `{ every = \"10s\", lasts = \"50ms\" }`, or of a log: `{ log = \"gc.log\", last = \"40s\", trigger = \"allocation\" }`",
+            "pauses beside the computed ones: `{ every = \"10s\", lasts = \"50ms\" }`, `every` from the beginning of one to the beginning of the next, or of a log: `{ log = \"gc.log\", last = \"40s\", trigger = \"allocation\" }`",
         ),
     ];
     type Plan = Plan;

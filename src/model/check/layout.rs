@@ -12,6 +12,9 @@ const MOST_INSTANCES: u64 = 1_500_000;
 /// Bytes that all instances keep from the start, or once the timeline has changed them: 2 GiB.
 const MOST_KEPT: u64 = 2 << 30;
 
+/// Bytes of any instance, its meters and its share of its replica.
+const INSTANCE: u64 = 1 << 10;
+
 impl Checker<'_> {
     /// Refuses what would take the machine's memory without any load.
     pub(super) fn fits(&mut self, components: &[Entry], timeline: &[Happening]) {
@@ -22,7 +25,15 @@ impl Checker<'_> {
                 *k = plan.keeps().max(*k);
             }
         }
-        let of = |(e, each): (&Entry, u64)| u64::from(e.instances).saturating_mul(each);
+        // A group keeps its offsets, an owner and a mark for each partition of its topic.
+        for (k, entry) in kept.iter_mut().zip(components) {
+            if let Plan::Consumer(group) = &entry.plan {
+                let partitions = components[group.topic().0 as usize].plan.keeps();
+                *k = k.saturating_add(partitions / 4 / u64::from(entry.instances.max(1)));
+            }
+        }
+        let of =
+            |(e, each): (&Entry, u64)| u64::from(e.instances).saturating_mul(each.saturating_add(INSTANCE));
         let all: Vec<u64> = components.iter().zip(kept).map(of).collect();
         let sum = all.iter().fold(0, |sum: u64, k| sum.saturating_add(*k));
         if sum <= MOST_KEPT {
@@ -38,7 +49,7 @@ impl Checker<'_> {
         );
         self.sink
             .error(self.tables[most].span.clone(), "too-many-instances", message)
-            .help("write fewer connections, keys of a warm cache, partitions or threads, or fewer replicas");
+            .help("write fewer connections, keys of a warm cache, partitions, threads or calls of a window, or fewer replicas");
     }
 
     pub(super) fn layout(&mut self, components: &[Entry]) -> Option<Layout> {
