@@ -282,3 +282,31 @@ fn who_would_be_rejected_by_a_rate_limiter_may_leave_before() {
         1e-9,
     );
 }
+
+#[test]
+fn of_those_that_stand_still_only_the_one_that_leaves_is_gone() {
+    let (on, cpu) = ("host = \"b\"", "{ cpu = \"1s\" }");
+    for (keys, expected, busy) in [
+        ("discipline = \"fcfs\"", 2.05, 0.12),
+        ("discipline = \"round-robin\"\nquantum = \"10s\"", 2.05, 0.12),
+        // Both had the core together for 50 ms before the pause.
+        ("", 2.025, 0.1175),
+    ] {
+        let o = paused(
+            &format!("[host.b]\n{keys}\n"),
+            on,
+            cpu,
+            &[(0.0, "quit"), (0.15, "stay")],
+        );
+        near(figure(&o, "flow.stay", "response_time_max"), expected, 1e-6);
+        near(figure(&o, "host.b", "busy_mean"), busy, 1e-6);
+    }
+    let station = "[station.b]\nin = \"far\"\nservers = 2\n";
+    let o = paused(
+        station,
+        "",
+        r#"{ use = "b", time = "1s" }"#,
+        &[(0.0, "quit"), (0.15, "stay")],
+    );
+    near(figure(&o, "flow.stay", "response_time_max"), 2.0, 1e-9);
+}

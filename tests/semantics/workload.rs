@@ -409,3 +409,24 @@ fn an_executor_that_is_gone_is_refused() {
     let said = refusal("[flow.f]\nsteps = []\n[workload.w]\nexecutor = \"externally-controlled\"\n");
     assert!(said.contains("k6 no longer has"), "{said}");
 }
+
+#[test]
+fn wrk_fills_in_what_its_connections_would_have_sent_meanwhile() {
+    for connections in [1, 2, 5] {
+        let text = format!(
+            "[service.api]\n[flow.f]\nat = \"api\"\nsteps = [{{ delay = \"100ms\" }}]\n\
+             [workload.w]\nexecutor = \"wrk\"\nconnections = {connections}\nthreads = 1\n\
+             [[timeline]]\nat = \"5050ms\"\npause = \"api\"\nfor = \"1500ms\"\n"
+        );
+        let o = observe(&text, 10.02);
+        // Each has 84 answers after 100 ms and one after 1.55 s: one in 118 ms, so twelve are filled in below that one.
+        let mean = (84.0 * 0.1 + 1.55 + 12.0 * 1.55 - 78.0 * 10.02 / 85.0) / 97.0;
+        near(of(&o, "latency_mean"), mean, 0.002);
+        near(of(&o, "latency_max"), 1.55, 1e-9);
+        near(
+            figure(&o, "flow.f", "response_time_mean"),
+            (84.0 * 0.1 + 1.55) / 85.0,
+            1e-6,
+        );
+    }
+}
