@@ -342,6 +342,26 @@ mod tests {
     }
 
     #[test]
+    fn threads_beyond_the_cores_lose_a_share_of_each_slice_to_switching() {
+        let c = Contention {
+            switch: 0.1,
+            ..Contention::NONE
+        };
+        for (n, left) in [(1.0, 1.0), (6.0, 1.0), (6.5, 0.9), (60.0, 0.9)] {
+            assert_eq!(c.efficiency(n, 6.0, 0.5), left, "{n}");
+        }
+        // The law has no part in what is within the cores either.
+        let c = Contention {
+            sigma: 0.1,
+            kappa: 0.05,
+            ..Contention::NONE
+        };
+        for (n, left) in [(3.0, 1.0), (6.0, 1.0), (18.0, 1.0 / 1.5)] {
+            assert!((c.efficiency(n, 6.0, 0.0) - left).abs() < 1e-12, "{n}");
+        }
+    }
+
+    #[test]
     fn shares_of_processes_are_counted_as_they_come_and_go() {
         let mut contention = Contention::NONE;
         contention.process_switch = 1.0;

@@ -66,12 +66,6 @@ impl Estimate {
         Some((self.mean - self.low?).max(self.high? - self.mean))
     }
 
-    /// Half-width as a share of the mean's size; `None` without interval or with mean zero.
-    pub fn relative_half_width(&self) -> Option<f64> {
-        let half_width = self.half_width?;
-        (self.mean != 0.0).then(|| half_width / self.mean.abs())
-    }
-
     /// Whether zero lies outside the interval; `None` without interval. For a difference this is
     /// the test at false-alarm rate 1 - level.
     pub fn excludes_zero(&self) -> Option<bool> {
