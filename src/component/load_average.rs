@@ -80,4 +80,23 @@ mod tests {
         }
         assert_eq!(load.now(), [4.0, 4.0, 4.0]);
     }
+
+    #[test]
+    fn a_new_measurement_forgets_samples_and_keeps_the_averages() {
+        let mut load = LoadAverage::default();
+        assert_eq!(load.mean_and_max(), None);
+        for _ in 0..100 {
+            load.sample(4);
+        }
+        load.sample(0);
+        load.reset();
+        assert_eq!(load.mean_and_max(), None);
+        load.sample(0);
+        let now = load.now()[0];
+        assert!(now > 3.0);
+        assert_eq!(load.mean_and_max(), Some((now, now)));
+        load.sample(0);
+        let (mean, max) = load.mean_and_max().expect("two samples");
+        assert_eq!((mean, max), ((now + load.now()[0]) / 2.0, now));
+    }
 }

@@ -89,6 +89,19 @@ fn the_windows_of_a_series_add_up_to_the_figures() {
         }
         near(&s, series(&s, "inside"), figure(&s, "inside_mean"));
     }
+    for name in [
+        "offered",
+        "throughput",
+        "failures",
+        "failures_client_timeout",
+        "wasted",
+        "inside_mean",
+    ] {
+        let flows = model.flows.iter();
+        let sum: f64 = flows.map(|f| figure(&format!("flow.{}", f.name), name)).sum();
+        near(&format!("system {name}"), figure("system", name), sum);
+        assert!(sum > 0.0, "{name}");
+    }
     // What lies in logs and outboxes counts as inside, and so does what goes on without its caller.
     let left = figure("consumer.worker", "lag_mean") + figure("outbox.rows", "pending_mean");
     let inside = figure("system", "inside_mean") + left;
