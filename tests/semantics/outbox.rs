@@ -136,3 +136,11 @@ fn rows_a_poll_are_counted_over_polls_that_found_some() {
         1e-6,
     );
 }
+
+#[test]
+fn a_row_is_written_by_publishing_alone() {
+    let said = refusal(
+        "[outbox.rows]\n[flow.f]\nsteps = [{ use = \"rows\" }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"1/s\"\n",
+    );
+    assert!(said.contains("a row is written by `{ publish"), "{said}");
+}
