@@ -289,7 +289,18 @@ impl Balancer {
             }
             Policy::LeastConnections => {
                 let (before, from) = alive.split_at(next);
-                let found = *from.iter().chain(before).min_by_key(|r| load(**r))?;
+                let mut best: Option<(u32, u32)> = None;
+                for r in from.iter().chain(before) {
+                    let here = load(*r);
+                    if best.is_none_or(|(_, least)| here < least) {
+                        best = Some((*r, here));
+                    }
+                    // Nobody has less to do.
+                    if here == 0 {
+                        break;
+                    }
+                }
+                let found = best?.0;
                 self.turn = (found + 1) % n;
                 found
             }

@@ -28,6 +28,9 @@ pub trait Component: Sized {
     const CATCHES: bool = false;
     /// Whether it must be told when a replica is paused, because it serves that replica's work.
     const FREEZES: bool = false;
+    /// Whether a thread that waits here, or is served here, hears an interrupt: a lock of the process or a sleep ends at
+    /// once, an answer from another system is read first, and a computation is finished.
+    const HEARS: bool = true;
     /// What it shows over time beside the gauges that every component has: name and unit.
     const PROBES: &'static [(&'static str, Unit, Combine)] = &[];
     /// As checked: every unit explicit, ids for names.

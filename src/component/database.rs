@@ -81,6 +81,7 @@ impl Component for Database {
             "connections the server accepts from applications (MySQL `max_connections`, 151; PostgreSQL 97: 100 less 3 for superusers)",
         ),
     ];
+    const HEARS: bool = false;
     const SETTABLE: &'static [&'static str] = &["max-connections", "parallelism"];
     type Plan = Plan;
 

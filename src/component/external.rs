@@ -10,11 +10,16 @@
 //!
 //! A step `{ use = "payment" }` waits for its answer; `{ use = "payment", time = "200ms" }` has a law of its own. A failed
 //! call raises `failed` when its answer is there. With `concurrency` it works on so many calls at once, the others wait
-//! in line. After `timeout`, waiting included, the caller gives up with `timed_out` and the place is free again.
+//! in line. After `timeout`, waiting included, the caller gives up with `timed_out`. It leaves the line, but a call that is
+//! being worked on is worked on to its end and keeps its place, as nobody tells the other side.
 //! An outage is a timeline entry: `set = { "external.payment.failure-rate" = "100%", "external.payment.failure-time" = "0s" }`.
 //!
 //! Readings: `failure_share` (of the calls answered, how many failed).
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::alarm::Alarm;
 use super::connection_pool::law;
 use super::contract::*;
 use crate::distribution::{Law, Sampler};
@@ -34,6 +39,9 @@ pub struct External {
     line: Line,
     timer: TimerId,
     armed: bool,
+    /// When the calls end whose callers have given up, and the timer for the first of them.
+    orphans: BinaryHeap<Reverse<u64>>,
+    ending: Alarm,
     instance: u32,
     answered: u64,
     failed: u64,
@@ -50,7 +58,11 @@ pub struct Plan {
     concurrency: u64,
 }
 
-// The lowest byte of a visit's word says how the call ends, the others how long it takes.
+/// The timer of the calls whose callers have given up.
+const ENDS: u32 = 1;
+
+// The lowest byte of a visit's word says how the call ends, the others how long it takes; once it is being worked on, how
+// long it goes on after its caller has given up.
 const GOOD: u64 = 0;
 const FAILS: u64 = 1;
 const TIMES_OUT: u64 = 2;
@@ -95,6 +107,7 @@ impl Component for External {
             "calls that it works on at once; without it there is no limit",
         ),
     ];
+    const HEARS: bool = false;
     const SETTABLE: &'static [&'static str] =
         &["time", "failure-time", "failure-rate", "timeout", "concurrency"];
     type Plan = Plan;
@@ -160,6 +173,8 @@ impl Component for External {
             line: Line::default(),
             timer: build.timer(0),
             armed: false,
+            orphans: BinaryHeap::new(),
+            ending: Alarm::new(build.timer(ENDS)),
             instance: build.instance,
             answered: 0,
             failed: 0,
@@ -197,7 +212,12 @@ impl Component for External {
         }
     }
 
-    fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+        let word = *cx.word(visit);
+        if word & 0xff == TIMES_OUT && self.limit != u64::MAX {
+            self.orphans.push(Reverse(cx.nanos().saturating_add(word >> 8)));
+            return self.await_orphan(cx);
+        }
         self.busy -= 1;
         self.admit(cx);
     }
@@ -207,7 +227,18 @@ impl Component for External {
         cx.abandon(visit.instance, visit.slot);
     }
 
-    fn wake(&mut self, _: u32, cx: &mut Context) {
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        if tag == ENDS {
+            if !self.ending.rings(cx) {
+                return;
+            }
+            while self.orphans.peek().is_some_and(|end| end.0 <= cx.nanos()) {
+                self.orphans.pop();
+                self.busy -= 1;
+            }
+            self.await_orphan(cx);
+            return self.admit(cx);
+        }
         self.armed = false;
         while let Some(slot) = self.line.head() {
             let due = cx.requests[slot].since.saturating_add(self.timeout);
@@ -260,9 +291,17 @@ impl External {
     /// Begins to serve a call that may take no longer than `limit`; how long it takes.
     fn serve(&self, visit: Visit, call: u64, limit: u64, cx: &mut Context) -> u64 {
         let time = call >> 8;
-        let late = time > limit;
-        *cx.word(visit) = if late { TIMES_OUT } else { call & 0xff };
+        *cx.word(visit) = match time.checked_sub(limit) {
+            Some(more) if more > 0 => more << 8 | TIMES_OUT,
+            _ => call & 0xff,
+        };
         time.min(limit)
+    }
+
+    fn await_orphan(&mut self, cx: &mut Context) {
+        if let Some(Reverse(end)) = self.orphans.peek() {
+            self.ending.set(*end, cx);
+        }
     }
 
     fn admit(&mut self, cx: &mut Context) {

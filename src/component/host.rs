@@ -26,7 +26,7 @@
 //! and while e > 0 `switch` is lost to context switches. **First come, first served** fits demands below a slice.
 //! **Round robin** counts slices of a `quantum` out, with `switch-time` before each change of job.
 //!
-//! `others` are processes outside the model: from time to time one wants a core. Under processor sharing and round robin it
+//! `others` are processes outside the model: from time to time one wants a core, for `take` by the clock. Under processor sharing and round robin it
 //! shares with the rest; under first come, first served it has the core from when the job on it ends until its time is over, and
 //! whatever falls due meanwhile goes on together afterwards.
 //!
@@ -151,6 +151,7 @@ impl Component for Host {
             "processes outside the model: `{ every = \"exp(20ms)\", take = \"exp(1.5ms)\" }`, from the start of one to the next and how long each wants a core",
         ),
     ];
+    const HEARS: bool = false;
     const SETTABLE: &'static [&'static str] = &[
         "cores",
         "speed",

@@ -142,6 +142,7 @@ impl Component for Lock {
             "a waiter looks for a circle after this (InnoDB at once; PostgreSQL `deadlock_timeout`, 1 s)",
         ),
     ];
+    const HEARS: bool = false;
     const SETTABLE: &'static [&'static str] =
         &["key", "wait-timeout", "deadlock-detection", "deadlock-timeout"];
     type Plan = Plan;
@@ -395,11 +396,21 @@ impl Lock {
         if cx.rows[row].line.is_empty() {
             return cx.rows.remove(row);
         }
-        let Some(wake_up) = &self.wake_up else {
+        if self.wake_up.is_none() {
             return self.grant(row, cx);
-        };
+        }
         cx.rows[row].owner = NONE;
+        self.wake_first(row, cx);
+    }
+
+    /// The first in line is told that the row is free, unless it is on its way already: waking it twice makes it no faster.
+    fn wake_first(&mut self, row: u32, cx: &mut Context) {
+        let (Some(wake_up), 0) = (&self.wake_up, cx.rows[row].waking) else {
+            return;
+        };
         self.wakes_begun += 1;
+        cx.rows[row].waking = self.wakes_begun;
+        let key = cx.rows[row].key;
         let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.wakes_begun));
         let behind = self.host.map_or(0, |host| cx.run_queue(host));
         let due = cx.nanos().saturating_add(cx.sample(wake_up, &mut draws) + behind);
@@ -420,15 +431,19 @@ impl Lock {
     }
 
     fn woken(&mut self, cx: &mut Context) {
-        while let Some(Reverse((due, _, key))) = self.wakes.peek().copied() {
+        while let Some(Reverse((due, number, key))) = self.wakes.peek().copied() {
             if due > cx.nanos() {
                 return;
             }
             self.wakes.pop();
+            // It may have left meanwhile.
             if let Some(row) = cx.rows.find(self.instance, key)
-                && cx.rows[row].owner == NONE
+                && cx.rows[row].waking == number
             {
-                self.grant(row, cx);
+                cx.rows[row].waking = 0;
+                if cx.rows[row].owner == NONE {
+                    self.grant(row, cx);
+                }
             }
         }
     }
@@ -439,11 +454,18 @@ impl Lock {
     }
 
     fn unqueue(&mut self, slot: u32, row: u32, cx: &mut Context) {
+        let was_first = cx.rows[row].line.head() == Some(slot);
         cx.rows[row].line.remove(&mut cx.requests, slot);
         cx.rows.set_waits(slot, None);
         self.waiting -= 1;
-        if cx.rows[row].owner == NONE && cx.rows[row].line.is_empty() {
-            cx.rows.remove(row);
+        if was_first {
+            cx.rows[row].waking = 0;
+        }
+        if cx.rows[row].owner == NONE {
+            match cx.rows[row].line.is_empty() {
+                true => cx.rows.remove(row),
+                false => self.wake_first(row, cx),
+            }
         }
     }
 }

@@ -194,6 +194,9 @@ macro_rules! components {
                     _ => {}
                 }
             }
+            pub fn hears(&self) -> bool {
+                match self { $(Instance::$kind(_) => <$module::$kind as Component>::HEARS),* }
+            }
             pub fn busy(&self, now: SimTime) -> Option<f64> {
                 match self { $(Instance::$kind(c) => c.busy(now)),* }
             }

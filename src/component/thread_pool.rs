@@ -317,7 +317,12 @@ impl Component for ThreadPool {
             }
             None => {
                 if *cx.word(visit) & NO_THREAD == 0 && !self.next_task(cx) {
-                    self.resting.push_back(cx.nanos());
+                    if self.started > self.threads.max {
+                        // The maximum was lowered: this thread ends.
+                        self.started -= 1;
+                    } else {
+                        self.resting.push_back(cx.nanos());
+                    }
                 }
             }
         }
@@ -377,7 +382,15 @@ impl Component for ThreadPool {
         if let (Some(front), Some(limits)) = (&mut self.front, &plan.limits) {
             front.adopt(limits);
         }
-        while self.busy < self.threads.max
+        while self.started > self.threads.max && self.resting.pop_front().is_some() {
+            self.started -= 1;
+        }
+        // Java starts threads up to a larger core; a larger maximum matters when the queue is full.
+        let most = match self.threads.java {
+            true => self.threads.core,
+            false => self.threads.max,
+        };
+        while self.busy < most
             && let Some((_, slot)) = self.queue.pop(cx)
         {
             self.queued.leave(cx.now());

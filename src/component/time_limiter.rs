@@ -6,9 +6,12 @@
 //! cancel-running = false      # the work goes on without its caller
 //! ```
 //!
-//! A step `{ use = "payment", steps = [..] }` fails with `timed_out` after `timeout-duration`. With `cancel-running`
-//! what runs inside is cut short and gives back what it holds. Without it the steps inside run on a thread of their
-//! own, as a `CompletionStage` does: the caller leaves, the work goes on to its end and holds what it took.
+//! A step `{ use = "payment", steps = [..] }` fails with `timed_out` after `timeout-duration`. The steps inside run on a
+//! thread of their own. Without `cancel-running` it goes on to its end and holds what it took, as the work of a
+//! `CompletionStage` does. With it the thread is interrupted (`Future.cancel(true)`): a wait for a pool, a bulkhead, a
+//! rate limiter or a station, a `delay` and the wait before a retry end at once, and the thread gives back what it holds.
+//! A `query`, a row lock, an `external` and a `call` are not cut short: the thread reads the answer first, and the
+//! other system knows nothing of it; `cpu` is finished too. Then the thread ends, its retries included.
 
 use super::alarm::Alarm;
 use super::contract::*;
@@ -91,11 +94,10 @@ impl Component for TimeLimiter {
     }
 
     fn lower(plan: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
-        if plan.cancel {
-            return lowering.visit(step, false, body);
-        }
         lowering.visit(step, false, &mut |lowering| {
-            let branch = lowering.asm.branch_off(false, "work that outlives its caller");
+            let branch = lowering
+                .asm
+                .branch_off(plan.cancel, "work whose caller may leave");
             body(lowering);
             lowering.asm.come_back(branch);
         });

@@ -2,7 +2,7 @@
 
 use super::{Engine, MOST_SPINS, Stopped};
 use crate::component::Instance;
-use crate::kernel::request::{CHILD, FAILING, State, round_key};
+use crate::kernel::request::{FAILING, INTERRUPTED, State, round_key};
 use crate::kernel::unchecked::{at, at_mut};
 use crate::kernel::{Admission, Caught, Fault, Frame, NONE, Outcome, Visit};
 use crate::program::{Instr, NO_FRAME, ScopeKind};
@@ -104,6 +104,12 @@ impl Engine<'_> {
                     let visit = self.visit(slot, comp, sel, frame, NONE);
                     pc += 1;
                     self.close_visit(visit, Outcome::Done);
+                    if self.cx.requests[slot].flags & INTERRUPTED != 0 {
+                        self.cx.requests[slot].pc = pc;
+                        if self.heeds(slot) {
+                            return;
+                        }
+                    }
                 }
                 Instr::Hold { site } => {
                     let after = self.cx.sample_site(site, slot);
@@ -347,7 +353,7 @@ impl Engine<'_> {
                     catches,
                 } => {
                     let visit = self.visit(slot, comp, sel, frame, site);
-                    if catches {
+                    if catches && !self.is_over(slot, s.parent) {
                         match self.components[visit.instance as usize].caught(visit, fault, &mut self.cx) {
                             Caught::Propagate => {}
                             Caught::Again(after) => {
@@ -483,172 +489,5 @@ impl Engine<'_> {
         r.ticket = 0;
         r.flags &= !FAILING;
         r.state = State::Ready;
-    }
-
-    // ---------------------------------------------------------------- branches
-
-    fn fork(&mut self, slot: u32, pc: u32, frame: u16, table: u32) {
-        let targets = self.tables[table as usize].targets.len();
-        let quorum = self.tables[table as usize].quorum;
-        let (left, first) = (
-            self.cx.requests.frame_index(slot, frame),
-            self.cx.requests.frame_index(slot, frame + 1),
-        );
-        *self.cx.requests.frame(left) = Frame {
-            start: targets as u64,
-            word: u64::MAX,
-        };
-        *self.cx.requests.frame(first) = Frame {
-            start: u64::from(quorum),
-            word: NONE as u64,
-        };
-        self.cx.requests[slot].pc = pc + 1;
-        self.cx.requests[slot].state = State::Joining;
-        let scope = self.scope_at[pc as usize + 1];
-        let apart = matches!(
-            self.scopes[scope as usize].kind,
-            ScopeKind::Fork { apart: true, .. }
-        );
-        for i in 0..targets {
-            let target = self.tables[table as usize].targets[i];
-            let Some(child) = self.take_slot() else { break };
-            self.cx.requests.copy_frames(slot, child);
-            let parent = self.cx.requests[slot];
-            let r = &mut self.cx.requests[child];
-            r.key = match apart {
-                true => parent.key,
-                false => crate::random::child_key(parent.key, i as u64),
-            };
-            r.start = parent.start;
-            r.intended = parent.intended;
-            r.pc = target;
-            r.parent = slot;
-            r.home = parent.home;
-            r.flow = parent.flow;
-            r.workload = parent.workload;
-            r.flags = CHILD | (parent.flags & crate::kernel::request::AGENT);
-            r.state = State::Ready;
-            // Children are linked through the word of their own first frame.
-            let ScopeKind::Child { frame: own } = self.scopes[self.scope_at[target as usize] as usize].kind
-            else {
-                unreachable!("a branch does not begin in a child's scope")
-            };
-            let head = std::mem::replace(&mut self.cx.requests.frame(first).word, child as u64);
-            let f = self.cx.requests.frame_index(child, own);
-            *self.cx.requests.frame(f) = Frame {
-                start: own as u64,
-                word: head,
-            };
-            self.cx.leave_effect(crate::kernel::Effect::Resume(child));
-        }
-    }
-
-    /// A child is done, or has failed.
-    fn join(&mut self, child: u32, frame: u16, fault: Option<Fault>) {
-        let parent = self.cx.requests[child].parent;
-        let f = self.cx.requests.frame_index(child, frame);
-        let next = self.cx.requests.frame(f).word;
-        self.give_slot(child);
-        if parent != NONE {
-            self.part(parent, child, frame, next, fault);
-        }
-    }
-
-    /// A child answers its parent, and goes on by itself.
-    #[inline(never)]
-    fn reply(&mut self, child: u32, frame: u16) {
-        let parent = std::mem::replace(&mut self.cx.requests[child].parent, NONE);
-        if parent != NONE {
-            let f = self.cx.requests.frame_index(child, frame);
-            let next = self.cx.requests.frame(f).word;
-            self.part(parent, child, frame, next, None);
-        }
-    }
-
-    /// A child and its parent part; a parent that has nobody left to wait for goes on.
-    fn part(&mut self, parent: u32, child: u32, frame: u16, next: u64, fault: Option<Fault>) {
-        // The parent's frames of the fork stand just before the child's own.
-        let (left, first) = (
-            self.cx.requests.frame_index(parent, frame - 2),
-            self.cx.requests.frame_index(parent, frame - 1),
-        );
-        self.unlink_child(first, child, next, frame);
-        let needed = self.cx.requests.frame(first).start;
-        let l = self.cx.requests.frame(left);
-        l.start -= 1;
-        if let Some(fault) = fault
-            && l.word == u64::MAX
-        {
-            l.word = fault as u8 as u64;
-        }
-        let (running, failed) = (l.start, l.word);
-        if needed > 0 {
-            // A quorum: failures count only when those that are left cannot make it up.
-            let needed = needed - u64::from(fault.is_none());
-            self.cx.requests.frame(first).start = needed;
-            if needed == 0 || running < needed {
-                self.leave_rest(parent, frame - 2);
-                self.go_on(parent, (needed > 0).then_some(failed));
-            }
-        } else if running == 0 {
-            self.go_on(parent, (failed != u64::MAX).then_some(failed));
-        }
-    }
-
-    fn go_on(&mut self, parent: u32, failed: Option<u64>) {
-        match failed {
-            None => {
-                self.cx.requests[parent].state = State::Ready;
-                self.cx.leave_effect(crate::kernel::Effect::Resume(parent));
-            }
-            Some(fault) => self.cx.fail(parent, Fault::from_index(fault as u8)),
-        }
-    }
-
-    /// The branches beyond a quorum are cancelled, or go on by themselves.
-    fn leave_rest(&mut self, parent: u32, frame: u16) {
-        let pc = self.cx.requests[parent].pc;
-        if let Instr::Fork { table, .. } = self.code[pc as usize - 1] {
-            let cancels = self.tables[table as usize].cancels_rest;
-            self.leave_children(parent, frame, cancels);
-        }
-    }
-
-    fn unlink_child(&mut self, first: u32, child: u32, next: u64, frame: u16) {
-        let mut at = self.cx.requests.frame(first).word;
-        if at == child as u64 {
-            self.cx.requests.frame(first).word = next;
-            return;
-        }
-        while at != NONE as u64 {
-            let f = self.cx.requests.frame_index(at as u32, frame);
-            let n = self.cx.requests.frame(f).word;
-            if n == child as u64 {
-                self.cx.requests.frame(f).word = next;
-                return;
-            }
-            at = n;
-        }
-    }
-
-    /// The parent leaves its fork: its children end with it, or go on by themselves.
-    fn leave_children(&mut self, slot: u32, frame: u16, cancels: bool) {
-        let first = self.cx.requests.frame_index(slot, frame + 1);
-        let mut at = std::mem::replace(&mut self.cx.requests.frame(first).word, NONE as u64);
-        while at != NONE as u64 {
-            let child = at as u32;
-            let f = self.cx.requests.frame_index(child, frame + 2);
-            at = self.cx.requests.frame(f).word;
-            self.cx.requests[child].parent = NONE;
-            if cancels {
-                self.end_child(child);
-            }
-        }
-    }
-
-    /// Ends a child that nobody waits for, wherever it is.
-    pub(super) fn end_child(&mut self, child: u32) {
-        self.unwind(child, NONE);
-        self.give_slot(child);
     }
 }

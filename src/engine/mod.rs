@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod blame;
+mod branches;
 mod flow_meter;
 mod interpret;
 pub mod observe;
@@ -407,6 +408,10 @@ impl<'m> Engine<'m> {
 
     fn begin_measurement(&mut self) {
         let now = self.cx.now();
+        // A window that ends with the warm-up is noted before its times are forgotten.
+        if self.recorder.is_due(now) {
+            self.end_window();
+        }
         self.recorder.rebase(now, &self.cx, &self.components, &self.flows);
         for m in &mut self.cx.meters {
             *m = Meter {
@@ -438,6 +443,7 @@ impl<'m> Engine<'m> {
         for o in &mut self.cx.outboxes {
             o.pending.reset(now);
         }
+        self.cx.orphans.reset(now);
         for c in &mut self.components {
             c.reset(now);
         }
@@ -462,7 +468,7 @@ impl<'m> Engine<'m> {
                 }
                 if self.cx.is_frozen(slot) {
                     self.stall(slot);
-                } else {
+                } else if !self.heeds(slot) {
                     self.execute(slot);
                 }
             } else {

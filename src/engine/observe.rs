@@ -103,6 +103,8 @@ pub struct Recorder {
     backlog: u128,
     components: Vec<ComponentWas>,
     layout: Vec<(u32, u32, f64)>,
+    /// How the series of each component's own are put together from those of its replicas.
+    combines: Vec<Vec<Combine>>,
     probe_buffer: Vec<f64>,
 }
 
@@ -154,16 +156,19 @@ impl Recorder {
                 column(&format!("flow.{}", flow.name), name, unit);
             }
         }
-        let mut layout = Vec::new();
+        let (mut layout, mut combines) = (Vec::new(), Vec::new());
         for (i, entry) in model.components.iter().enumerate() {
             for (name, unit) in COMPONENT_COLUMNS {
                 column(&entry.subject(), name, unit);
             }
-            for kind in KINDS.iter().filter(|k| k.name == entry.kind) {
-                for (name, unit, _) in kind.probes {
-                    column(&entry.subject(), name, *unit);
-                }
+            let probes = KINDS
+                .iter()
+                .find(|k| k.name == entry.kind)
+                .map_or(&[][..], |k| k.probes);
+            for (name, unit, _) in probes {
+                column(&entry.subject(), name, *unit);
             }
+            combines.push(probes.iter().map(|p| p.2).collect());
             let capacity = entry.plan.capacity().unwrap_or(f64::NAN);
             layout.push((model.layout.bases[i], entry.instances, capacity));
         }
@@ -182,6 +187,7 @@ impl Recorder {
             backlog: 0,
             components: vec![ComponentWas::default(); model.components.len()],
             layout,
+            combines,
             probe_buffer: Vec::new(),
         }
     }
@@ -195,6 +201,11 @@ impl Recorder {
 
     pub fn arm(&mut self, cx: &mut Context, timer: TimerId) {
         cx.arm_ranked(timer, cx.nanos() + self.width, rank::OBSERVE);
+    }
+
+    /// Whether a window ends at this instant.
+    pub fn is_due(&self, now: SimTime) -> bool {
+        now.nanos() == self.last + self.width
     }
 
     /// Whether time has passed since the last window ended.
@@ -292,7 +303,8 @@ impl Recorder {
         self.completed.push(completed);
         self.response
             .push(if count > 0 { sum / count as f64 } else { f64::NAN });
-        for (was, &(base, count, capacity)) in self.components.iter_mut().zip(&self.layout) {
+        let layout = self.layout.iter().zip(&self.combines);
+        for (was, (&(base, count, capacity), combines)) in self.components.iter_mut().zip(layout) {
             let (mut busy, mut waiting, mut present) = (0.0, 0u128, 0u128);
             self.probe_buffer.clear();
             let mut probes: Vec<f64> = Vec::new();
@@ -307,8 +319,12 @@ impl Recorder {
                 if probes.is_empty() {
                     probes.clone_from(&self.probe_buffer);
                 } else {
-                    for (sum, v) in probes.iter_mut().zip(&self.probe_buffer) {
-                        *sum += v;
+                    for ((all, v), combine) in probes.iter_mut().zip(&self.probe_buffer).zip(combines) {
+                        *all = if *combine == Combine::Max {
+                            all.max(*v)
+                        } else {
+                            *all + v
+                        };
                     }
                 }
             }
@@ -319,8 +335,9 @@ impl Recorder {
             );
             put(&mut self.columns, of(waiting, was.waiting));
             put(&mut self.columns, of(present, was.present));
-            for v in probes {
-                put(&mut self.columns, v);
+            for (v, combine) in probes.into_iter().zip(combines) {
+                let mean = *combine == Combine::Mean;
+                put(&mut self.columns, if mean { v / count as f64 } else { v });
             }
             *was = ComponentWas {
                 busy,
@@ -662,5 +679,27 @@ impl Figures {
         for (what, times) in own {
             self.times(subject, what, &times);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_needs_an_observation_beyond_it() {
+        let of = |n: u64, p: f64| {
+            let mut h = Histogram::new();
+            h.record_n(1_000_000, n);
+            percentile(&h, p).is_some()
+        };
+        for (p, enough) in [(0.9, 10), (0.95, 20), (0.99, 100), (0.999, 1000)] {
+            assert!(!of(enough - 1, p) && of(enough + 1, p), "{p}");
+        }
+        // The median of one is that one.
+        assert!(!of(0, 0.5) && of(1, 0.5));
+        let mut h = Histogram::new();
+        (1..=100).for_each(|s| h.record(s * 1_000_000_000));
+        assert!((percentile(&h, 0.9).expect("ten lie beyond it") - 90.0).abs() < 1.0);
     }
 }

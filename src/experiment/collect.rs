@@ -408,3 +408,6 @@ fn absent(name: &str) -> f64 {
     let counted = name.starts_with("failures_") || ["failed", "cancelled", "wasted"].contains(&name);
     if counted { 0.0 } else { f64::NAN }
 }
+
+#[cfg(test)]
+mod tests;

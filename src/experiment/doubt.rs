@@ -76,3 +76,6 @@ fn rare(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<(f64, 
     }
     worst
 }
+
+#[cfg(test)]
+mod tests;

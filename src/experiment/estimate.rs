@@ -152,3 +152,6 @@ pub fn told(metric: &Metric) -> String {
         None => mean,
     }
 }
+
+#[cfg(test)]
+mod tests;

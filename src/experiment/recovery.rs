@@ -100,3 +100,6 @@ pub fn recovered(model: &Model, seen: &Collected) -> Option<(f64, Recovery)> {
     let found = recovery(&watched, window, span, FALSE_ALARM).ok()??;
     Some((span.1, found))
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,12 +77,12 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
             "no request arrived in the measured time".to_owned(),
         );
     }
-    let (loss, words) = losses(plan, metrics, offered);
+    let (loss, arriving, words) = losses(plan, metrics, offered);
     let lost = || {
         format!(
             "{} of {} is lost: {words}",
             value(Unit::Share, loss),
-            rate(offered)
+            rate(arriving)
         )
     };
     if let Some((until, found)) = recovered(&plan.model, seen) {
@@ -140,7 +140,12 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
     };
     (
         Verdict::Stable,
-        format!("{} arrive and {} are carried{room}", rate(offered), rate(carried)),
+        format!(
+            "{} arrive and {} are carried{room}{}",
+            rate(offered),
+            rate(carried),
+            otherwise_failing(metrics, offered)
+        ),
     )
 }
 
@@ -240,34 +245,56 @@ fn growth(seen: &Collected) -> Option<(Growth, f64)> {
     Some((trend.growth, trend.slope.mean))
 }
 
-/// The share of what arrives that is lost for want of capacity, and by which failures.
-fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, String) {
-    let mut parts: Vec<(f64, String)> = metrics
+/// How often a second requests fail by a fault of this sort, and its name, for those that were seen.
+fn failures(metrics: &[Metric], counts: impl Fn(&str) -> bool) -> Vec<(f64, String)> {
+    metrics
         .iter()
         .filter(|m| m.subject == SYSTEM && m.mean > 0.0)
         .filter_map(|m| {
             let fault = m.name.strip_prefix("failures_")?;
-            CAPACITY_FAULTS
-                .contains(&fault)
-                .then(|| (m.mean, fault.replace('_', " ")))
+            counts(fault).then(|| (m.mean, fault.replace('_', " ")))
         })
-        .collect();
-    let mut arriving = offered;
-    for w in &plan.model.workloads {
-        let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
-        if dropped > 0.0 && !w.is_closed() {
-            arriving += dropped;
-            parts.push((dropped, "never sent for want of virtual users".to_owned()));
-        }
-    }
+        .collect()
+}
+
+/// The largest two of these, in words.
+fn largest(mut parts: Vec<(f64, String)>) -> String {
     parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let sum: f64 = parts.iter().map(|p| p.0).sum();
     let words: Vec<String> = parts
         .iter()
         .take(2)
         .map(|(v, w)| format!("{w} {}", rate(*v)))
         .collect();
-    (sum / arriving, words.join(", "))
+    words.join(", ")
+}
+
+/// What fails for other reasons than want of capacity, if that is worth a word.
+fn otherwise_failing(metrics: &[Metric], offered: f64) -> String {
+    let parts = failures(metrics, |fault| !CAPACITY_FAULTS.contains(&fault));
+    let share = parts.iter().map(|p| p.0).sum::<f64>() / offered;
+    match share >= CRITICAL_LOSS {
+        true => format!("; {} fails: {}", value(Unit::Share, share), largest(parts)),
+        false => String::new(),
+    }
+}
+
+/// The share of what arrives that is lost for want of capacity, what arrives a second, and by which failures.
+fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, f64, String) {
+    let mut parts = failures(metrics, |fault| CAPACITY_FAULTS.contains(&fault));
+    let mut arriving = offered;
+    for w in &plan.model.workloads {
+        let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
+        if dropped > 0.0 && !w.is_closed() {
+            arriving += dropped;
+            let why = match w.users.is_some() {
+                true => "never sent for want of virtual users",
+                false => "never sent at the limit of those in flight",
+            };
+            parts.push((dropped, why.to_owned()));
+        }
+    }
+    let sum: f64 = parts.iter().map(|p| p.0).sum();
+    (sum / arriving, arriving, largest(parts))
 }
 
 /// The component that holds the others up.
@@ -405,3 +432,6 @@ pub fn objective(model: &Model, metrics: &[Metric]) -> Vec<Judgement> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

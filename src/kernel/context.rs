@@ -151,6 +151,8 @@ pub struct Context {
     pub logs: Vec<super::Log>,
     /// Outboxes' rows.
     pub outboxes: Vec<super::Rows>,
+    /// Children that go on without their parents.
+    pub orphans: Gauge,
     /// Bytes that the contents of caches have come to take.
     pub contents: usize,
     pub(crate) sites: Box<[Site]>,
@@ -186,6 +188,7 @@ impl Context {
             replicas: Vec::new(),
             logs: Vec::new(),
             outboxes: Vec::new(),
+            orphans: Gauge::default(),
             contents: 0,
             sites,
             purposes: Vec::new(),
@@ -534,12 +537,12 @@ impl Context {
     }
 
     /// Work taken on that no request waits for, over time since the measurement began, in items times nanoseconds: the lag
-    /// of every consumer group and the rows of every outbox.
+    /// of every consumer group, the rows of every outbox, and what goes on without its caller.
     pub fn backlog(&self, now: SimTime) -> u128 {
         let groups = self.logs.iter().flat_map(|log| &log.groups);
         let lags: u128 = groups.map(|group| group.lag.area(now)).sum();
         let rows: u128 = self.outboxes.iter().map(|rows| rows.pending.area(now)).sum();
-        lags + rows
+        lags + rows + self.orphans.area(now)
     }
 
     /// Bytes that requests, the calendar, logs, outboxes and the contents of caches take.

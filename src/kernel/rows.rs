@@ -14,6 +14,8 @@ pub struct Row {
     pub key: u64,
     /// The request that holds it; `NONE` while it is free and waiters are on their way.
     pub owner: u32,
+    /// Number of the wake-up under way of the first in line; zero for none.
+    pub waking: u64,
     /// Who waits for it.
     pub line: Line,
 }
@@ -64,6 +66,7 @@ impl Rows {
             instance,
             key,
             owner,
+            waking: 0,
             line: Line::default(),
         };
         let number = match self.free.pop() {

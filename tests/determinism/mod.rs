@@ -278,3 +278,37 @@ fn no_platform_mathematics_and_no_hash_order_can_reach_a_result() {
         found.join("\n")
     );
 }
+
+#[test]
+fn a_trail_says_whose_event_each_one_is() {
+    let text = "[station.desk]\npatience = \"1s\"\n[flow.f]\nsteps = [{ use = \"desk\", time = \"3s\" }]\n\
+                [workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"1/s\"\npre-allocated-vus = 9\n\
+                [[timeline]]\nat = \"2500ms\"\nset = { \"station.desk.servers\" = 2 }\n";
+    let model = crate::support::model(text);
+    let every = plimsoll::engine::trail::Every {
+        events: 1,
+        from: 0,
+        to: u64::MAX,
+    };
+    let mut o = options(0, 10.0, 4.0);
+    o.windows = 2;
+    let mut rows = Vec::new();
+    plimsoll::engine::trail::run_told(&model, &o, every, &mut |row| rows.push(row))
+        .expect("the books balance");
+    let at = |nanos: u64| -> Vec<&str> {
+        let here = rows.iter().filter(|r| r.nanos == nanos);
+        here.map(|r| r.what.as_str()).collect()
+    };
+    assert_eq!(at(0), ["timer 0 of workload.w"]);
+    // The second has waited for a second when the third comes.
+    assert_eq!(
+        at(2_000_000_000),
+        ["timer 0 of station.desk, instance 0", "timer 0 of workload.w"]
+    );
+    assert_eq!(at(2_500_000_000), ["entry 0 of the timeline"]);
+    let ended = at(3_000_000_000);
+    assert!(ended[0].starts_with("request 0 at instruction "), "{ended:?}");
+    assert_eq!(at(4_000_000_000).last(), Some(&"the end of the warm-up"));
+    assert_eq!(at(5_000_000_000).last(), Some(&"the end of a window"));
+    assert!(rows.iter().zip(1..).all(|(r, n)| r.event == n));
+}

@@ -20,6 +20,65 @@ fn metric(point: &Value, subject: &str, name: &str) -> Value {
     found.cloned().unwrap_or_else(|| panic!("no {subject} {name}"))
 }
 
+/// Everybody is answered at once; what is left behind is done later.
+const BEHIND: [(&str, &str); 3] = [
+    (
+        "lag of consumer.group",
+        "[topic.events]\npartitions = 1\n[consumer.group]\ntopic = \"events\"\nsteps = [{ delay = \"exp(10ms)\" }]\n\
+         [flow.send]\nsteps = [{ publish = \"events\" }]\n",
+    ),
+    (
+        "the number inside grows",
+        "[station.desk]\n[flow.work]\nsteps = [{ reply = true }, { use = \"desk\", time = \"exp(10ms)\" }]\n\
+         [flow.send]\nsteps = [{ call = \"work\" }]\n",
+    ),
+    (
+        "the number inside grows",
+        "[station.desk]\n[flow.send]\nsteps = [{ parallel = [[{ delay = \"1ms\" }], [{ use = \"desk\", time = \"exp(10ms)\" }]], \
+         join = 1, rest = \"finish\" }]\n",
+    ),
+];
+
+#[test]
+fn work_that_nobody_waits_for_can_be_too_much() {
+    for (what, parts) in BEHIND {
+        let model = |rate: &str| {
+            format!("{parts}[workload.w]\nexecutor = \"poisson\"\nrate = \"{rate}/s\"\nflow = \"send\"\n")
+        };
+        let time = ["--duration", "400s", "--warm-up", "40s"];
+        let p = point(&model("110"), &time);
+        let why = p["verdict_reason"].as_str().unwrap_or_default();
+        assert_eq!(
+            (&p["verdict"], why.contains(what)),
+            (&Value::from("overloaded"), true),
+            "{why}"
+        );
+        let p = point(&model("70"), &time);
+        assert_eq!(p["verdict"], "stable", "{what}: {}", p["verdict_reason"]);
+    }
+}
+
+#[test]
+fn what_was_never_sent_is_a_share_of_all_that_came() {
+    let model = QUEUE
+        .replace("1.2/s", "4/s")
+        .replace("executor", "max-in-flight = 2\nexecutor");
+    let p = point(&model, &["--duration", "2000s", "--warm-up", "200s"]);
+    let why = p["verdict_reason"].as_str().unwrap_or_default();
+    assert!(why.contains("at the limit of those in flight"), "{why}");
+    // M/M/2/2 with a load of 4: 8/13 are lost.
+    assert!(why.starts_with("61.") && why.contains("of 4.0"), "{why}");
+}
+
+#[test]
+fn what_fails_by_itself_is_told_beside_a_good_verdict() {
+    let model = QUEUE.replace("steps = [", "steps = [{ fail = \"30%\" }, ");
+    let p = point(&model, &["--duration", "2000s", "--warm-up", "200s"]);
+    let why = p["verdict_reason"].as_str().unwrap_or_default();
+    assert_eq!(p["verdict"], "stable", "{why}");
+    assert!(why.contains("% fails: failed 0.3"), "{why}");
+}
+
 #[test]
 fn a_queue_below_above_and_near_its_capacity() {
     for (rate, verdict) in [

@@ -127,3 +127,26 @@ fn an_instant_that_never_passes_is_ended() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("limit"), "{}", ran.stdout);
 }
+
+/// What lies in topics and outboxes counts too.
+#[test]
+fn a_limit_of_memory_holds_for_records_and_rows() {
+    let publish = "[flow.f]\nsteps = [{ publish = \"q\" }]\n\
+                   [workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"10000/s\"\npre-allocated-vus = 99\n";
+    for queue in [
+        "[outbox.q]\npoll-interval = \"1h\"\n",
+        "[topic.q]\n[consumer.c]\ntopic = \"q\"\nsteps = [{ delay = \"1h\" }]\n",
+    ] {
+        let model = crate::support::model(&format!("{queue}{publish}"));
+        let ended = |megabytes: usize| {
+            let mut o = crate::support::options(0, 100.0, 0.0);
+            o.budget.memory = megabytes << 20;
+            let seen = crate::support::run(&model, &o);
+            (seen.stopped, seen.simulated)
+        };
+        let (stopped, after) = ended(4);
+        assert_eq!(stopped, Some(plimsoll::engine::Stopped::Memory), "{queue}");
+        assert!(after < 30.0, "{queue}: {after} s");
+        assert_eq!(ended(400).0, None, "{queue}");
+    }
+}

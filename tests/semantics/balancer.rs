@@ -128,3 +128,18 @@ fn a_refused_connection_of_another_service_is_an_answer_of_this_one() {
     assert_eq!(figure(&o, "balancer.edge", "marked_down"), 0.0);
     near(figure(&o, "flow.caller", "throughput") * 20.0, 2.0, 1e-9);
 }
+
+#[test]
+fn of_replicas_with_as_few_connections_the_next_in_turn_is_taken() {
+    for more in ["", "weights = [1, 1]\n", "weights = [3, 3]\n"] {
+        let text = format!(
+            "[service.app]\nreplicas = 2\n[balancer.edge]\nto = \"app\"\npolicy = \"least-connections\"\n{more}\
+             [flow.f]\nat = \"app\"\nsteps = [{{ delay = \"1ms\" }}]\n\
+             [[timeline]]\nat = \"500ms\"\npause = \"app\"\nreplica = 1\nfor = \"100s\"\n{}",
+            requests(&[(0.0, "f"), (1.0, "f"), (2.0, "f"), (3.0, "f")])
+        );
+        // The second goes to the other replica, which stands still; it has one connection from then on.
+        let o = observe(&text, 10.0);
+        near(figure(&o, "flow.f", "throughput"), 0.3, 1e-9);
+    }
+}

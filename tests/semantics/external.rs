@@ -91,3 +91,17 @@ set = { "external.payment.failure-rate" = 0.0 }
     let o = observe(&(calls("time = \"1ms\"", CALL, 10_000) + timeline), 10.5);
     near(figure(&o, "flow.f", "failures") * 10.5, 2000.0, 2.0);
 }
+
+#[test]
+fn a_good_answer_takes_its_time_though_failing_ones_come_sooner() {
+    let keys = "time = \"1s\"\nfailure-rate = \"50%\"\nfailure-time = \"5ms\"";
+    let o = observe(&calls(keys, CALL, 100), 10.0);
+    let of = |name: &str| figure(&o, "flow.f", name);
+    near(of("response_time_mean"), 1.0, 1e-9);
+    assert_eq!((of("response_time_max"), of("failure_time_max")), (1.0, 0.005));
+    near(of("failure_share"), 0.5, 0.16);
+    // An answer that comes too late has failed too.
+    let o = observe(&calls("time = \"1s\"\ntimeout = \"250ms\"", CALL, 7), 10.0);
+    assert_eq!(figure(&o, "external.payment", "failure_share"), 1.0);
+    near(figure(&o, "flow.f", "failures_timed_out"), 0.7, 1e-9);
+}

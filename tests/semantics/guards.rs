@@ -280,3 +280,79 @@ fn a_full_bulkhead_rejects_at_once_or_after_its_longest_wait() {
     near(figure(&o, "flow.call", "throughput"), 2.6, 1e-9);
     near(figure(&o, "flow.call", "response_time_max"), 2.0, 1e-9);
 }
+
+#[test]
+fn an_open_breaker_lets_nobody_in_at_the_last_instant_of_its_wait() {
+    let keys = "minimum-number-of-calls = 1\nwait-duration-in-open-state = \"2s\"\n";
+    // Opened at 1 ms.
+    let o = breaker(keys, &[(0.0, "bad"), (2.001, "good")], 10.0);
+    assert_eq!(count(&o, "not_permitted_calls"), 1.0);
+    let o = breaker(keys, &[(0.0, "bad"), (2.001_001, "good")], 10.0);
+    assert_eq!(count(&o, "not_permitted_calls"), 0.0);
+    near(count(&o, "time_open"), 2.000_001, 1e-9);
+}
+
+#[test]
+fn calls_are_counted_by_how_they_end() {
+    let calls = [
+        (0.0, "bad"),
+        (1.0, "good"),
+        (2.0, "bad"),
+        (3.0, "bad"),
+        (4.0, "good"),
+    ];
+    let keys = "minimum-number-of-calls = 9\nslow-call-duration-threshold = \"2s\"\n";
+    let mut all = calls.to_vec();
+    all.extend([(5.0, "slow"), (6.0, "slow")]);
+    let o = breaker(keys, &all, 20.0);
+    assert_eq!(
+        (count(&o, "calls_failed"), count(&o, "calls_successful")),
+        (3.0, 4.0)
+    );
+    assert_eq!(count(&o, "slow_calls"), 2.0);
+}
+
+#[test]
+fn a_trial_call_that_says_nothing_gives_its_place_back() {
+    let keys = "minimum-number-of-calls = 1\nwait-duration-in-open-state = \"1s\"\n\
+                permitted-number-of-calls-in-half-open-state = 1\nrecord = [\"timed_out\"]\nignore = [\"failed\"]\n";
+    let text = |first: &str| {
+        format!(
+            "[circuit-breaker.cb]\n{keys}\n[time-limiter.limit]\ntimeout-duration = \"100ms\"\n\
+             [flow.late]\nsteps = [{{ use = \"cb\", steps = [{{ use = \"limit\", steps = [{{ delay = \"1s\" }}] }}] }}]\n\
+             [flow.ignored]\nsteps = [{{ use = \"cb\", steps = [{{ fail = \"100%\" }}] }}]\n\
+             [flow.cancelled]\nsteps = [{{ use = \"limit\", steps = [{{ use = \"cb\", steps = [{{ delay = \"1s\" }}] }}] }}]\n\
+             [flow.hang]\nsteps = [{{ use = \"cb\", steps = [{{ delay = \"9s\" }}] }}]\n\
+             [flow.good]\nsteps = [{{ use = \"cb\", steps = [{{ delay = \"0s\" }}] }}]\n{}",
+            requests(&[(0.0, "late"), (2.0, first), (3.0, "good"), (4.0, "good")])
+        )
+    };
+    for first in ["ignored", "cancelled"] {
+        let o = observe(&text(first), 20.0);
+        assert_eq!(count(&o, "not_permitted_calls"), 0.0, "{first}");
+        near(count(&o, "time_half_open"), 1.0, 1e-9);
+    }
+    let o = observe(&text("hang"), 20.0);
+    assert_eq!(count(&o, "not_permitted_calls"), 2.0);
+}
+
+#[test]
+fn who_is_turned_away_after_a_wait_is_counted_by_why() {
+    let o = observe(
+        &format!(
+            "[bulkhead.b]\nmax-concurrent-calls = 1\nmax-wait-duration = \"400ms\"\n[station.s]\npatience = \"300ms\"\n\
+             [flow.call]\nsteps = [{{ use = \"b\", steps = [{{ delay = \"1s\" }}] }}]\n\
+             [flow.visit]\nsteps = [{{ use = \"s\", time = \"1s\" }}]\n{}",
+            requests(&[(0.0, "call"), (0.1, "call"), (0.0, "visit"), (0.2, "visit")])
+        ),
+        10.0,
+    );
+    for (subject, name, other) in [
+        ("bulkhead.b", "rejected", "timed_out"),
+        ("station.s", "timed_out", "rejected"),
+    ] {
+        near(figure(&o, subject, name), 0.1, 1e-9);
+        near(figure(&o, subject, other), 0.0, 1e-9);
+        assert!(o.figure(subject, "failed").is_none(), "{subject}");
+    }
+}

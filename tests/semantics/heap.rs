@@ -314,3 +314,64 @@ fn a_small_heap_without_a_collector_is_asked_about() {
         assert!(!asked(told), "{told}");
     }
 }
+
+#[test]
+fn given_pauses_draw_each_its_own_length_and_distance() {
+    let o = observe(
+        &heap("pauses = { every = \"1s\", lasts = \"exp(10ms)\" }"),
+        2000.0,
+    );
+    near(figure(&o, "heap.jvm", "pauses") * 2000.0, 2000.0, 1.0);
+    near(figure(&o, "heap.jvm", "pause_mean"), 0.010, 0.001);
+    near(figure(&o, "heap.jvm", "pause_p90"), 0.023, 0.003);
+    assert!(figure(&o, "heap.jvm", "pause_max") > 0.05);
+    let o = observe(
+        &heap("pauses = { every = \"exp(1s)\", lasts = \"10ms\" }"),
+        2000.0,
+    );
+    near(figure(&o, "heap.jvm", "pauses") * 2000.0, 2000.0, 180.0);
+}
+
+/// 100 MB of which 10 MB live for ever, marked in a second by one worker.
+const BESIDE: &str = "collector = \"zgc\"\nsize = \"100MB\"\nlive-set = \"10MB\"\nretained = \"0%\"\n\
+                      conc-gc-threads = 1\nmark-speed = \"10MB\"";
+
+#[test]
+fn a_collector_beside_the_application_begins_when_memory_lasts_for_two_cycles() {
+    let o = observe(&heap(BESIDE).replace("100/s", "20/s"), 250.0);
+    // At 20 MB/s it begins with 60 MB used and leaves 30 MB: 1.5 s apart from its second.
+    near(figure(&o, "heap.jvm", "concurrent_cycles"), 100.0, 2.0);
+    near(figure(&o, "heap.jvm", "pauses") * 250.0, 200.0, 4.0);
+    assert_eq!(figure(&o, "heap.jvm", "pause_max"), 0.0001);
+    near(figure(&o, "heap.jvm", "occupancy_max"), 0.8, 0.02);
+    assert_eq!(figure(&o, "heap.jvm", "allocation_stalls"), 0.0);
+    // One worker for a second of 2.5, and 20 requests of 1 ms a second.
+    near(figure(&o, "host.box", "busy_mean"), 0.4 + 0.02, 0.01);
+}
+
+#[test]
+fn who_allocates_faster_than_memory_is_freed_is_stalled() {
+    let o = observe(&heap(BESIDE), 200.0);
+    // Each cycle of a second frees 90 MB, and those who wait take all of it at once.
+    near(figure(&o, "flow.get", "throughput"), 90.0, 2.0);
+    near(figure(&o, "heap.jvm", "concurrent_cycles"), 200.0, 4.0);
+    assert!(figure(&o, "heap.jvm", "allocation_stalls") > 17_000.0);
+    // Ten more wait with every second.
+    near(figure(&o, "heap.jvm", "allocation_stall_mean"), 10.0, 2.0);
+    assert_eq!(figure(&o, "heap.jvm", "out_of_memory"), 0.0);
+    // What never fits is refused.
+    let o = observe(&heap(BESIDE).replace("1MB\"", "95MB\""), 10.0);
+    near(figure(&o, "flow.get", "failures_out_of_memory"), 100.0, 1.0);
+    near(figure(&o, "heap.jvm", "out_of_memory"), 1000.0, 2.0);
+}
+
+#[test]
+fn what_does_not_fit_after_a_young_collection_brings_a_full_one() {
+    let source = heap(PARALLEL).replace("allocates = \"1MB\"", "allocates = \"300MB\"");
+    let o = observe(&source.replace("100/s", "1/s"), 0.9);
+    // Eden holds 240 MB. Two times 2 ms, and 100 MB that live at 1 GB/s.
+    assert_eq!(figure(&o, "heap.jvm", "young_collections"), 1.0);
+    assert_eq!(figure(&o, "heap.jvm", "full_collections"), 1.0);
+    near(figure(&o, "heap.jvm", "pause_max"), 0.104, 1e-9);
+    assert_eq!(figure(&o, "heap.jvm", "out_of_memory"), 0.0);
+}

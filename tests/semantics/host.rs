@@ -199,6 +199,18 @@ fn the_load_average_lags_behind_the_runnable_tasks() {
 }
 
 #[test]
+fn who_runs_and_who_waits_is_runnable_under_every_discipline() {
+    for host in ["", "discipline = \"fcfs\"", "discipline = \"round-robin\""] {
+        // Two short ones are gone at the first sample, and three stay to the end.
+        let sizes = ["1s", "1s", "1000s", "1000s", "1000s"];
+        let o = observe(&jobs(&format!("cores = 2\n{host}"), &sizes), 61.0);
+        near(figure(&o, "host.h", "load_average_max"), 3.0 * 0.632, 0.02);
+        // The mean of 3 (1 - e^(-k/12)) over twelve samples.
+        near(figure(&o, "host.h", "load_average_mean"), 1.18, 0.02);
+    }
+}
+
+#[test]
 fn keys_of_another_discipline_are_refused() {
     let said = refusal(&jobs("cores = 1\nquantum = \"1ms\"", &["1s"]));
     assert!(said.contains("no use for `quantum`"), "{said}");
@@ -227,4 +239,14 @@ fn others_take_the_core_from_time_to_time() {
     assert!(said.contains("leave no time to work"), "{said}");
     let said = refusal(&jobs("others = { every = \"1s\" }", &["1s"]));
     assert!(said.contains("no `take`"), "{said}");
+}
+
+#[test]
+fn what_contention_takes_is_told_while_it_goes_on_and_afterwards() {
+    let host = "cores = 1\ncontention = { sigma = 0.1, kappa = 0.05 }";
+    // Three at once keep two thirds of the core, and end together at 4.5 s.
+    for seconds in [0.5, 2.0, 10.0] {
+        let o = observe(&jobs(host, &["1s", "1s", "1s"]), seconds);
+        near(figure(&o, "host.h", "contention_loss"), 1.0 / 3.0, 1e-6);
+    }
 }

@@ -195,3 +195,25 @@ fn a_popularity_that_cannot_be_read_is_refused() {
     let said = refusal(&burst("key = \"zipf(10)\"", HOLD, 1));
     assert!(said.contains("`key` of lock `row`"), "{said}");
 }
+
+#[test]
+fn the_first_in_line_is_woken_once_at_a_time() {
+    let o = observe(
+        &format!(
+            "[lock.row]\norder = \"unfair\"\nwake-up-latency = \"10ms\"\n[flow.f]\n\
+             steps = [{{ use = \"row\", steps = [{{ delay = \"1ms\" }}] }}]\n{}",
+            // Waiting from 0.5 ms on, the second is told at 1 ms and runs at 11 ms; the third and the fourth barge. The
+            // fifth is told at 12 ms, when the second is done.
+            requests(&[
+                (0.0, "f"),
+                (0.0005, "f"),
+                (0.002, "f"),
+                (0.004, "f"),
+                (0.0045, "f")
+            ])
+        ),
+        1.0,
+    );
+    near(figure(&o, "flow.f", "response_time_max"), 0.023 - 0.0045, 1e-9);
+    near(figure(&o, "lock.row", "claimed_share"), 2.0 / 5.0, 1e-9);
+}

@@ -14,8 +14,11 @@ mod station;
 mod thread_pool;
 mod time_limiter;
 mod workload;
+mod changes;
 mod consumer;
 mod heap;
+mod leaving;
+mod steps;
 mod outbox;
 mod topic;
 

@@ -118,3 +118,21 @@ fn rows_in_the_hands_of_a_poller_that_stops_are_sent_by_another() {
     near(figure(&o, "outbox.rows", "pending_end"), 300.0, 350.0);
     near(figure(&o, "outbox.rows", "inserted"), 100.0, 4.0);
 }
+
+#[test]
+fn rows_a_poll_are_counted_over_polls_that_found_some() {
+    let text =
+        "[topic.events]\nlinger = \"0s\"\n[outbox.rows]\npublishes = \"events\"\npoll-interval = \"250ms\"\n\
+                [flow.pay]\nsteps = [{ publish = \"rows\" }]\n"
+            .to_owned()
+            + &requests(&[(0.1, "pay"), (0.1, "pay"), (0.2, "pay"), (1.1, "pay")]);
+    let o = observe(&text, 10.0);
+    assert_eq!(figure(&o, "outbox.rows", "rows_per_poll"), 2.0);
+    near(figure(&o, "outbox.rows", "sent"), 0.4, 1e-9);
+    // Until the polls at 250 ms and at 1250 ms.
+    near(
+        figure(&o, "outbox.rows", "added_latency_mean"),
+        (0.15 + 0.15 + 0.05 + 0.15) / 4.0,
+        1e-6,
+    );
+}

@@ -153,3 +153,23 @@ fn ties_are_decided_by_the_order_of_events_and_by_the_coin_when_asked() {
     );
     assert_eq!(one, share(true, 1));
 }
+
+#[test]
+fn the_largest_priority_and_the_most_cores_in_turn_are_taken_and_one_more_is_refused() {
+    let priority = |n: u32| {
+        let text = model(
+            "",
+            &[("f", &format!("time = \"1s\", priority = {n}"))],
+            &[(0.0, "f")],
+        );
+        plimsoll::model::load("test", &text, None, &mut Default::default()).is_some()
+    };
+    assert!(priority(255) && !priority(256));
+    let cores = |n: u32| {
+        let text = format!(
+            "[host.h]\ndiscipline = \"round-robin\"\ncores = {n}\n[flow.f]\nsteps = [{{ cpu = \"1s\", on = \"h\" }}]\n"
+        ) + &requests(&[(0.0, "f")]);
+        plimsoll::model::load("test", &text, None, &mut Default::default()).is_some()
+    };
+    assert!(cores(4096) && !cores(4097));
+}

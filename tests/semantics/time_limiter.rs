@@ -50,6 +50,84 @@ fn a_wait_in_a_line_outlives_its_caller_too() {
     near(figure(&o, "station.server", "busy_mean"), 0.052, 1e-9);
 }
 
+/// A call under a limit of 1 s at time 0, another one without a limit at 2 s.
+fn interrupted(parts: &str, inside: &str) -> Observations {
+    observe(
+        &format!(
+            "[database.store]\n[service.api]\n[time-limiter.limit]\n{parts}\n\
+             [flow.limited]\nat = \"api\"\nsteps = [{{ use = \"limit\", steps = [{inside}] }}]\n\
+             [flow.free]\nat = \"api\"\nsteps = [{inside}]\n{}",
+            requests(&[(0.0, "limited"), (2.0, "free")])
+        ),
+        30.0,
+    )
+}
+
+#[test]
+fn an_interrupted_thread_reads_the_answer_of_its_query_first() {
+    let parts = "[connection-pool.db]\nin = \"api\"\nmaximum-pool-size = 1\n";
+    let query = "{ query = \"store\", time = \"5s\" }";
+    let o = interrupted(
+        parts,
+        &format!("{{ use = \"db\", steps = [{query}, {{ delay = \"1s\" }}, {query}] }}"),
+    );
+    near(figure(&o, "flow.limited", "failure_time_mean"), 1.0, 1e-9);
+    // The connection is free after 5 s, not after 1 s and not after 11 s.
+    near(figure(&o, "flow.free", "response_time_mean"), 3.0 + 11.0, 1e-9);
+    near(figure(&o, "database.store", "busy_mean"), 15.0 / 30.0, 1e-9);
+}
+
+#[test]
+fn an_interrupted_wait_in_the_process_ends_at_once() {
+    let parts = "[connection-pool.db]\nin = \"api\"\nmaximum-pool-size = 1\n\
+                 [flow.first]\nat = \"api\"\nsteps = [{ use = \"db\", steps = [{ delay = \"1.5s\" }] }]\n";
+    let o = observe(
+        &format!(
+            "[service.api]\n[time-limiter.limit]\n{parts}[flow.limited]\nat = \"api\"\nsteps = [{{ use = \"limit\", \
+             steps = [{{ use = \"db\", steps = [{{ delay = \"1s\" }}] }}] }}]\n{}",
+            requests(&[(0.0, "first"), (0.1, "limited")])
+        ),
+        10.0,
+    );
+    near(figure(&o, "flow.limited", "failure_time_mean"), 1.0, 1e-9);
+    near(figure(&o, "connection-pool.db", "busy_mean"), 0.15, 1e-9);
+    // A sleep ends too, and gives back what its thread holds.
+    let o = interrupted(
+        "[connection-pool.db]\nin = \"api\"\nmaximum-pool-size = 1\n",
+        "{ use = \"db\", steps = [{ delay = \"5s\" }] }",
+    );
+    near(figure(&o, "flow.free", "response_time_mean"), 5.0, 1e-9);
+}
+
+#[test]
+fn a_call_goes_on_without_its_caller_and_is_not_tried_again() {
+    let parts = "[service.remote]\n[thread-pool.threads]\nin = \"remote\"\nmax-threads = 1\n[retry.again]\nmax-attempts = 3\n\
+                 [flow.work]\nat = \"remote\"\nsteps = [{ use = \"threads\", steps = [{ delay = \"5s\" }, { fail = \"100%\" }] }]\n";
+    let o = interrupted(parts, "{ use = \"again\", steps = [{ call = \"work\" }] }");
+    near(figure(&o, "flow.limited", "failure_time_mean"), 1.0, 1e-9);
+    // One attempt of the first, 5 s; three of the second, each of which waits for nobody but the first.
+    near(
+        figure(&o, "flow.free", "failure_time_mean"),
+        3.0 + 15.0 + 2.0 * 0.5,
+        1e-9,
+    );
+    near(figure(&o, "thread-pool.threads", "busy_mean"), 20.0 / 30.0, 1e-9);
+}
+
+#[test]
+fn a_computation_is_finished_before_the_interrupt_is_heard() {
+    let o = observe(
+        &format!(
+            "[host.box]\n[service.api]\nhost = \"box\"\n[time-limiter.limit]\n[flow.limited]\nat = \"api\"\n\
+             steps = [{{ use = \"limit\", steps = [{{ cpu = \"3s\" }}, {{ cpu = \"3s\" }}] }}]\n{}",
+            requests(&[(0.0, "limited")])
+        ),
+        10.0,
+    );
+    near(figure(&o, "flow.limited", "failure_time_mean"), 1.0, 1e-9);
+    near(figure(&o, "host.box", "busy_mean"), 0.3, 1e-9);
+}
+
 #[test]
 fn a_failure_inside_reaches_the_caller_of_work_that_runs_apart() {
     let o = observe(

@@ -296,4 +296,22 @@ mod tests {
         let text = "[9.0s][gc] GC(0) Pause Young 2M->1M(4M) 1.0ms\n[9.5s][gc] GC(1) Pause You";
         assert_eq!(ends_and_lengths(text).len(), 1);
     }
+
+    #[test]
+    fn sizes_are_read_in_all_units_of_the_log() {
+        for (text, expected) in [
+            ("17B", Some(17)),
+            ("64K", Some(64 << 10)),
+            ("107M", Some(107 << 20)),
+            ("2G", Some(2 << 30)),
+            ("16384G", Some(LARGEST_HEAP)),
+            ("16385G", None),
+            ("5X", None),
+            ("M", None),
+            ("", None),
+        ] {
+            assert_eq!(bytes(text), expected, "{text}");
+        }
+        assert_eq!(sizes("190M->107K(255M)"), Some((190 << 20, 107 << 10)));
+    }
 }

@@ -440,4 +440,137 @@ mod tests {
         m.full();
         assert!(m.is_exhausted(MB));
     }
+
+    #[test]
+    fn g1_marks_from_its_share_of_old_regions_on_and_not_while_it_cleans_up() {
+        let mut m = Memory::new(shape(Collector::G1));
+        // 45 % of 900 MB.
+        for (old, wants) in [(404, false), (405, true), (500, true)] {
+            m.old = old * MB;
+            assert_eq!(m.wants_marking(), wants, "{old} MB");
+        }
+        m.marked();
+        assert!(!m.wants_marking());
+        let mut parallel = Memory::new(shape(Collector::Parallel));
+        parallel.old = 500 * MB;
+        assert!(!parallel.wants_marking());
+        // What lives is marked by the concurrent workers alone.
+        assert_eq!(m.marking_time(), 100_000_000);
+        m.shape.concurrent = 2;
+        assert_eq!(m.marking_time(), 50_000_000);
+    }
+
+    #[test]
+    fn a_mixed_collection_takes_its_part_of_the_garbage_and_moves_what_lives_among_it() {
+        let mut m = Memory::new(shape(Collector::G1));
+        m.old = 500 * MB;
+        m.marked();
+        // An eighth of 400 MB; a fifth of what is freed lives: 10 MB at 2 GB/s.
+        assert_eq!(m.collect().pause, 2_000_000 + 5_000_000);
+        assert_eq!(m.old, 450 * MB);
+        // A seventh of 350 MB, of which two ninths live.
+        assert_eq!(m.collect().pause, 2_000_000 + 5_555_556);
+        assert_eq!(m.old, 400 * MB);
+        // No more than 5 % of the heap is left lying.
+        for (old, after) in [(145, 145), (148, 142)] {
+            let mut m = Memory::new(shape(Collector::G1));
+            m.old = old * MB;
+            m.marked();
+            m.collect();
+            assert_eq!(m.old, after * MB, "{old} MB");
+        }
+    }
+
+    #[test]
+    fn eden_of_g1_keeps_to_its_limits_and_to_the_pause_goal() {
+        let fresh = |old: u64| {
+            let mut m = Memory::new(shape(Collector::G1));
+            m.old = old * MB;
+            m.eden_capacity()
+        };
+        // 60 % at most; 10 % stay free; 5 % at least, if there is so much.
+        assert_eq!(fresh(100), 540 * MB);
+        assert_eq!(fresh(700), 110 * MB);
+        assert_eq!(fresh(850), 45 * MB);
+        assert_eq!(fresh(870), 30 * MB);
+        let after = |goal: u64| {
+            let mut m = Memory::new(Shape {
+                pause_goal: goal,
+                retained: 0.25,
+                ..shape(Collector::G1)
+            });
+            m.allocate(0, 100 * MB);
+            m.collect();
+            m.eden_capacity()
+        };
+        // A quarter survives: in 18 ms four workers copy the survivors of 144 MB.
+        assert!(after(20_000_000).abs_diff(144 * MB) <= 1);
+        // With time enough: 60 % less the 25 MB of survivors.
+        assert_eq!(after(10_000_000_000), 515 * MB);
+        let fixed = Memory::new(Shape {
+            young: Some(300 * MB),
+            ..shape(Collector::G1)
+        });
+        assert_eq!(fixed.eden_capacity(), 300 * MB);
+    }
+
+    #[test]
+    fn the_oldest_are_promoted_when_survivor_space_is_full() {
+        let mut m = Memory::new(shape(Collector::Parallel));
+        m.allocate(0, 20 * MB);
+        assert_eq!(m.collect().promoted, 0);
+        m.allocate(0, 20 * MB);
+        // A tenth of 300 MB holds the younger ones only.
+        assert_eq!(m.collect().promoted, 20 * MB);
+        assert_eq!((m.survivors, m.old, m.live()), (20 * MB, 120 * MB, 140 * MB));
+    }
+
+    #[test]
+    fn a_collection_becomes_a_full_one_when_survivors_have_no_place_to_go() {
+        for (collector, old, alive, full) in [
+            (Collector::G1, 800, 55, false),
+            (Collector::G1, 800, 56, true),
+            (Collector::Parallel, 560, 40, false),
+            (Collector::Parallel, 561, 40, true),
+            // What fits into survivor space needs no place in the old one.
+            (Collector::Parallel, 590, 20, false),
+        ] {
+            let mut m = Memory::new(shape(collector));
+            m.old = old * MB;
+            m.allocate(0, alive * MB);
+            assert_eq!(m.collect().full, full, "{collector:?} {old} + {alive}");
+        }
+    }
+
+    #[test]
+    fn below_two_per_cent_free_the_machine_gives_up() {
+        let exhausted = |free: u64, bytes: u64| {
+            let mut m = Memory::new(shape(Collector::Parallel));
+            m.old = (900 - free) * MB;
+            m.is_exhausted(bytes * MB)
+        };
+        assert!(!exhausted(18, 1) && exhausted(17, 1));
+        assert!(!exhausted(30, 30) && exhausted(30, 31));
+    }
+
+    #[test]
+    fn what_a_request_keeps_is_as_old_as_the_request() {
+        for collector in [Collector::Parallel, Collector::G1, Collector::Zgc] {
+            let mut m = Memory::new(Shape {
+                tenuring: 1,
+                ..shape(collector)
+            });
+            let first = m.allocate(0, MB);
+            let other = m.allocate(0, 3 * MB);
+            m.collect();
+            let first = m.allocate(first, 2 * MB);
+            assert_eq!(m.live(), 106 * MB);
+            m.collect();
+            m.release(first);
+            assert_eq!(m.live(), 103 * MB);
+            m.release(other);
+            m.release(0);
+            assert_eq!(m.live(), 100 * MB, "{collector:?}");
+        }
+    }
 }

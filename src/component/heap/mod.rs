@@ -66,7 +66,7 @@ pub struct Heap {
     on: Vec<(u64, u32)>,
     /// The concurrent cycle under way: its end, what lived at its start, what was allocated since.
     cycle: Option<(u64, u64, u64)>,
-    /// Bytes allocated between two cycles, and since when: the rate that a concurrent collector expects.
+    /// Bytes allocated since the last cycle began, and when that was: the rate that a concurrent collector expects.
     pace: (u64, u64),
     stalled: VecDeque<Stall>,
     plain: Option<Box<Plain>>,
@@ -155,7 +155,7 @@ impl Component for Heap {
     const ABOUT: &'static str = "a JVM's memory: allocation, collections, pauses";
     const PROBES: &'static [(&'static str, Unit, Combine)] = &[
         ("heap_used", Unit::Bytes, Combine::Sum),
-        ("paused_share", Unit::Share, Combine::Sum),
+        ("paused_share", Unit::Share, Combine::Mean),
     ];
     const KEYS: &'static [Key] = &[
         key("in", Form::Name, None, "the service whose replicas have one each"),
@@ -259,7 +259,7 @@ impl Component for Heap {
             "pauses",
             Form::Table,
             None,
-            "pauses beside the computed ones: `{ every = \"10s\", lasts = \"50ms\" }`, or of a log: `{ log = \"gc.log\", last = \"40s\", trigger = \"allocation\" }`",
+            "pauses beside the computed ones: `{ every = \"10s\", lasts = \"50ms\" }`, `every` from the beginning of one to the beginning of the next, or of a log: `{ log = \"gc.log\", last = \"40s\", trigger = \"allocation\" }`",
         ),
     ];
     type Plan = Plan;
@@ -602,6 +602,7 @@ impl Heap {
         let (live, concurrent, short) = (m.live(), m.shape.concurrent, m.shape.short_pause);
         let zgc = m.shape.collector == Collector::Zgc;
         self.cycle = Some((end, live, 0));
+        self.pace = (0, cx.nanos());
         self.counts.cycles += 1;
         self.occupy(concurrent as i32, cx);
         cx.arm(self.cycle_timer, end);
@@ -622,7 +623,6 @@ impl Heap {
             return self.pause(base, threads, cx);
         }
         m.cycle_done(live, allocated);
-        self.pace = (0, cx.nanos());
         self.note(cx);
         self.pause(short, 0, cx);
         while let Some(s) = self.stalled.front().copied() {
@@ -925,3 +925,6 @@ fn draft(reader: &mut Reader) -> Option<Draft> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,13 @@ pub fn loaded() -> Result<Vec<Loaded>, Refusal> {
             loads: &LOADS,
             source: nested,
         },
+        Loaded {
+            name: "consumer",
+            title: "a partition and its consumer",
+            capacity: 20.0,
+            loads: &LOADS,
+            source: consumer,
+        },
         // After ten seconds without service a backlog of 10 λ drains with μ - λ: at 0.95 in 190 of the 390 seconds left.
         Loaded {
             name: "paused",
@@ -96,6 +103,15 @@ pub fn loaded() -> Result<Vec<Loaded>, Refusal> {
             source: storm,
         },
     ])
+}
+
+/// What arrives is answered at once; what waits is records.
+fn consumer(rate: f64) -> String {
+    format!(
+        "[topic.events]\npartitions = 1\nlinger = \"0s\"\n\n[consumer.group]\ntopic = \"events\"\nconcurrency = 1\n\
+         max-poll-records = 10\nsteps = [{{ delay = \"exp(50ms)\" }}]\n\n[flow.send]\nsteps = [{{ publish = \"events\" }}]\n\n\
+         [workload.arrivals]\nexecutor = \"poisson\"\nrate = \"{rate}/s\"\n"
+    )
 }
 
 fn paused(rate: f64, seconds: u32) -> String {

@@ -27,6 +27,9 @@ impl Checker<'_> {
         for steps in agents.values() {
             reach.steps(steps);
         }
+        // What a component's own threads send on, as an outbox its rows, is sent to a topic that is used.
+        let fed = components.iter().filter_map(|e| e.plan.facts().feed?.to);
+        fed.for_each(|to| reach.components[to.0 as usize] = true);
         for (i, f) in flows.iter().enumerate() {
             if !reach.flows[i] {
                 self.sink

@@ -1,0 +1,385 @@
+//! Each rule of the verdict with figures made by hand, on both sides of its limit.
+
+use std::path::Path;
+
+use super::*;
+use crate::experiment::collect::{Bit, Bits};
+use crate::experiment::{Overrides, WarmUp, load_model_text};
+
+const OPEN: &str = "executor = \"poisson\"\nrate = \"10/s\"";
+const USERS: &str = "executor = \"users\"\nusers = 5";
+
+fn plan(workload: &str, more: &str) -> PointPlan {
+    let text = format!(
+        "[station.desk]\n[station.back]\n[flow.visit]\nsteps = [{{ use = \"desk\", steps = [{{ use = \"back\", time = \"10ms\" }}] }}]\n\
+         [workload.w]\n{workload}\n{more}"
+    );
+    let loaded = load_model_text(Path::new("m.toml"), &text, &Overrides::default());
+    let mut points = loaded.experiment.expect("a model").points;
+    let mut point = points.swap_remove(0);
+    point.settings.warm_up = WarmUp::Told(0);
+    point
+}
+
+fn figures(list: &[(&str, &str, f64)]) -> Vec<Metric> {
+    let metric = |(subject, name, mean): &(&str, &str, f64)| Metric {
+        subject: (*subject).to_owned(),
+        name: (*name).to_owned(),
+        unit: Unit::PerSecond,
+        mean: *mean,
+        low: None,
+        high: None,
+        replications: 4,
+        note: None,
+        theory: None,
+    };
+    list.iter().map(metric).collect()
+}
+
+/// Ten a second arrive, `carried` are carried, and these figures besides.
+fn carrying(carried: f64, more: &[(&str, &str, f64)]) -> Vec<Metric> {
+    let mut list = vec![(SYSTEM, "offered", 10.0), (SYSTEM, "throughput", carried)];
+    list.extend(more);
+    figures(&list)
+}
+
+/// Four replications of 1000 s, of which 200 s are cut off: the number inside in twenty stretches of 40 s.
+fn seen(inside: impl Fn(usize, usize) -> f64) -> Collected {
+    Collected {
+        replications: 4,
+        warm_up: 200_000_000_000,
+        inside: (0..4)
+            .map(|r| Bits((0..20).map(|i| inside(r, i)).collect()))
+            .collect(),
+        shortest: Bit(1000.0),
+        ..Collected::default()
+    }
+}
+
+/// Up and down around 5, with no growth.
+fn steady() -> Collected {
+    seen(|r, i| 5.0 + if (r + i) % 2 == 0 { 0.5 } else { -0.5 })
+}
+
+/// So many more a second, and a little up and down.
+fn growing(slope: f64) -> Collected {
+    seen(move |r, i| {
+        slope * 40.0 * i as f64 * (1.0 + 0.01 * r as f64) + if (r + i) % 2 == 0 { 1e-3 } else { -1e-3 }
+    })
+}
+
+fn judged(seen: &Collected, metrics: &[Metric]) -> (Verdict, String) {
+    verdict(&plan(OPEN, ""), seen, metrics)
+}
+
+#[test]
+fn what_is_carried_with_room_to_spare_is_stable() {
+    let metrics = carrying(
+        10.0,
+        &[
+            ("station.desk", "utilisation", 0.3),
+            ("station.back", "utilisation", 0.2),
+        ],
+    );
+    let (verdict, why) = judged(&steady(), &metrics);
+    assert_eq!(verdict, Verdict::Stable, "{why}");
+    assert_eq!(
+        why,
+        "10/s arrive and 10/s are carried; the busiest is station.desk at 30 %"
+    );
+}
+
+#[test]
+fn losses_for_want_of_capacity_are_an_overload_from_a_twentieth_and_critical_from_a_two_hundredth() {
+    let of = |fault: &str, lost: f64| judged(&steady(), &carrying(10.0 - lost, &[(SYSTEM, fault, lost)])).0;
+    for (lost, expected) in [
+        (0.04, Verdict::Stable),
+        (0.05, Verdict::NearCritical),
+        (0.49, Verdict::NearCritical),
+        (0.5, Verdict::Overloaded),
+    ] {
+        assert_eq!(of("failures_rejected", lost), expected, "{lost}");
+    }
+    for fault in CAPACITY_FAULTS {
+        assert_eq!(
+            of(&format!("failures_{fault}"), 2.0),
+            Verdict::Overloaded,
+            "{fault}"
+        );
+    }
+    // A fault that more capacity would not mend.
+    assert_eq!(of("failures_failed", 2.0), Verdict::Stable);
+    assert_eq!(of("rejected", 2.0), Verdict::Stable);
+}
+
+#[test]
+fn the_two_largest_losses_are_named() {
+    let lost = [
+        (SYSTEM, "failures_rejected", 0.5),
+        (SYSTEM, "failures_lock_timeout", 2.0),
+        (SYSTEM, "failures_timed_out", 1.0),
+        (SYSTEM, "failures_deadlock", 3.0),
+        ("flow.visit", "failures_rejected", 3.0),
+    ];
+    let (verdict, why) = judged(&steady(), &carrying(3.5, &lost));
+    assert_eq!(verdict, Verdict::Overloaded);
+    assert_eq!(why, "35 % of 10/s is lost: lock timeout 2/s, timed out 1/s");
+}
+
+#[test]
+fn what_was_never_sent_for_want_of_users_is_lost_where_the_load_does_not_wait() {
+    let metrics = carrying(10.0, &[("workload.w", "dropped", 10.0)]);
+    let (verdict_, why) = judged(&steady(), &metrics);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    // Of twenty that should have come.
+    assert_eq!(
+        why,
+        "50 % of 10/s is lost: never sent for want of virtual users 10/s"
+    );
+    assert_eq!(verdict(&plan(USERS, ""), &steady(), &metrics).0, Verdict::Stable);
+}
+
+#[test]
+fn a_number_inside_that_grows_by_a_thousandth_of_what_arrives_is_an_overload() {
+    let metrics = carrying(9.0, &[]);
+    let (verdict_, why) = judged(&growing(1.0), &metrics);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    // 1 % more from replication to replication: 1.015 on the average.
+    assert_eq!(
+        why,
+        "the number inside grows by 1.015/s: 10/s arrive, 9/s are carried"
+    );
+    assert_eq!(judged(&growing(0.011), &metrics).0, Verdict::Overloaded);
+    assert_ne!(judged(&growing(0.009), &metrics).0, Verdict::Overloaded);
+    assert_ne!(judged(&growing(-1.0), &metrics).0, Verdict::Overloaded);
+    // Closed users cannot become more, and a load that changes by plan says nothing by its growth.
+    assert_eq!(
+        verdict(&plan(USERS, ""), &growing(1.0), &metrics).0,
+        Verdict::Stable
+    );
+    let mut passing = plan(OPEN, "");
+    passing.settings.warm_up = WarmUp::Nothing;
+    assert_eq!(verdict(&passing, &growing(1.0), &metrics).0, Verdict::Stable);
+}
+
+#[test]
+fn a_run_short_against_the_memory_of_the_system_is_undecided() {
+    // Up in two replications and down in two: no growth, and each stretch like the one before.
+    let wandering = seen(|r, i| 100.0 + if r % 2 == 0 { i as f64 } else { -(i as f64) });
+    let (verdict_, why) = judged(&wandering, &carrying(10.0, &[]));
+    assert_eq!(verdict_, Verdict::Undecided);
+    assert!(why.starts_with("the run is short"), "{why}");
+    let mut passing = plan(OPEN, "");
+    passing.settings.warm_up = WarmUp::Nothing;
+    assert_eq!(
+        verdict(&passing, &wandering, &carrying(10.0, &[])).0,
+        Verdict::Stable
+    );
+    let mut transient = steady();
+    transient.transient_lasts = true;
+    let (verdict_, why) = judged(&transient, &carrying(10.0, &[]));
+    assert_eq!(verdict_, Verdict::Undecided);
+    assert!(why.starts_with("no end of the transient"), "{why}");
+}
+
+#[test]
+fn one_that_is_busy_nearly_all_the_time_leaves_no_room() {
+    let busy = |share: f64| carrying(10.0, &[("station.desk", "utilisation", share)]);
+    assert_eq!(judged(&steady(), &busy(0.949)).0, Verdict::Stable);
+    let (verdict_, why) = judged(&steady(), &busy(0.95));
+    assert_eq!(verdict_, Verdict::NearCritical);
+    assert_eq!(why, "all that arrives is carried, but station.desk is at 95 %");
+    let (verdict_, why) = verdict(&plan(USERS, ""), &steady(), &busy(0.96));
+    assert_eq!(verdict_, Verdict::NearCritical);
+    assert_eq!(
+        why,
+        "station.desk is busy for 96 % of the time: more users would wait longer and get no more done"
+    );
+}
+
+#[test]
+fn a_run_that_saw_no_request_is_undecided() {
+    let none = figures(&[(SYSTEM, "offered", 0.0), (SYSTEM, "throughput", 0.0)]);
+    assert_eq!(judged(&steady(), &none).0, Verdict::Undecided);
+    assert_eq!(judged(&steady(), &[]).0, Verdict::Undecided);
+}
+
+#[test]
+fn a_run_that_memory_ended_is_an_overload_if_a_twentieth_of_what_came_stayed_inside() {
+    let cut = |by: Cut, carried: f64, failed: f64| {
+        let mut seen = steady();
+        (seen.cut, seen.cut_by, seen.peak_requests) = (1, Some(by), 123);
+        judged(&seen, &carrying(carried, &[(SYSTEM, "failures", failed)]))
+    };
+    let (verdict_, why) = cut(Cut::Memory, 5.0, 4.4);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert_eq!(
+        why,
+        "the number inside grew to 123 and reached the limit of memory after 16m 40s (--max-memory)"
+    );
+    // What failed has ended too.
+    let (verdict_, why) = cut(Cut::Memory, 5.0, 4.6);
+    assert_eq!(verdict_, Verdict::Undecided);
+    assert_eq!(
+        why,
+        "the limit of memory ended the run after 16m 40s (--max-memory)"
+    );
+    for (by, limit) in [(Cut::Wall, "real time"), (Cut::Events, "events")] {
+        let (verdict_, why) = cut(by, 5.0, 0.0);
+        assert_eq!(verdict_, Verdict::Undecided);
+        assert!(why.contains(&format!("the limit of {limit} ended")), "{why}");
+    }
+}
+
+#[test]
+fn of_components_about_as_busy_the_innermost_holds_the_others_up() {
+    let model = plan(OPEN, "").model;
+    let of = |desk: f64, back: f64| {
+        let metrics = figures(&[
+            ("station.desk", "utilisation", desk),
+            ("station.back", "utilisation", back),
+        ]);
+        bottleneck(&model, &metrics)
+    };
+    assert_eq!(of(0.9, 0.86).as_deref(), Some("station.back servers 86 %"));
+    assert_eq!(of(0.9, 0.84).as_deref(), Some("station.desk servers 90 %"));
+    assert_eq!(of(0.5, 0.9).as_deref(), Some("station.back servers 90 %"));
+    // Nobody is busy.
+    assert_eq!(of(0.0, 0.0), None);
+    assert_eq!(of(f64::NAN, f64::NAN), None);
+    // Of two as deep, the busier one.
+    let side = "[station.desk]\n[station.back]\n[flow.f]\nsteps = [{ use = \"desk\", time = \"1ms\" }, { use = \"back\", time = \"1ms\" }]\n\
+                [workload.w]\nexecutor = \"poisson\"\nrate = \"1/s\"\n";
+    let loaded = load_model_text(Path::new("m.toml"), side, &Overrides::default());
+    let side = &loaded.experiment.expect("a model").points[0].model;
+    for (desk, back, first) in [(0.90, 0.91, "back"), (0.91, 0.90, "desk")] {
+        let metrics = figures(&[
+            ("station.desk", "utilisation", desk),
+            ("station.back", "utilisation", back),
+        ]);
+        let said = bottleneck(side, &metrics).expect("somebody is busy");
+        assert!(said.starts_with(&format!("station.{first} ")), "{said}");
+    }
+}
+
+#[test]
+fn where_nobody_has_a_capacity_the_longest_wait_gives_way_first() {
+    let model = plan(OPEN, "").model;
+    let waits = |desk: f64, back: f64| {
+        let metrics = figures(&[
+            ("station.desk", "waiting_time_mean", desk),
+            ("station.back", "waiting_time_mean", back),
+        ]);
+        bottleneck(&model, &metrics)
+    };
+    assert_eq!(waits(0.2, 0.1).as_deref(), Some("station.desk waiting 200ms"));
+    assert_eq!(waits(0.1, 0.2).as_deref(), Some("station.back waiting 200ms"));
+    assert_eq!(waits(0.0, 0.0), None);
+}
+
+#[test]
+fn what_is_busy_is_named_for_each_kind() {
+    for (kind, word) in [
+        ("host", "cpu"),
+        ("thread-pool", "threads"),
+        ("connection-pool", "connections"),
+        ("station", "servers"),
+        ("database", "statements"),
+        ("lock", "held"),
+        ("consumer", "threads"),
+        ("bulkhead", "busy"),
+    ] {
+        assert_eq!(noun(kind), word, "{kind}");
+    }
+}
+
+#[test]
+fn an_objective_holds_or_fails_only_with_its_whole_interval() {
+    let text = "[objective]\nmean = \"< 1s\"\nthroughput = \"> 9/s\"\n";
+    let model = plan(OPEN, text).model;
+    let judge = |name: &str, interval: Option<(f64, f64)>| {
+        let mut all = figures(&[("flow.visit", name, 1.0)]);
+        (all[0].low, all[0].high) = (interval.map(|i| i.0), interval.map(|i| i.1));
+        let found = objective(&model, &all);
+        let found = found.into_iter().find(|j| {
+            j.text.starts_with(match name {
+                "response_time_mean" => "mean",
+                _ => "throughput",
+            })
+        });
+        found.expect("an objective").met
+    };
+    let mean = |low, high| judge("response_time_mean", Some((low, high)));
+    assert_eq!(mean(0.8, 0.999), Some(true));
+    assert_eq!(mean(0.8, 1.0), None, "below, not at most");
+    assert_eq!(mean(0.999, 1.2), None);
+    assert_eq!(mean(1.0, 1.2), Some(false));
+    let throughput = |low, high| judge("throughput", Some((low, high)));
+    assert_eq!(throughput(9.001, 10.0), Some(true));
+    assert_eq!(throughput(9.0, 10.0), None, "above, not at least");
+    assert_eq!(throughput(8.0, 9.001), None);
+    assert_eq!(throughput(8.0, 9.0), Some(false));
+    assert_eq!(judge("throughput", None), None);
+}
+
+/// An outage from 400 s to 500 s in a run of 1000 s with windows of 10 s; the number inside is 2 before it, and
+/// from so many seconds on `after`.
+fn outage(after: f64, from: f64, carried: f64) -> (PointPlan, Collected) {
+    let plan = plan(
+        OPEN,
+        "[[timeline]]\nat = \"400s\"\nset = { \"station.desk.servers\" = 3 }\n\
+         [[timeline]]\nat = \"500s\"\nset = { \"station.desk.servers\" = 1 }\n",
+    );
+    let mut seen = steady();
+    seen.times = Bits((1..=100).map(|i| 10.0 * f64::from(i)).collect());
+    for r in 0..4 {
+        let noise = |i: i32| 1e-3 * f64::from((i + r) % 3);
+        let inside = (0..100).map(|i| {
+            let t = 10.0 * f64::from(i);
+            noise(i)
+                + if t < 400.0 {
+                    2.0
+                } else if t < from {
+                    50.0
+                } else {
+                    after
+                }
+        });
+        let throughput = (0..100).map(|i| noise(i) + if i < 40 { 10.0 } else { carried });
+        seen.windows
+            .push((Bits(inside.collect()), Bits(throughput.collect())));
+    }
+    (plan, seen)
+}
+
+#[test]
+fn after_a_disturbance_it_is_said_whether_the_system_is_as_before() {
+    let said = |after: f64, from: f64, carried: f64, lost: f64| {
+        let (plan, seen) = outage(after, from, carried);
+        verdict(
+            &plan,
+            &seen,
+            &carrying(10.0, &[(SYSTEM, "failures_rejected", lost)]),
+        )
+    };
+    let (verdict_, why) = said(2.0, 600.0, 10.0, 0.04);
+    assert_eq!(verdict_, Verdict::Recovered, "{why}");
+    assert!(
+        why.starts_with("within 1m 50s of 8m 20s, when the disturbance ended: 2.001 inside and 10/s carried at the end, 2.001 and 10/s before"),
+        "{why}"
+    );
+    assert!(!why.contains("in all"), "{why}");
+    // What was lost meanwhile is told too, and is no overload of now.
+    let (verdict_, why) = said(2.0, 600.0, 10.0, 0.8);
+    assert_eq!(verdict_, Verdict::Recovered);
+    assert!(
+        why.contains("; in all 8 % of 10/s is lost: rejected 0.8/s"),
+        "{why}"
+    );
+    let (verdict_, why) = said(50.0, 600.0, 10.0, 0.8);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert!(why.contains("has not recovered"), "{why}");
+    assert!(!why.contains("in all"), "{why}");
+    let (verdict_, why) = said(2.0, 600.0, 5.0, 0.0);
+    assert_eq!(verdict_, Verdict::Overloaded, "{why}");
+}

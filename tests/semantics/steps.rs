@@ -1,0 +1,112 @@
+//! Loops, branches and faults of flows.
+
+use super::*;
+
+#[test]
+fn after_a_loop_that_failed_in_a_later_round_every_step_draws_what_it_would_have_drawn() {
+    let text = |outage: &str| {
+        format!(
+            "[external.e]\ntime = \"10ms\"\n[retry.again]\nmax-attempts = 2\nwait-duration = \"500ms\"\n\
+             [flow.f]\nsteps = [\n{{ use = \"again\", steps = [{{ repeat = 3, steps = [{{ repeat = 2, steps = [\
+             {{ use = \"e\" }}] }}] }}] }},\n{{ delay = \"exp(1s)\" }}]\n{outage}\n{}",
+            requests(&[(0.0, "f")])
+        )
+    };
+    let time = |outage: &str| figure(&observe(&text(outage), 100.0), "flow.f", "response_time_max");
+    let set = |at: &str, rate: &str| {
+        format!("[[timeline]]\nat = \"{at}\"\nset = {{ \"external.e.failure-rate\" = \"{rate}\" }}\n")
+    };
+    let well = time("");
+    // Six calls of 10 ms; the first attempt fails in one or the other round of either loop and is repeated.
+    for (at, first) in [
+        ("5ms", 0.02),
+        ("15ms", 0.03),
+        ("25ms", 0.04),
+        ("35ms", 0.05),
+        ("45ms", 0.06),
+    ] {
+        near(
+            time(&(set(at, "100%") + &set("200ms", "0%"))) - well,
+            first + 0.5,
+            1e-9,
+        );
+    }
+}
+
+/// Three branches that take 10, 20 and 30 ms; those named fail at their ends. After how many milliseconds all is done, or
+/// has failed.
+fn branches(join: &str, fails: &[usize]) -> (Option<u64>, Option<u64>) {
+    let list: Vec<String> = (0..3)
+        .map(|i| {
+            let end = if fails.contains(&i) {
+                ", { fail = \"100%\" }"
+            } else {
+                ""
+            };
+            format!(
+                "{{ steps = [{{ use = \"s\", time = \"{}ms\" }}{end}] }}",
+                10 * (i + 1)
+            )
+        })
+        .collect();
+    let text = format!(
+        "[station.s]\nservers = 9\n[flow.f]\nsteps = [{{ parallel = [{}]{join} }}]\n{}",
+        list.join(", "),
+        requests(&[(0.0, "f")])
+    );
+    let o = observe(&text, 1.0);
+    let milliseconds = |seconds: f64| (seconds * 1e3).round() as u64;
+    (
+        o.figure("flow.f", "response_time_max").map(milliseconds),
+        o.figure("flow.f", "failure_time_max").map(milliseconds),
+    )
+}
+
+#[test]
+fn a_quorum_is_met_or_missed_as_soon_as_that_is_certain() {
+    let two = ", join = 2";
+    assert_eq!(branches(two, &[]), (Some(20), None));
+    // Two are left of which two are needed.
+    assert_eq!(branches(two, &[0]), (Some(30), None));
+    assert_eq!(branches(two, &[1]), (Some(30), None));
+    // The third comes after the quorum.
+    assert_eq!(branches(two, &[2]), (Some(20), None));
+    assert_eq!(branches(two, &[0, 1]), (None, Some(20)));
+    assert_eq!(branches(two, &[0, 2]), (None, Some(30)));
+    assert_eq!(branches(", join = 1", &[0, 1]), (Some(30), None));
+    // Where all are needed all are waited for, whatever failed.
+    assert_eq!(branches(", join = 3", &[0]), (None, Some(30)));
+    assert_eq!(branches("", &[]), (Some(30), None));
+    assert_eq!(branches("", &[0]), (None, Some(30)));
+}
+
+/// A file of values, and what a step of a law that reads it takes.
+fn empirical(name: &str, text: &str) -> (String, std::path::PathBuf) {
+    let file = std::env::temp_dir().join(name);
+    std::fs::write(&file, text).expect("writing a temporary file");
+    let model = format!(
+        "[flow.f]\nsteps = [{{ delay = \"empirical({})\" }}]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"\n",
+        file.display()
+    );
+    (model, file)
+}
+
+#[test]
+fn a_law_may_read_its_values_from_a_file() {
+    let text = "seconds,of what\n1,a\n# a remark\n\n 3 ,b\n0.5\n";
+    let (model, file) = empirical("plimsoll-values-1.csv", text);
+    let o = observe(&model, 100.0);
+    near(figure(&o, "flow.f", "response_time_mean"), 1.5, 0.06);
+    assert_eq!(figure(&o, "flow.f", "response_time_max"), 3.0);
+    std::fs::remove_file(file).expect("removing the file");
+    for (name, text, line) in [
+        ("plimsoll-values-2.csv", "1\nnothing\n", "line 2: `nothing`"),
+        ("plimsoll-values-3.csv", "1\n2\n-1\n", "line 3: `-1`"),
+        ("plimsoll-values-4.csv", "1\ninf\n", "line 2: `inf`"),
+    ] {
+        let (model, file) = empirical(name, text);
+        let said = refusal(&model);
+        assert!(said.contains(line), "{said}");
+        std::fs::remove_file(file).expect("removing the file");
+    }
+}
