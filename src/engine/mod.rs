@@ -1,6 +1,7 @@
 //! The loop: takes the next event from the calendar and carries it out, until the time is up.
 
 mod arrivals;
+mod blame;
 mod branches;
 mod flow_meter;
 mod interpret;
@@ -176,6 +177,8 @@ impl<'m> Engine<'m> {
             cx.replicas.push(Replica {
                 up: true,
                 frozen: 0,
+                paused_until: 0,
+                down_until: 0,
                 in_flight: 0,
                 stalled: Line::default(),
                 pause: Gauge::default(),
@@ -564,6 +567,9 @@ impl<'m> Engine<'m> {
         if self.cx.requests[slot].state == State::Free {
             return;
         }
+        if fault == Fault::TimedOut {
+            self.blame(slot, frame);
+        }
         let scope = self.unwind(slot, frame);
         if self.raise(slot, fault, scope) {
             self.execute(slot);
@@ -604,6 +610,8 @@ impl<'m> Engine<'m> {
             }
         }
         self.tell_replica(replica, |component, cx| component.stopped(cx));
+        // A pause ends with its process.
+        self.cx.end_pause(replica, u64::MAX);
     }
 
     /// Takes a replica into service: its own threads begin anew.
@@ -612,6 +620,7 @@ impl<'m> Engine<'m> {
             return;
         }
         self.cx.health += 1;
+        self.cx.replicas[replica as usize].down_until = 0;
         self.tell_replica(replica, |component, cx| component.started(cx));
         for i in 0..self.agents.len() {
             let a = self.agents[i];
@@ -690,16 +699,37 @@ impl<'m> Engine<'m> {
                     self.components[i as usize].adopt(plan, &mut self.cx);
                 }
             }
-            Change::Stop { service, replica } => self.each_replica(*service, *replica, |cx, r| {
+            Change::Stop {
+                service,
+                replica,
+                until,
+                restarts,
+            } => self.each_replica(*service, *replica, |cx, r| {
+                let down = &mut cx.replicas[r as usize].down_until;
+                *down = match *restarts && *down == u64::MAX {
+                    true => *until,
+                    false => (*down).max(*until),
+                };
                 cx.leave_effect(Effect::Stop(r));
             }),
-            Change::Start { service, replica } => self.each_replica(*service, *replica, |cx, r| {
-                cx.leave_effect(Effect::Start(r));
+            Change::Start {
+                service,
+                replica,
+                asked,
+            } => self.each_replica(*service, *replica, |cx, r| {
+                // Outages take their union, unless somebody starts it by hand.
+                if *asked || cx.replicas[r as usize].down_until <= cx.nanos() {
+                    cx.leave_effect(Effect::Start(r));
+                }
             }),
-            Change::Freeze { service, replica } => {
-                self.each_replica(*service, *replica, |cx, r| cx.freeze(r))
+            Change::Freeze {
+                service,
+                replica,
+                until,
+            } => self.each_replica(*service, *replica, |cx, r| cx.pause(r, *until)),
+            Change::Thaw { service, replica } => {
+                self.each_replica(*service, *replica, |cx, r| cx.end_pause(r, cx.nanos()))
             }
-            Change::Thaw { service, replica } => self.each_replica(*service, *replica, |cx, r| cx.thaw(r)),
         }
     }
 
