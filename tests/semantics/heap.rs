@@ -318,7 +318,7 @@ fn a_small_heap_without_a_collector_is_asked_about() {
 #[test]
 fn given_pauses_draw_each_its_own_length_and_distance() {
     let o = observe(
-        &heap("pauses = { every = \"1s\", lasts = \"exp(10ms)\" }"),
+        &heap("pauses = { every = \"1s\", lasts = \"exp(10ms)\" }").replace("100/s", "1/s"),
         2000.0,
     );
     near(figure(&o, "heap.jvm", "pauses") * 2000.0, 2000.0, 1.0);
@@ -326,7 +326,7 @@ fn given_pauses_draw_each_its_own_length_and_distance() {
     near(figure(&o, "heap.jvm", "pause_p90"), 0.023, 0.003);
     assert!(figure(&o, "heap.jvm", "pause_max") > 0.05);
     let o = observe(
-        &heap("pauses = { every = \"exp(1s)\", lasts = \"10ms\" }"),
+        &heap("pauses = { every = \"exp(1s)\", lasts = \"10ms\" }").replace("100/s", "1/s"),
         2000.0,
     );
     near(figure(&o, "heap.jvm", "pauses") * 2000.0, 2000.0, 180.0);

@@ -52,6 +52,7 @@ fn seen(inside: impl Fn(usize, usize) -> f64) -> Collected {
             .map(|r| Bits((0..20).map(|i| inside(r, i)).collect()))
             .collect(),
         shortest: Bit(1000.0),
+        times: Bits((1..=200).map(|i| 5.0 * f64::from(i)).collect()),
         ..Collected::default()
     }
 }
@@ -134,7 +135,7 @@ fn what_was_never_sent_for_want_of_users_is_lost_where_the_load_does_not_wait() 
     // Of twenty that should have come.
     assert_eq!(
         why,
-        "50 % of 10/s is lost: never sent for want of virtual users 10/s"
+        "50 % of 20/s is lost: never sent at the limit of those in flight 10/s"
     );
     assert_eq!(verdict(&plan(USERS, ""), &steady(), &metrics).0, Verdict::Stable);
 }
