@@ -80,15 +80,7 @@ impl Engine<'_> {
                             }
                             return;
                         }
-                        Admission::Skip => {
-                            let m = at_mut(&mut self.cx.meters, i);
-                            m.unwaited += 1;
-                            m.completed += 1;
-                            m.present.leave(now);
-                            let t = m.times;
-                            at_mut(&mut self.cx.times, t).visit.record(0);
-                            pc = self.end_of_scope(pc + 1);
-                        }
+                        Admission::Skip => unreachable!("only an operation skips"),
                         Admission::Reject(fault) => {
                             let m = at_mut(&mut self.cx.meters, i);
                             m.rejected += 1;
@@ -298,14 +290,6 @@ impl Engine<'_> {
             }
         }
         false
-    }
-
-    fn end_of_scope(&self, pc: u32) -> u32 {
-        let scope = self.scope_at[pc as usize];
-        match self.scopes[scope as usize].kind {
-            ScopeKind::Visit { end, .. } => end,
-            _ => pc,
-        }
     }
 
     /// The request's process is paused: it goes on when the pause ends.

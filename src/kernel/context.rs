@@ -5,7 +5,7 @@
 
 use super::calendar::{Calendar, Event};
 use super::meter::Meter;
-use super::request::{AGENT, FAILING, Requests, State};
+use super::request::{FAILING, Requests, State};
 use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Visit, rank};
 use crate::distribution::{Columns, PopularitySampler, Sampler, Tables};
@@ -211,11 +211,6 @@ impl Context {
     #[inline(always)]
     pub fn nanos(&self) -> u64 {
         self.now
-    }
-
-    /// The instant at which the run ends.
-    pub fn horizon(&self) -> u64 {
-        self.horizon
     }
 
     #[inline(always)]
@@ -550,11 +545,6 @@ impl Context {
         let logs: usize = self.logs.iter().map(super::Log::bytes).sum();
         let rows: usize = self.outboxes.iter().map(super::Rows::bytes).sum();
         self.requests.bytes() + self.calendar.bytes() + logs + rows + self.contents
-    }
-
-    /// Whether the request belongs to the system itself.
-    pub fn is_agent(&self, slot: u32) -> bool {
-        self.requests[slot].flags & AGENT != 0
     }
 
     /// Whether the request's process, if it has one, has not been stopped.

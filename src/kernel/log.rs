@@ -122,11 +122,6 @@ impl Log {
         }
     }
 
-    /// The topic's instance.
-    pub fn topic(&self) -> u32 {
-        self.topic
-    }
-
     pub fn partitions(&self) -> u32 {
         self.partitions.len() as u32
     }
@@ -289,11 +284,6 @@ impl Group {
     /// Records that a member can take.
     pub fn available(&self, member: u32) -> u64 {
         self.members[member as usize].available
-    }
-
-    /// Partitions that a member owns.
-    pub fn owned(&self, member: u32) -> usize {
-        self.owner.iter().filter(|o| **o == member).count()
     }
 
     /// Whether members are asked to join again.

@@ -53,7 +53,7 @@ pub enum Admission {
     Serve(u64),
     /// Wait; the component will resume or fail the visitor.
     Wait,
-    /// Not entered; go on behind the scope (a cache hit).
+    /// Of an operation: go on at its jump (behind the scope, as after a cache hit).
     Skip,
     /// Turned away.
     Reject(Fault),

@@ -386,18 +386,6 @@ impl Line {
         self.len -= 1;
     }
 
-    /// Whether a request stands in this line.
-    pub fn contains(&self, requests: &Requests, slot: u32) -> bool {
-        let mut at = self.head;
-        while at != NONE {
-            if at == slot {
-                return true;
-            }
-            at = requests[at].next;
-        }
-        false
-    }
-
     /// The request in front of `slot`.
     pub fn before(&self, requests: &Requests, slot: u32) -> Option<u32> {
         let prev = requests[slot].prev;
