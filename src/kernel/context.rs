@@ -34,6 +34,8 @@ pub enum Effect {
     Stop(u32),
     /// Put a replica into service.
     Start(u32),
+    /// A component whose threads had something to finish in a replica that stops has finished it.
+    Finished(u32),
     /// Threads that belong to no request (a collector's) run on a host, or have ended if negative.
     HostLoad { host: u32, threads: i32 },
 }
