@@ -84,6 +84,7 @@ pub struct Engine<'m> {
     flows: Vec<FlowMeter>,
     workloads: Vec<Workload>,
     freezers: Vec<u32>,
+    closing: Vec<Closing>,
     recorder: Recorder,
     options: Options,
     stopped: Option<Stopped>,
@@ -109,6 +110,15 @@ struct Agent {
     /// The frame that notes which of its service's replicas that is.
     frame: u16,
     replica: u32,
+}
+
+/// A replica that takes nothing in any more, and whose own threads have something to finish.
+struct Closing {
+    replica: u32,
+    /// Components that have not finished.
+    left: u32,
+    /// It is to start again then.
+    starts: bool,
 }
 
 /// What one instance of a component can do, over time: the timeline may change it.
@@ -234,6 +244,7 @@ impl<'m> Engine<'m> {
             flows,
             workloads,
             freezers,
+            closing: Vec::new(),
             recorder,
             options: options.clone(),
             stopped: None,
@@ -509,6 +520,7 @@ impl<'m> Engine<'m> {
             }
             Effect::Stop(replica) => self.stop_replica(replica),
             Effect::Start(replica) => self.start_replica(replica),
+            Effect::Finished(replica) => self.finished(replica),
             Effect::HostLoad { host, threads } => self.components[host as usize].load(threads, &mut self.cx),
         }
     }
@@ -579,6 +591,8 @@ impl<'m> Engine<'m> {
     /// Fails everything that runs in a replica and takes it out of service.
     fn stop_replica(&mut self, replica: u32) {
         if !std::mem::replace(&mut self.cx.replicas[replica as usize].up, false) {
+            let closing = self.closing.iter_mut().find(|c| c.replica == replica);
+            closing.into_iter().for_each(|c| c.starts = false);
             return;
         }
         self.cx.health += 1;
@@ -598,6 +612,35 @@ impl<'m> Engine<'m> {
                 }
             }
         }
+        let mut left = 0;
+        self.tell_replica(replica, |component, cx| left += u32::from(component.closing(cx)));
+        if left == 0 {
+            return self.end_replica(replica);
+        }
+        self.closing.push(Closing {
+            replica,
+            left,
+            starts: false,
+        });
+    }
+
+    /// A component has finished what it had to in a replica that stops.
+    fn finished(&mut self, replica: u32) {
+        let Some(i) = self.closing.iter().position(|c| c.replica == replica) else {
+            return;
+        };
+        self.closing[i].left -= 1;
+        if self.closing[i].left == 0 {
+            let starts = self.closing.swap_remove(i).starts;
+            self.end_replica(replica);
+            if starts {
+                self.start_replica(replica);
+            }
+        }
+    }
+
+    /// The process ends, and with it its own threads.
+    fn end_replica(&mut self, replica: u32) {
         for i in 0..self.agents.len() {
             let Agent {
                 slot, home, entry, ..
@@ -612,10 +655,18 @@ impl<'m> Engine<'m> {
         self.tell_replica(replica, |component, cx| component.stopped(cx));
         // A pause ends with its process.
         self.cx.end_pause(replica, u64::MAX);
+        for i in 0..self.freezers.len() {
+            let f = self.freezers[i] as usize;
+            self.components[f].ended(replica, &mut self.cx);
+        }
     }
 
     /// Takes a replica into service: its own threads begin anew.
     fn start_replica(&mut self, replica: u32) {
+        if let Some(c) = self.closing.iter_mut().find(|c| c.replica == replica) {
+            c.starts = true;
+            return;
+        }
         if std::mem::replace(&mut self.cx.replicas[replica as usize].up, true) {
             return;
         }
@@ -637,7 +688,7 @@ impl<'m> Engine<'m> {
     }
 
     /// Tells every component that is placed in a replica.
-    fn tell_replica(&mut self, replica: u32, tell: impl Fn(&mut Instance, &mut Context)) {
+    fn tell_replica(&mut self, replica: u32, mut tell: impl FnMut(&mut Instance, &mut Context)) {
         let layout = &self.model.layout;
         for (component, service) in &layout.placed_in {
             let first = layout.first_replica.get(service).copied().unwrap_or(NONE);

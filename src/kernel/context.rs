@@ -34,6 +34,8 @@ pub enum Effect {
     Stop(u32),
     /// Put a replica into service.
     Start(u32),
+    /// A component whose threads had something to finish in a replica that stops has finished it.
+    Finished(u32),
     /// Threads that belong to no request (a collector's) run on a host, or have ended if negative.
     HostLoad { host: u32, threads: i32 },
 }
@@ -545,6 +547,11 @@ impl Context {
         let logs: usize = self.logs.iter().map(super::Log::bytes).sum();
         let rows: usize = self.outboxes.iter().map(super::Rows::bytes).sum();
         self.requests.bytes() + self.calendar.bytes() + logs + rows + self.contents
+    }
+
+    /// The instant at which the run ends.
+    pub fn horizon(&self) -> u64 {
+        self.horizon
     }
 
     /// Whether the request's process, if it has one, has not been stopped.
