@@ -324,7 +324,11 @@ fn what_is_held_from_the_start_is_limited() {
     let hosts: String = (0..100)
         .map(|i| format!("[host.h{i}]\ncores = 1000000\ndiscipline = \"fcfs\"\n"))
         .collect();
-    refused(&format!("{hosts}{used}"), "too-many-instances", "2 GiB");
+    refused(
+        &format!("{hosts}{}", flow("{ delay = \"1ms\" }")),
+        "too-many-instances",
+        "2 GiB",
+    );
     // A table of keys is one for all instances.
     let cold = cache.replace("warm = true", "warm = false");
     ran(&format!("{}{cold}{used}", service(10_000)), 10.0, 1000);
