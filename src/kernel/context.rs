@@ -215,6 +215,11 @@ impl Context {
         self.now
     }
 
+    /// The instant at which the run ends.
+    pub fn horizon(&self) -> u64 {
+        self.horizon
+    }
+
     #[inline(always)]
     pub(crate) fn advance(&mut self, to: u64) {
         debug_assert!(to >= self.now, "time ran back from {} to {to}", self.now);
