@@ -554,11 +554,6 @@ impl Context {
         self.requests.bytes() + self.calendar.bytes() + logs + rows + self.contents
     }
 
-    /// The instant at which the run ends.
-    pub fn horizon(&self) -> u64 {
-        self.horizon
-    }
-
     /// Whether the request's process, if it has one, has not been stopped.
     pub fn is_running(&self, slot: u32) -> bool {
         let home = self.requests[slot].home;
