@@ -10,17 +10,22 @@
 //!
 //! With `weights` round robin is smooth, as nginx's: of 5, 1 and 1 it makes a a b a c a a. Fewest connections are then those by weight.
 //!
-//! A replica that is stopped gets no calls, as with active health checks. With `max-fails` the balancer learns from its calls too,
-//! as nginx does: a replica at which so many have failed is passed over for `fail-timeout`; then one call tries it, and a
-//! success forgets its failures. When nobody is left calls fail at once (`unavailable`; nginx: 502, no live upstreams).
-//! Here every call that ends with a fault is a failure; nginx counts connections that fail or time out, and of answers
-//! those that `proxy_next_upstream` names (none by default). It also lowers the weight of who has failed; that is left out.
+//! A replica that is stopped gets no calls: its connections are refused at once, and the next replica is tried (nginx, whose
+//! `proxy_next_upstream` is `error timeout`), or an active health check has seen it. With `max-fails` the balancer learns from
+//! its calls too, as nginx does: a replica at which so many have failed is passed over for `fail-timeout`; then one call
+//! tries it, and one that does not fail forgets its failures. When nobody is left calls fail at once (`unavailable`; nginx: 502, no
+//! live upstreams). A call has failed when its connection was not taken (a thread pool's `rejected` and `connect_timeout` at the
+//! service's door), when its replica stopped, and when a time limit around it passed, at that instant. An answer is no
+//! failure, not even an error or a rejection from inside the service, unless `fail-on` names it.
+//! Left out: a second try elsewhere after a time-out, and that nginx lowers the weight of who has failed.
 //! Beside what every component reports: `marked_down` (how often replicas were passed over, a second).
 
 mod health;
 
 use super::contract::*;
+use super::faults::Faults;
 use crate::document::{Form, Key, Reader, key};
+use crate::kernel::request::REFUSED;
 use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
 use health::Health;
 
@@ -35,6 +40,9 @@ pub struct Balancer {
     alive: Vec<u32>,
     known: u64,
     health: Health,
+    fail_on: Faults,
+    /// Calls under way, by frame, whose callers have given up: their failures were counted then.
+    overdue: Vec<u32>,
     /// Weight of each replica, and how far it is ahead of its turn; empty if all are equal.
     weights: Vec<(u32, i64)>,
 }
@@ -47,6 +55,8 @@ pub struct Plan {
     max_fails: u32,
     /// Nanoseconds.
     fail_timeout: u64,
+    /// Answers that count as failures.
+    fail_on: Faults,
     /// One for each replica; empty if all are equal.
     pub weights: Vec<u32>,
 }
@@ -62,6 +72,9 @@ pub enum Policy {
     /// Two different replicas at random, the one with fewer requests in flight (Mitzenmacher 2001).
     PowerOfTwo,
 }
+
+/// Operation: the caller's time limit has passed.
+pub const CALL_TIMED_OUT: u8 = 1;
 
 const POLICIES: &[&str] = &["round-robin", "random", "least-connections", "power-of-two"];
 
@@ -99,6 +112,12 @@ impl Component for Balancer {
             Some("\"10s\""),
             "how long it is passed over (nginx `fail_timeout`, 10 s)",
         ),
+        key(
+            "fail-on",
+            Form::List,
+            None,
+            "names of faults from inside the service that count as failed calls, as answers do that `proxy_next_upstream` names; without it none (nginx: none)",
+        ),
     ];
     type Plan = Plan;
 
@@ -113,12 +132,14 @@ impl Component for Balancer {
         let weights = weights(reader, policy);
         let max_fails = reader.count_in("max-fails", 0..=u32::MAX as u64);
         let fail_timeout = reader.duration("fail-timeout");
+        let fail_on = Faults::read(reader, "fail-on", Faults::NONE);
         let to = names.resolve(&["service"], &to?, reader)?;
         Some(Plan {
             to,
             policy,
             max_fails: max_fails? as u32,
             fail_timeout: fail_timeout?.nanos(),
+            fail_on: fail_on?,
             weights: weights?,
         })
     }
@@ -141,6 +162,8 @@ impl Component for Balancer {
                 plan.fail_timeout,
                 build.layout.service_replicas(plan.to),
             ),
+            fail_on: plan.fail_on,
+            overdue: Vec::new(),
             weights: plan.weights.iter().map(|w| (*w, 0)).collect(),
         }
     }
@@ -152,7 +175,9 @@ impl Component for Balancer {
             return Admission::Reject(Fault::Unavailable);
         };
         cx.replicas[(self.first + replica) as usize].in_flight += 1;
-        let home = std::mem::replace(&mut cx.requests[visit.slot].home, self.first + replica);
+        let r = &mut cx.requests[visit.slot];
+        r.flags &= !REFUSED;
+        let home = std::mem::replace(&mut r.home, self.first + replica);
         *cx.word(visit) = (home as u64) << 32 | replica as u64;
         Admission::Proceed
     }
@@ -160,9 +185,24 @@ impl Component for Balancer {
     #[inline]
     fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
         let word = *cx.word(visit);
-        self.health.ended(word as u32, outcome, cx.nanos());
         cx.replicas[(self.first + word as u32) as usize].in_flight -= 1;
-        cx.requests[visit.slot].home = (word >> 32) as u32;
+        let r = &mut cx.requests[visit.slot];
+        let refused = r.flags & REFUSED != 0;
+        r.flags &= !REFUSED;
+        r.home = (word >> 32) as u32;
+        if self.health.watches() {
+            self.judge(visit.frame, word as u32, outcome, refused, cx);
+        }
+    }
+
+    /// A time limit around a call has passed; the call itself may go on.
+    fn op(&mut self, _: u8, visit: Visit, cx: &mut Context) -> Admission {
+        if self.health.watches() && !self.overdue.contains(&visit.frame) {
+            let replica = *cx.word(visit) as u32;
+            self.overdue.push(visit.frame);
+            self.health.ended(replica, true, cx.nanos());
+        }
+        Admission::Proceed
     }
 
     fn reset(&mut self, _: crate::quantity::SimTime) {
@@ -180,6 +220,22 @@ impl Component for Balancer {
 }
 
 impl Balancer {
+    /// What a call that is over says of its replica.
+    #[inline(never)]
+    fn judge(&mut self, frame: u32, replica: u32, outcome: Outcome, refused: bool, cx: &Context) {
+        if let Some(i) = self.overdue.iter().position(|f| *f == frame) {
+            self.overdue.swap_remove(i);
+            return;
+        }
+        let failed = match outcome {
+            Outcome::Failed(fault) => {
+                refused || !cx.replicas[(self.first + replica) as usize].up || self.fail_on.contains(fault)
+            }
+            Outcome::Done | Outcome::Cancelled => false,
+        };
+        self.health.ended(replica, failed, cx.nanos());
+    }
+
     /// Looks who is up, if that may have changed.
     #[inline]
     fn look(&mut self, cx: &Context) {
@@ -344,6 +400,8 @@ mod tests {
             Replica {
                 up: true,
                 frozen: 0,
+                paused_until: 0,
+                down_until: 0,
                 in_flight: 0,
                 stalled: Line::default(),
                 pause: Default::default(),
@@ -363,6 +421,8 @@ mod tests {
             alive: Vec::new(),
             known: u64::MAX,
             health: Health::new(0, 0, replicas),
+            fail_on: Faults::NONE,
+            overdue: Vec::new(),
             weights: Vec::new(),
         }
     }

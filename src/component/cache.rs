@@ -36,6 +36,8 @@ pub struct Cache {
     waited: u64,
     evictions_before: u64,
     expirations_before: u64,
+    /// What the contents took before the run: those bytes are not counted as come.
+    bytes_at_first: usize,
 }
 
 enum Contents {
@@ -126,7 +128,7 @@ impl Component for Cache {
             "warm",
             Form::Boolean,
             Some("false"),
-            "starts with its most popular keys present",
+            "starts with its most popular keys present; after a restart it is empty",
         ),
         key("hit-time", Form::Law, None, "how long a hit takes"),
     ];
@@ -311,6 +313,10 @@ impl Component for Cache {
             },
         };
         Cache {
+            bytes_at_first: match &contents {
+                Contents::Real { store, .. } => store.bytes(),
+                Contents::Given(_) => 0,
+            },
             contents,
             single_flight: plan.single_flight,
             flights: BTreeMap::new(),
@@ -406,6 +412,17 @@ impl Component for Cache {
             line.remove(&mut cx.requests, visit.slot);
         }
         cx.abandon(visit.instance, visit.slot);
+    }
+
+    /// A process that comes back has an empty cache.
+    fn stopped(&mut self, cx: &mut Context) {
+        if let Contents::Real { store, .. } = &mut self.contents {
+            cx.contents = cx
+                .contents
+                .saturating_sub(store.bytes().saturating_sub(self.bytes_at_first));
+            self.bytes_at_first = 0;
+            store.forget();
+        }
     }
 
     /// What is present stays, as far as the new limits allow.

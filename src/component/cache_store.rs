@@ -129,6 +129,15 @@ impl Store {
         }
     }
 
+    /// Everything is gone; what was counted stays.
+    pub fn forget(&mut self) {
+        *self = Store {
+            evictions: self.evictions,
+            expirations: self.expirations,
+            ..Store::new(self.limits)
+        };
+    }
+
     /// Keys present, those included whose time is over but which nobody has asked for since.
     pub fn len(&self) -> usize {
         self.index.len

@@ -14,6 +14,7 @@
 //! A step `{ use = "payment", steps = [..] }` is one call. Closed: each call that ends is recorded, then the rates
 //! are compared with their thresholds. Open: calls fail with `not_permitted`. Half open: a few calls are let in, and
 //! their outcome decides; calls that began before and end now count, too, as in the real one.
+//! A call that a time limit around it cuts short is interrupted: that is an exception, and counts as `timed_out` does.
 
 mod window;
 
@@ -259,6 +260,11 @@ impl Component for CircuitBreaker {
     }
 
     fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
+        let outcome = match outcome {
+            // The interrupt reaches the call as an exception, unless its whole process has ended.
+            Outcome::Cancelled if cx.is_running(visit.slot) => Outcome::Failed(Fault::TimedOut),
+            other => other,
+        };
         let failed = match outcome {
             Outcome::Cancelled => return self.give_back(),
             Outcome::Failed(fault) if self.plan.ignore.contains(fault) => {
@@ -301,6 +307,13 @@ impl Component for CircuitBreaker {
             State::HalfOpen if self.plan.longest_half_open > 0 => self.go(State::Open, cx),
             _ => {}
         }
+    }
+
+    /// A process that comes back has a new breaker: closed, and without memory.
+    fn stopped(&mut self, cx: &mut Context) {
+        let before = self.transitions;
+        self.go(State::Closed, cx);
+        self.transitions = before;
     }
 
     /// The window begins anew, as it does when the real registry replaces a breaker's configuration.

@@ -11,12 +11,21 @@
 //! initially = "empty"
 //! ```
 //!
-//! A request takes an idle connection or waits in line until `connection-timeout`; then `acquire_timeout`. One adder
-//! opens connections one after the other, each followed by a rest of 30 ms, while there are fewer than
-//! `maximum-pool-size` and either fewer idle ones than `minimum-idle` or more waiters than idle ones. A server that
-//! refuses makes the adder wait 10 ms, doubling to 5 s; **nobody who waits is told**: they wait for their time-out.
-//! A housekeeper every 30 s closes connections that have idled too long. A connection lives for `max-lifetime` less a
-//! random share; one in use is closed when it comes back.
+//! The rules are those of HikariCP 5.1 and 6.0. (In 2.7.9 to 4.0 the adder does not rest after a success, and after a refusal it
+//! waits 250 ms, growing by half to 10 s.)
+//!
+//! A request takes an idle connection or waits in line until `connection-timeout`; then `acquire_timeout`. Whoever begins to
+//! wait orders one connection, if there are fewer orders than waiters; the housekeeper, 100 ms after the start and then
+//! every 30 s, and a connection that closes order what is missing to `minimum-idle` idle ones. **So idle connections that were
+//! taken are not made up for at once.** One adder carries out the orders one after the other, each followed by a rest of 30 ms, as
+//! long as there are fewer connections than `maximum-pool-size` and either fewer idle ones than `minimum-idle` or more waiters
+//! than idle ones. A server that refuses makes the adder wait 10 ms, doubling to 5 s; **nobody who waits is told**: they
+//! wait for their time-out. The housekeeper closes connections that have idled too long. A connection lives for
+//! `max-lifetime` less a random share; one in use is closed when it comes back (up to 5.1 when it is borrowed next).
+//!
+//! Set during the run, a lower maximum closes nothing, as in HikariCP: connections go as they come to the end of their lives. A higher
+//! one opens nothing until somebody begins to wait or the housekeeper comes, and a `minimum-idle` that was not written stays what
+//! it was. A paused process opens and closes nothing.
 //!
 //! A returned connection goes to the first in line. With `wake-up-latency` it is free until that one has woken up: a
 //! newcomer may claim it, and the loser waits again at the end of the line, as in HikariCP. A
@@ -38,11 +47,10 @@ pub use plan::Plan;
 pub(super) use plan::law;
 
 use plan::or_never;
-use std::collections::VecDeque;
 
 use super::connection_adder::Adder;
 use super::contract::*;
-use super::hand_off::HandOff;
+use super::hand_off::{HandOff, Idle};
 use super::permits::Permits;
 use crate::distribution::Sampler;
 use crate::document::{Form, Key, Reader, key};
@@ -54,26 +62,35 @@ use crate::quantity::SimTime;
 pub struct ConnectionPool {
     connections: Connections,
     /// Connections in use that are closed when they come back. They are counted here alone.
-    leaving: u64,
+    leaving: Vec<u32>,
     maximum: u64,
     minimum_idle: u64,
+    /// As it was written.
+    minimum_idle_written: Option<u64>,
     adder: Adder,
     active_max: u64,
     /// Open connections, those that leave included.
     size: Gauge,
     retired: u64,
-    /// Whether anybody asks how long a connection has idled.
-    tracked: bool,
-    /// When each idle connection was returned, latest last.
-    idle_since: VecDeque<u64>,
+    /// Kept if anybody asks how long a connection has idled, or when it comes to its end.
+    idle: Idle,
     idle_timeout: u64,
     validation: Option<Sampler>,
     validation_purpose: u32,
     housekeeper: TimerId,
-    housekeeping: bool,
+    /// When it comes next.
+    house_due: u64,
     filled: bool,
+    /// The timeline has set something.
+    changed: bool,
     /// Its process has ended and is not back yet.
     down: bool,
+    /// When its process began.
+    began: u64,
+    /// The replica of its process.
+    home: Option<u32>,
+    /// Timers that went off while the process was paused, a bit for each tag.
+    late: u32,
     instance: u32,
 }
 
@@ -181,6 +198,7 @@ impl Component for ConnectionPool {
             "how long a waiter that was handed a connection takes to run; until then a newcomer may claim it (HikariCP's bag). Without it the hand-off is immediate and first come, first served",
         ),
     ];
+    const FREEZES: bool = true;
     const SETTABLE: &'static [&'static str] = &[
         "maximum-pool-size",
         "minimum-idle",
@@ -237,24 +255,33 @@ impl Component for ConnectionPool {
         };
         let seat = plan.to.and_then(|db| build.layout.seats.get(&db).copied());
         let (adder_timer, lifetime_timer) = (build.timer(ADDER), build.timer(LIFETIME));
+        let maximum = plan.maximum_pool_size;
+        let adder = Adder::new(&plan.adder, (seat, maximum), adder_timer, lifetime_timer, build);
         ConnectionPool {
             connections,
-            leaving: 0,
-            maximum: plan.maximum_pool_size,
-            minimum_idle: plan.minimum_idle,
-            adder: Adder::new(&plan.adder, seat, adder_timer, lifetime_timer, build),
+            leaving: Vec::new(),
+            maximum,
+            minimum_idle: plan.minimum_idle(),
+            minimum_idle_written: plan.minimum_idle,
+            idle: Idle {
+                kept: plan.tracked() || adder.lives_end(build.cx),
+                ..Idle::default()
+            },
+            adder,
             active_max: 0,
             size: Gauge::default(),
             retired: 0,
-            tracked: plan.tracked(),
-            idle_since: VecDeque::new(),
             idle_timeout: plan.idle_timeout,
             validation: plan.validation.as_ref().map(Sampler::new),
             validation_purpose: build.purpose("validation"),
             housekeeper: build.timer(HOUSEKEEPER),
-            housekeeping: false,
+            house_due: u64::MAX,
             filled: plan.filled,
+            changed: false,
             down: false,
+            began: 0,
+            home: build.home(),
+            late: 0,
             instance: build.instance,
         }
     }
@@ -264,103 +291,122 @@ impl Component for ConnectionPool {
             while self.size.value() < self.minimum_idle && self.adder.take_seat(cx) {
                 self.add(cx);
             }
-            self.ask(cx);
+            self.fill(cx);
         }
-        self.keep_house(cx, FIRST_ROUND);
+        self.keep_house(cx);
     }
 
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        let (admission, in_use) = match &mut self.connections {
-            Connections::Direct(permits) => (permits.acquire(visit, cx), permits.taken),
-            Connections::Bag(bag) => (bag.acquire(visit, cx), bag.in_use()),
+        let (admission, in_use, stolen) = match &mut self.connections {
+            Connections::Direct(permits) => (permits.acquire(visit, cx), permits.taken, false),
+            Connections::Bag(bag) => {
+                let idle = bag.idle() > 0;
+                (bag.acquire(visit, cx), bag.in_use(), !idle)
+            }
         };
         if admission == Admission::Wait {
             self.ask(cx);
-        } else {
-            self.active_max = self.active_max.max(in_use + self.leaving);
-            if self.tracked {
-                return self.borrowed(visit, cx);
-            }
+            return admission;
+        }
+        self.active_max = self.active_max.max(in_use + self.leaving.len() as u64);
+        if stolen {
+            // Who may have taken another one's connection orders one more.
+            self.ask(cx);
+        } else if self.idle.kept {
+            return self.borrowed(visit, cx);
         }
         admission
     }
 
     #[inline(always)]
-    fn leave(&mut self, _: Visit, _: Outcome, cx: &mut Context) {
-        if self.leaving > 0 {
-            self.leaving -= 1;
-            return self.closed(cx);
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+        if self.idle.kept {
+            return self.returned(visit, cx);
         }
         match &mut self.connections {
             Connections::Direct(permits) => permits.release(cx),
-            Connections::Bag(bag) => bag.release(cx),
-        }
-        if self.tracked {
-            self.note_idle(cx);
+            Connections::Bag(bag) => bag.release(0, &mut self.idle, cx),
         }
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
         match &mut self.connections {
             Connections::Direct(permits) => permits.cancel(visit, cx),
-            Connections::Bag(bag) => bag.cancel(visit, cx),
+            Connections::Bag(bag) => bag.cancel(visit, &mut self.idle, cx),
         }
-        self.note_idle(cx);
     }
 
     fn wake(&mut self, tag: u32, cx: &mut Context) {
         match (tag, &mut self.connections) {
-            (PATIENCE, Connections::Direct(permits)) => permits.expire(cx),
-            (PATIENCE, Connections::Bag(bag)) => bag.expire(cx),
-            (WAKE_UP, Connections::Bag(bag)) => bag.woken(cx),
-            (ADDER, _) => {
-                if self.adder.connected() && self.down {
-                    // Who asked for it has ended.
-                    self.adder.drop_connection(cx);
-                } else if self.adder.connected() {
-                    self.add(cx);
-                    self.adder.rest(cx);
-                } else {
-                    self.create(cx);
+            (PATIENCE, Connections::Direct(permits)) => return permits.expire(cx),
+            (PATIENCE, Connections::Bag(bag)) => return bag.expire(cx),
+            (WAKE_UP, Connections::Bag(bag)) => return bag.woken(&mut self.idle, cx),
+            _ => {}
+        }
+        if self.home.is_some_and(|r| cx.replicas[r as usize].frozen > 0) {
+            self.late |= 1 << tag;
+            return;
+        }
+        match tag {
+            ADDER => {
+                let wanted = self.wants_more();
+                let next = self.adder.woken(wanted, cx);
+                self.came(next, cx);
+            }
+            LIFETIME => {
+                while let Some(id) = self.adder.life_is_over(cx) {
+                    self.retire(id, cx);
                 }
             }
-            (LIFETIME, _) => {
-                while self.adder.life_is_over(cx) {
-                    self.retire(cx);
-                }
-            }
-            (HOUSEKEEPER, _) => {
-                self.housekeeping = false;
+            HOUSEKEEPER if self.house_due <= cx.nanos() => {
+                self.house_due = u64::MAX;
                 self.close_idle(cx);
-                self.ask(cx);
-                self.keep_house(cx, HOUSEKEEPING);
+                self.fill(cx);
+                self.keep_house(cx);
             }
             _ => {}
         }
-        self.note_idle(cx);
+    }
+
+    fn thaw(&mut self, replica: u32, cx: &mut Context) {
+        if self.home == Some(replica) {
+            let late = std::mem::take(&mut self.late);
+            for tag in [LIFETIME, ADDER, HOUSEKEEPER] {
+                if late & 1 << tag != 0 {
+                    self.wake(tag, cx);
+                }
+            }
+        }
     }
 
     fn stopped(&mut self, cx: &mut Context) {
         self.down = true;
-        while self.shrink(cx) {
-            self.adder.end_life();
-        }
-        self.note_idle(cx);
+        self.late = 0;
+        self.house_due = u64::MAX;
+        self.adder.end(cx);
+        self.close_all(cx);
     }
 
     fn started(&mut self, cx: &mut Context) {
         self.down = false;
+        self.began = cx.nanos();
         self.start(cx);
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
+        self.changed = true;
         self.maximum = plan.maximum_pool_size;
-        self.minimum_idle = plan.minimum_idle;
+        if self.minimum_idle_written != plan.minimum_idle {
+            self.minimum_idle_written = plan.minimum_idle;
+            self.minimum_idle = plan.minimum_idle();
+        }
         self.idle_timeout = plan.idle_timeout;
         self.validation = plan.validation.as_ref().map(Sampler::new);
-        self.tracked = plan.tracked();
         self.adder.adopt(&plan.adder);
+        if plan.tracked() || self.minimum_idle < self.maximum || self.adder.lives_end(cx) {
+            self.keep_track(cx);
+        }
         let patience = or_never(plan.connection_timeout);
         match &mut self.connections {
             Connections::Direct(permits) => {
@@ -369,12 +415,9 @@ impl Component for ConnectionPool {
             }
             Connections::Bag(bag) => bag.set_patience(patience, cx),
         }
-        while self.size.value() - self.leaving > self.maximum && self.shrink(cx) {
-            self.adder.end_life();
+        if !self.down {
+            self.keep_house(cx);
         }
-        self.note_idle(cx);
-        self.ask(cx);
-        self.keep_house(cx, HOUSEKEEPING);
     }
 
     fn reset(&mut self, now: SimTime) {

@@ -12,7 +12,7 @@
 //! All requests whose SYN was dropped equally often wait equally long for the next attempt, so each number of
 //! attempts has a first-in-first-out line with one timer.
 
-use crate::kernel::request::{AGENT, CHILD, DETACHED};
+use crate::kernel::request::{AGENT, CHILD, DETACHED, REFUSED};
 use crate::kernel::{Context, Fault, Line, NONE, TimerId, Visit};
 use crate::metric::Gauge;
 use crate::quantity::SimTime;
@@ -344,6 +344,7 @@ impl Connector {
             self.connect_timeouts += !left as u64;
             self.unconnected.leave(cx.now());
             self.forget(cx.waiting_visit(self.instance, slot), cx);
+            cx.requests[slot].flags |= REFUSED;
             cx.refuse(self.instance, slot, Fault::ConnectTimeout);
         } else if (self.backlog.len() as u64) < self.limits.backlog {
             self.unconnected.leave(cx.now());

@@ -13,27 +13,35 @@
 //!
 //! As Spring Kafka does it: a thread polls, processes up to `max-poll-records` records one after the other, and
 //! commits once for all of them (`AckMode.BATCH`, synchronously). A poll takes one partition's records before the
-//! next one's. A record whose steps fail is tried again on the same thread after `retry-interval`, `retries`
-//! times, then skipped, or sent to the `dead-letter` topic (`DefaultErrorHandler`; it seeks back and polls again,
-//! which here costs nothing). A batch that fails is tried again as a whole.
+//! next one's. When the steps of a record fail, what was done before it is committed, the thread waits for `retry-interval`, and polls
+//! and fetches again from that record on (`DefaultErrorHandler` seeks back). It is tried `retries` times more, then skipped, or sent
+//! to the `dead-letter` topic. A batch that fails is tried again as a whole, in memory.
 //!
 //! All threads of all replicas are one group. When a replica stops, or is back, partitions are dealt out anew. By the eager
 //! protocol (`range`, `round-robin`) nobody processes until every living thread has come to its next poll. With `cooperative-sticky`
-//! everybody goes on with what it has; only partitions that move stand still, for two rounds of polls. A replica that
-//! closes its consumers leaves the group at once; one that crashes is missed after `session-timeout`.
+//! everybody goes on with what it has; only partitions that move stand still, for two rounds of polls.
+//!
+//! A replica that closes its consumers finishes the polls they have in hand, as far as `shutdown-timeout` allows, and leaves the group;
+//! the process ends when they have, and is back no earlier. (Its requests fail at once.) One that crashes, or is paused, is missed after
+//! `session-timeout`. If it is back before that, its new threads wait with everybody who has to join until the old ones are missed,
+//! unless membership is static.
 //!
 //! A thread that does not come to its next poll within `max-poll-interval` leaves the group: others get its partitions, its
-//! commit fails, so that what it had in hand is processed twice, and it joins again at its next poll. Pauses between the tries
-//! of a record count; those between the tries of a batch do not.
-//! Steps draw their random numbers by the record, whichever thread gets it, and however often.
+//! commit fails, so that what it had in hand is processed twice, and it joins again at its next poll. Each pause between two tries of a
+//! record ends in a poll; a batch is polled for while it is tried again.
 //!
-//! Readings beside lag and end-to-end times: `poll_timeouts` and `failed_commits` a second.
+//! Steps draw their random numbers by the record, whichever thread gets it. A record that is tried again draws new ones; one that is
+//! redelivered after a rebalance draws the same.
+//!
+//! Readings beside lag and end-to-end times, each a second: `redelivered` (records that a poll returned though one before had, other
+//! than to try them again; `consumed` counts them each time), `poll_timeouts`, `session_timeouts`, `failed_commits`.
 //!
 //! With `fetch-min-bytes` the broker answers a fetch when so much is there, or after `fetch-max-wait`; the next fetch goes out
 //! when a poll returns.
 //!
 //! Not modelled: the heartbeat interval until members learn of a rebalance.
 
+mod membership;
 mod plan;
 mod poll;
 mod readings;
@@ -45,11 +53,11 @@ pub use readings::lag_readings;
 use super::alarm::Alarm;
 use super::contract::*;
 use crate::distribution::{Law, Sampler};
-use crate::document::{Form, Key, Reader, key};
+use crate::document::{Key, Reader};
 use crate::kernel::log::Span;
-use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Record, TimerId, Visit};
+use crate::kernel::{Admission, Caught, Context, Fault, NONE, Outcome, Record, TimerId, Visit};
 use crate::metric::{Gauge, Histogram};
-use crate::quantity::SimTime;
+use crate::quantity::{SimDuration, SimTime};
 use crate::random::child_key;
 
 /// As running: the threads of one replica.
@@ -68,7 +76,18 @@ pub struct Consumer {
     session: TimerId,
     poll_limit: Alarm,
     hold_limit: Alarm,
+    pause_limit: Alarm,
+    /// The replica in which it runs, and since when it is paused.
+    home: Option<u32>,
+    paused: Option<u64>,
+    /// Until when its threads may finish their polls before the process ends.
+    closing: Option<u64>,
+    shutdown: TimerId,
+    /// A thread came too late to its poll while it was paused, which it notices itself.
+    overdue: bool,
+    /// Until when the group counts the members of a process that is gone.
     down: Option<u64>,
+    ghosts: Vec<u64>,
     counts: Counts,
 }
 
@@ -88,6 +107,15 @@ struct Thread {
     held_until: u64,
     /// It came to its poll too late and is no member.
     left: bool,
+    /// The record that failed last, and how often: partition, offset, tries.
+    failed: Option<(u32, u64, u64)>,
+    /// The request that waited in its poll when the group lost it.
+    parked: u32,
+    /// It has closed its consumer.
+    closed: bool,
+    /// Until it polls again, nanoseconds, after a record failed; its fetch must go out anew.
+    back_off: u64,
+    sought: bool,
 }
 
 impl Thread {
@@ -96,6 +124,7 @@ impl Thread {
             polls,
             polled: u64::MAX,
             held_until: u64::MAX,
+            parked: NONE,
             ..Thread::default()
         }
     }
@@ -108,17 +137,19 @@ struct Counts {
     consumed: u64,
     retried: u64,
     skipped: u64,
+    redelivered: u64,
     poll_timeouts: u64,
+    session_timeouts: u64,
     failed_commits: u64,
     latency: Histogram,
     idle: Gauge,
 }
 
-const ASSIGNMENTS: &[&str] = &["range", "round-robin", "cooperative-sticky"];
 const SESSION: u32 = 0;
 const POLL_LIMIT: u32 = 1;
 const HOLD_LIMIT: u32 = 2;
-const STOPS: &[&str] = &["close", "crash"];
+const PAUSE_LIMIT: u32 = 3;
+const SHUTDOWN: u32 = 4;
 
 const POLL: u8 = 0;
 const COLLECT: u8 = 1;
@@ -133,117 +164,14 @@ impl Component for Consumer {
     const KIND: &'static str = "consumer";
     const ABOUT: &'static str = "a group of threads that process a topic's records";
     const CATCHES: bool = true;
+    const FREEZES: bool = true;
     const PROBES: &'static [(&'static str, Unit, Combine)] = &[
         ("lag", Unit::Count, Combine::Sum),
         ("lag_partition_max", Unit::Count, Combine::Sum),
         ("client_lag", Unit::Count, Combine::Sum),
         ("time_lag", Unit::Seconds, Combine::Sum),
     ];
-    const KEYS: &'static [Key] = &[
-        key("topic", Form::Name, None, "the topic it reads"),
-        key(
-            "in",
-            Form::Name,
-            None,
-            "the service whose replicas its threads run in; without it, one process",
-        ),
-        key(
-            "concurrency",
-            Form::Count,
-            Some("1"),
-            "threads in each replica (Spring Kafka `concurrency`, 1); more than partitions stay idle",
-        ),
-        key(
-            "steps",
-            Form::Steps,
-            None,
-            "what is done for each record, or for each poll with `batch`",
-        ),
-        key(
-            "batch",
-            Form::Boolean,
-            Some("false"),
-            "whether the steps run once for all records of a poll (Spring Kafka batch listener)",
-        ),
-        key(
-            "max-poll-records",
-            Form::Count,
-            Some("500"),
-            "most records in a poll (Kafka `max.poll.records`, 500)",
-        ),
-        key(
-            "max-partition-fetch",
-            Form::Bytes,
-            Some("\"1MiB\""),
-            "most bytes of one partition before the next one's turn (Kafka `max.partition.fetch.bytes`, 1048576)",
-        ),
-        key(
-            "assignment",
-            Form::Choice(ASSIGNMENTS),
-            Some("\"range\""),
-            "how partitions are dealt out: eagerly, or cooperatively (Kafka's default list `[range, cooperative-sticky]` runs as eager `range`)",
-        ),
-        key(
-            "fetch-min-bytes",
-            Form::Bytes,
-            Some("\"1B\""),
-            "what must be there until a fetch is answered (Kafka `fetch.min.bytes`, 1)",
-        ),
-        key(
-            "fetch-max-wait",
-            Form::Duration,
-            Some("\"500ms\""),
-            "the longest that the broker waits for it (Kafka `fetch.max.wait.ms`, 500)",
-        ),
-        key(
-            "fetch-time",
-            Form::Law,
-            Some("\"0s\""),
-            "until a record that a waiting poll gets is there (a round trip to the broker)",
-        ),
-        key(
-            "commit-time",
-            Form::Law,
-            Some("\"0s\""),
-            "a commit, on the consumer's thread (Spring Kafka commits synchronously)",
-        ),
-        key(
-            "retries",
-            Form::Count,
-            Some("9"),
-            "tries of a record beyond the first (Spring Kafka `DefaultErrorHandler`, 9)",
-        ),
-        key(
-            "retry-interval",
-            Form::Duration,
-            Some("\"0s\""),
-            "between two tries, on the consumer's thread (Spring Kafka `DefaultErrorHandler`, 0)",
-        ),
-        key(
-            "dead-letter",
-            Form::Name,
-            None,
-            "the topic for records that are given up; without it they are skipped",
-        ),
-        key(
-            "on-stop",
-            Form::Choice(STOPS),
-            Some("\"close\""),
-            "how a replica that stops leaves the group: at once, or after `session-timeout`",
-        ),
-        key(
-            "session-timeout",
-            Form::Duration,
-            Some("\"45s\""),
-            "until a crashed replica is missed (Kafka `session.timeout.ms`, 45000)",
-        ),
-        key(
-            "max-poll-interval",
-            Form::Duration,
-            Some("\"5min\""),
-            "longest time between two polls of a member (Kafka `max.poll.interval.ms`, 300000)",
-        ),
-    ];
+    const KEYS: &'static [Key] = plan::KEYS;
     const SETTABLE: &'static [&'static str] = &[
         "max-poll-records",
         "max-partition-fetch",
@@ -254,6 +182,7 @@ impl Component for Consumer {
         "retries",
         "retry-interval",
         "on-stop",
+        "shutdown-timeout",
         "session-timeout",
         "max-poll-interval",
     ];
@@ -296,6 +225,7 @@ impl Component for Consumer {
                 batch,
                 // A poll that finds plenty does not wait for it; it commits once.
                 pause: polls * mean(&plan.commit_time),
+                poll: Some((1.0 / polls, SimDuration::from_nanos(plan.max_poll_interval))),
             }),
             ..Facts::default()
         }
@@ -351,7 +281,14 @@ impl Component for Consumer {
             session: build.timer(SESSION),
             poll_limit: Alarm::new(build.timer(POLL_LIMIT)),
             hold_limit: Alarm::new(build.timer(HOLD_LIMIT)),
+            pause_limit: Alarm::new(build.timer(PAUSE_LIMIT)),
+            home: build.home(),
+            paused: None,
+            closing: None,
+            shutdown: build.timer(SHUTDOWN),
+            overdue: false,
             down: None,
+            ghosts: Vec::new(),
             counts: Counts::default(),
             plan: plan.clone(),
         }
@@ -393,17 +330,18 @@ impl Component for Consumer {
     }
 
     fn caught(&mut self, visit: Visit, _: Fault, cx: &mut Context) -> Caught {
+        if !self.plan.batch {
+            return self.record_failed(visit, cx);
+        }
         let tries = *cx.word(visit);
         if tries < self.plan.retries {
             *cx.word(visit) = tries + 1;
             self.counts.retried += 1;
             let key = self.key_in_hand(visit.slot, cx);
             cx.requests[visit.slot].key = child_key(key, tries + 1);
-            if self.plan.batch {
-                // The batch is tried again in memory while the paused consumer is polled.
-                self.threads[cx.requests[visit.slot].parent as usize].polled =
-                    cx.nanos().saturating_add(self.plan.retry_interval);
-            }
+            // The batch is tried again in memory while the paused consumer is polled.
+            self.threads[cx.requests[visit.slot].parent as usize].polled =
+                cx.nanos().saturating_add(self.plan.retry_interval);
             return Caught::Again(self.plan.retry_interval);
         }
         *cx.word(visit) |= SKIPPED;
@@ -424,6 +362,8 @@ impl Component for Consumer {
                 Admission::Proceed
             }
             EACH_NEXT => self.next(t, visit.slot, cx),
+            // A poll whose first record failed has nothing to commit.
+            COMMIT if self.threads[t].spans.is_empty() => Admission::Proceed,
             COMMIT => match &self.commit {
                 Some(law) => {
                     let key = child_key(self.threads[t].polls, (self.member as u64) << 32 | t as u64);
@@ -433,13 +373,19 @@ impl Component for Consumer {
             },
             COMMITTED => {
                 let now = cx.now();
-                if self.threads[t].left {
-                    self.counts.failed_commits += 1;
+                let thread = &mut self.threads[t];
+                if thread.left {
+                    self.counts.failed_commits += u64::from(!thread.spans.is_empty());
                 } else {
-                    cx.logs[self.log as usize].commit(self.group, &self.threads[t].spans, now);
+                    cx.logs[self.log as usize].commit(self.group, &thread.spans, now);
                 }
-                self.threads[t].spans.clear();
-                Admission::Proceed
+                thread.spans.clear();
+                match std::mem::take(&mut thread.back_off) {
+                    // Who closes does not wait.
+                    _ if self.closing.is_some() => Admission::Proceed,
+                    0 => Admission::Proceed,
+                    wait => Admission::Serve(wait),
+                }
             }
             _ => Admission::Proceed,
         }
@@ -449,48 +395,59 @@ impl Component for Consumer {
         // Only a poll waits.
         let t = cx.requests[visit.slot].parent;
         cx.leave_poll(self.log, self.group, self.member + t);
-        let now = cx.now();
-        self.counts.idle.leave(now);
+        if std::mem::take(&mut self.threads[t as usize].waited) {
+            let now = cx.now();
+            self.counts.idle.leave(now);
+        }
+    }
+
+    fn closing(&mut self, cx: &mut Context) -> bool {
+        self.close(cx)
     }
 
     fn stopped(&mut self, cx: &mut Context) {
-        for t in &mut self.threads {
-            *t = Thread::new(t.polls);
-        }
-        let after = if self.plan.closes {
-            0
-        } else {
-            self.plan.session_timeout
-        };
-        self.down = Some(cx.nanos().saturating_add(after));
-        if after == 0 {
-            self.missed(cx);
-        } else if let Some(at) = self.down {
-            cx.arm(self.session, at);
-        }
+        self.stop(cx)
     }
 
     fn started(&mut self, cx: &mut Context) {
-        self.down = None;
-        let n = self.threads.len() as u32;
-        cx.rebalance(self.log, self.group, self.member..self.member + n, true);
+        self.start_again(cx)
+    }
+
+    fn freeze(&mut self, replica: u32, cx: &mut Context) {
+        self.pause(replica, cx)
+    }
+
+    fn thaw(&mut self, replica: u32, cx: &mut Context) {
+        self.go_on(replica, cx)
     }
 
     fn wake(&mut self, tag: u32, cx: &mut Context) {
-        if tag == POLL_LIMIT {
-            self.watch_polls(cx);
-        } else if tag == HOLD_LIMIT {
-            self.watch_fetches(cx);
-        } else if self.down.is_some_and(|at| at <= cx.nanos()) {
-            self.missed(cx);
+        match tag {
+            POLL_LIMIT => self.watch_polls(cx),
+            HOLD_LIMIT => self.watch_fetches(cx),
+            PAUSE_LIMIT => self.watch_pause(cx),
+            SHUTDOWN if self.closing.is_some_and(|until| until <= cx.nanos()) => self.finish_closing(cx),
+            SHUTDOWN => {}
+            _ => {
+                let now = cx.nanos();
+                let before = self.ghosts.len();
+                self.ghosts.retain(|at| *at > now);
+                for _ in self.ghosts.len()..before {
+                    cx.forget_ghost(self.log, self.group);
+                }
+                if self.down.is_some_and(|at| at <= now) {
+                    self.missed(cx);
+                }
+            }
         }
     }
 
     fn adopt(&mut self, plan: &Plan, _: &mut Context) {
         // Threads, topic and group stay as they were dealt out.
         let (topic, concurrency, batch) = (self.plan.topic, self.plan.concurrency, self.plan.batch);
-        let dead_letter = self.plan.dead_letter;
+        let (dead_letter, is_static) = (self.plan.dead_letter, self.plan.is_static);
         self.plan = Plan {
+            is_static,
             topic,
             concurrency,
             batch,
@@ -532,7 +489,9 @@ impl Component for Consumer {
         out.add("retried", Unit::PerSecond, Combine::Sum, c.retried as f64 / span);
         out.add("skipped", Unit::PerSecond, Combine::Sum, c.skipped as f64 / span);
         for (name, n) in [
+            ("redelivered", c.redelivered),
             ("poll_timeouts", c.poll_timeouts),
+            ("session_timeouts", c.session_timeouts),
             ("failed_commits", c.failed_commits),
         ] {
             out.add(name, Unit::PerSecond, Combine::Sum, n as f64 / span);
@@ -549,13 +508,5 @@ impl Component for Consumer {
         if self.first_replica {
             lag_readings(&cx.logs[self.log as usize], self.group, cx.now(), out);
         }
-    }
-}
-
-impl Consumer {
-    fn missed(&mut self, cx: &mut Context) {
-        self.down = None;
-        let n = self.threads.len() as u32;
-        cx.rebalance(self.log, self.group, self.member..self.member + n, false);
     }
 }

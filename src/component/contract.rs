@@ -111,6 +111,12 @@ pub trait Component: Sized {
         Admission::Proceed
     }
 
+    /// The replica in which it runs takes nothing in any more: whether threads of its own finish something before it ends. It leaves
+    /// [`crate::kernel::Effect::Finished`] once when they have.
+    fn closing(&mut self, _cx: &mut Context) -> bool {
+        false
+    }
+
     /// The replica in which it runs is stopped; what ran there has been unwound already.
     fn stopped(&mut self, _cx: &mut Context) {}
 
@@ -136,6 +142,9 @@ pub trait Component: Sized {
 
     /// The work of a replica goes on. Only asked if it `FREEZES`.
     fn thaw(&mut self, _replica: u32, _cx: &mut Context) {}
+
+    /// A replica has stopped, wherever it itself stands. Only asked if it `FREEZES`.
+    fn ended(&mut self, _replica: u32, _cx: &mut Context) {}
 
     /// Its table was changed by the timeline.
     fn adopt(&mut self, _plan: &Self::Plan, _cx: &mut Context) {}

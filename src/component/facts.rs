@@ -47,6 +47,8 @@ pub struct Feed {
     pub batch: f64,
     /// Mean seconds that a go takes beside the steps.
     pub pause: f64,
+    /// Most goes between two of its polls, and how long they may take.
+    pub poll: Option<(f64, SimDuration)>,
 }
 
 impl Default for Facts {

@@ -16,6 +16,33 @@ use crate::distribution::Sampler;
 use crate::kernel::{Admission, Context, Fault, Line, TimerId, Visit};
 use crate::random::child_key;
 
+/// The idle connections of a pool, latest returned last: since when each is idle, and its number. Empty where nobody asks.
+#[derive(Default)]
+pub struct Idle {
+    pub kept: bool,
+    pub list: std::collections::VecDeque<(u64, u32)>,
+}
+
+impl Idle {
+    /// A connection comes back and nobody waits for it.
+    pub fn push(&mut self, now: u64, id: u32) {
+        if self.kept {
+            self.list.push_back((now, id));
+        }
+    }
+
+    /// The one that was returned last.
+    pub fn pop(&mut self) -> Option<(u64, u32)> {
+        self.list.pop_back()
+    }
+
+    /// Takes a connection out, if it is idle.
+    pub fn remove(&mut self, id: u32) -> bool {
+        let at = self.list.iter().position(|c| c.1 == id);
+        at.is_some_and(|i| self.list.remove(i).is_some())
+    }
+}
+
 /// `ConcurrentBag.borrow` polls no more with this left: 10 µs.
 const LAST_POLL: u64 = 10_000;
 
@@ -25,7 +52,9 @@ struct Handed {
     /// When it runs.
     due: u64,
     slot: u32,
-    /// Somebody else has claimed the connection meanwhile.
+    /// The connection.
+    id: u32,
+    /// Somebody else has claimed the connection meanwhile, or it was closed.
     stolen: bool,
 }
 
@@ -86,12 +115,14 @@ impl HandOff {
         }
     }
 
-    /// Claims a free connection, one on its way to a waiter if need be, or joins the line.
+    /// Claims a free connection, one on its way to a waiter if need be, or joins the line. The visit's word is the number of
+    /// the one that was on its way.
     pub fn acquire(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         if self.idle > 0 {
             self.idle -= 1;
         } else if let Some(h) = self.handed.iter_mut().find(|h| !h.stolen) {
             h.stolen = true;
+            *cx.word(visit) = u64::from(h.id);
             self.steals += 1;
         } else {
             cx.begin_wait(visit);
@@ -108,15 +139,18 @@ impl HandOff {
     }
 
     /// A connection comes back.
-    pub fn release(&mut self, cx: &mut Context) {
+    pub fn release(&mut self, id: u32, idle: &mut Idle, cx: &mut Context) {
         self.in_use -= 1;
-        self.offer(cx);
+        self.offer(id, idle, cx);
     }
 
-    fn offer(&mut self, cx: &mut Context) {
+    fn offer(&mut self, id: u32, idle: &mut Idle, cx: &mut Context) {
         debug_assert!(self.in_use + self.idle + self.on_their_way() < self.limit);
         match self.line.pop_front(&mut cx.requests) {
-            None => self.idle += 1,
+            None => {
+                self.idle += 1;
+                idle.push(cx.nanos(), id);
+            }
             Some(slot) => {
                 self.hand_offs += 1;
                 let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.hand_offs));
@@ -125,6 +159,7 @@ impl HandOff {
                 self.handed.push(Handed {
                     due,
                     slot,
+                    id,
                     stolen: false,
                 });
                 cx.arm(self.wake_timer, due);
@@ -137,12 +172,19 @@ impl HandOff {
     }
 
     /// Waiters that were handed a connection run: they claim it, or find it gone.
-    pub fn woken(&mut self, cx: &mut Context) {
+    pub fn woken(&mut self, idle: &mut Idle, cx: &mut Context) {
         let now = cx.nanos();
         while let Some(i) = self.handed.iter().position(|h| h.due <= now) {
             let h = self.handed.remove(i);
             if !h.stolen || self.idle > 0 {
-                self.idle -= h.stolen as u64;
+                let id = match h.stolen {
+                    false => h.id,
+                    true => {
+                        self.idle -= 1;
+                        idle.pop().map_or(0, |c| c.1)
+                    }
+                };
+                *cx.waiting_word(h.slot) = u64::from(id);
                 self.in_use += 1;
                 self.acquired += 1;
                 cx.admit(self.instance, h.slot);
@@ -198,12 +240,12 @@ impl HandOff {
     }
 
     /// A waiting visitor goes away.
-    pub fn cancel(&mut self, visit: Visit, cx: &mut Context) {
+    pub fn cancel(&mut self, visit: Visit, idle: &mut Idle, cx: &mut Context) {
         if let Some(i) = self.handed.iter().position(|h| h.slot == visit.slot) {
             let h = self.handed.remove(i);
             cx.abandon(visit.instance, visit.slot);
             if !h.stolen {
-                self.offer(cx);
+                self.offer(h.id, idle, cx);
             }
             return;
         }
@@ -212,9 +254,19 @@ impl HandOff {
     }
 
     /// One more connection.
-    pub fn grow(&mut self, cx: &mut Context) {
+    pub fn grow(&mut self, id: u32, idle: &mut Idle, cx: &mut Context) {
         self.limit += 1;
-        self.offer(cx);
+        self.offer(id, idle, cx);
+    }
+
+    /// A connection on its way to a waiter is closed: that one will find it gone. Says whether there was one.
+    pub fn shrink_handed(&mut self, id: u32) -> bool {
+        let Some(h) = self.handed.iter_mut().find(|h| h.id == id && !h.stolen) else {
+            return false;
+        };
+        h.stolen = true;
+        self.limit -= 1;
+        true
     }
 
     /// One idle connection less.

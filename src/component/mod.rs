@@ -43,6 +43,7 @@ pub use contract::{
     SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
 };
 
+pub use balancer::CALL_TIMED_OUT;
 pub use database::lower_query;
 pub use facts::{Facts, Feed, counted};
 pub use recording::{Recording, Recordings};
@@ -161,6 +162,9 @@ macro_rules! components {
             pub fn op(&mut self, op: u8, visit: Visit, cx: &mut Context) -> Admission {
                 match self { $(Instance::$kind(c) => c.op(op, visit, cx)),* }
             }
+            pub fn closing(&mut self, cx: &mut Context) -> bool {
+                match self { $(Instance::$kind(c) => c.closing(cx)),* }
+            }
             pub fn stopped(&mut self, cx: &mut Context) {
                 match self { $(Instance::$kind(c) => c.stopped(cx)),* }
             }
@@ -181,6 +185,9 @@ macro_rules! components {
             }
             pub fn freeze(&mut self, replica: u32, cx: &mut Context) {
                 match self { $(Instance::$kind(c) => c.freeze(replica, cx)),* }
+            }
+            pub fn ended(&mut self, replica: u32, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.ended(replica, cx)),* }
             }
             pub fn thaw(&mut self, replica: u32, cx: &mut Context) {
                 match self { $(Instance::$kind(c) => c.thaw(replica, cx)),* }

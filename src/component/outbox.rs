@@ -5,7 +5,7 @@
 //! in = "order-api"                  # a poller in every replica; without it, one for all
 //! poll-interval = "250ms"
 //! batch = 1000
-//! publishes = "order-events"         # the topic to which a row's message goes when the row is marked as sent
+//! publishes = "order-events"         # the topic to which the messages go
 //! steps = [
 //!   { use = "orders-db", steps = [
 //!     { query = "mysql", time = "5ms" },          # select
@@ -18,13 +18,16 @@
 //! A step `{ publish = "payment-events" }` writes a row; it costs nothing by itself and can be read at once (a real
 //! row is seen when its transaction commits). A poller waits `poll-interval` after each poll (a fixed delay), takes
 //! up to `batch` rows that no other poller holds (`FOR UPDATE SKIP LOCKED`), oldest first, and runs its steps once
-//! for all of them; `{ each = [..] }` goes through the rows one by one. When the steps are done the rows are sent.
+//! for all of them; `{ each = [..] }` goes through the rows one by one, and a row's message goes out at the end of its round; without
+//! `each` all go out when the steps are done. Then the rows are marked as sent.
 //! With `drain` a poller that got a full batch polls again at once. Steps run only if there are rows.
 //!
-//! When a step fails the poll ends: rows that `each` has gone through are sent, the one at which it failed is tried
+//! When a step of `each` fails the poll ends: rows that it has gone through are marked, the one at which it failed is tried
 //! again after `retry-interval`, `max-retries` times, and then given up; rows behind it are read again in the next
-//! poll. Without `each` all rows of the poll share its fate. Rows in the hands of a poller that stops are free again.
-//! Messages draw their random numbers by the row. Without `publishes` the rows simply end.
+//! poll. When another step fails, all rows of the poll share its fate (the transaction is rolled back), and those whose
+//! messages are out already are sent again. Rows in the hands of a poller that stops are free again.
+//! Messages draw their random numbers by the row. `sent` counts messages, `sent_again` those of rows that had been sent before;
+//! `added_latency` is the time from the writing of a row until it is sent first. Without `publishes` the rows simply end.
 
 use super::contract::*;
 use super::topic::partition_of;
@@ -43,10 +46,9 @@ pub struct Outbox {
     topic: Option<u32>,
     first_replica: bool,
     hand: Vec<Row>,
-    /// Rows of the hand that `each` has gone through, and whether it was asked at all.
+    /// Rows of the hand that `each` has begun and gone through.
     at: usize,
     done: usize,
-    each: bool,
     full: bool,
     polls: u64,
     counts: Counts,
@@ -58,6 +60,7 @@ struct Counts {
     empty: u64,
     inserted: u64,
     sent: u64,
+    sent_again: u64,
     retried: u64,
     given_up: u64,
     /// From the writing of a row until it is sent.
@@ -185,6 +188,7 @@ impl Component for Outbox {
                 } else {
                     plan.interval as f64 / 1e9
                 },
+                poll: None,
             }),
             ..Facts::default()
         }
@@ -243,7 +247,6 @@ impl Component for Outbox {
             hand: Vec::new(),
             at: 0,
             done: 0,
-            each: false,
             full: false,
             polls: build.replica as u64,
             counts: Counts::default(),
@@ -261,6 +264,7 @@ impl Component for Outbox {
                 at,
                 due: at,
                 tries: 0,
+                sent: false,
             });
             rows.pending.enter(now);
             self.counts.inserted += 1;
@@ -278,19 +282,24 @@ impl Component for Outbox {
         let failed = *cx.word(visit) & FAILED != 0;
         // A full batch that failed is not followed by another at once.
         self.full &= !failed;
-        // What was gone through is sent; the row at which it failed is tried again later; the rest was not tried.
-        let (sent, tried) = match (failed, self.each) {
+        // What was gone through is marked; the row at which it failed is tried again later; the rest was not tried.
+        let (marked, tried) = match (failed, self.at > self.done) {
             (false, _) => (self.hand.len(), 0),
             (true, true) => (self.done, self.at - self.done),
             (true, false) => (0, self.hand.len()),
         };
+        if !failed {
+            // Without `each` nothing is out yet.
+            (self.done..self.hand.len()).for_each(|i| self.send(i, cx));
+        }
         let mut hand = std::mem::take(&mut self.hand);
-        for row in hand.drain(sent + tried..).rev() {
+        for row in hand.drain(marked + tried..).rev() {
             cx.outboxes[self.table].rows.push_front(row);
         }
+        let now = cx.now();
         for (i, row) in hand.drain(..).enumerate() {
-            if i < sent {
-                self.send(row, cx);
+            if i < marked {
+                cx.outboxes[self.table].pending.leave(now);
             } else {
                 self.try_later(row, cx);
             }
@@ -309,7 +318,7 @@ impl Component for Outbox {
             CLAIM => {
                 self.polls += 1;
                 self.counts.polls += 1;
-                (self.at, self.done, self.each) = (0, 0, false);
+                (self.at, self.done) = (0, 0);
                 let now = cx.nanos();
                 cx.outboxes[self.table].claim(now, self.plan.batch as usize, &mut self.hand);
                 self.full = self.hand.len() as u64 == self.plan.batch;
@@ -320,23 +329,20 @@ impl Component for Outbox {
                 cx.requests[visit.slot].key = child_key(self.hand[0].key, 1 << 32);
                 Admission::Proceed
             }
-            EACH_NEXT => {
-                self.each = true;
-                match self.hand.get(self.at) {
-                    Some(row) => {
-                        self.at += 1;
-                        cx.requests[visit.slot].key = child_key(row.key, u64::from(row.tries));
-                        Admission::Proceed
-                    }
-                    None => {
-                        cx.requests[visit.slot].key =
-                            child_key(self.hand.first().map_or(0, |r| r.key), 1 << 32);
-                        Admission::Skip
-                    }
+            EACH_NEXT => match self.hand.get(self.at) {
+                Some(row) => {
+                    self.at += 1;
+                    cx.requests[visit.slot].key = child_key(row.key, u64::from(row.tries));
+                    Admission::Proceed
                 }
-            }
+                None => {
+                    cx.requests[visit.slot].key = child_key(self.hand.first().map_or(0, |r| r.key), 1 << 32);
+                    Admission::Skip
+                }
+            },
             EACH_DONE => {
                 self.done = self.at;
+                self.send(self.at - 1, cx);
                 Admission::Proceed
             }
             _ if self.plan.drain && self.full => Admission::Skip,
@@ -374,6 +380,7 @@ impl Component for Outbox {
         let each = [
             ("inserted", c.inserted),
             ("sent", c.sent),
+            ("sent_again", c.sent_again),
             ("retried", c.retried),
             ("given_up", c.given_up),
             ("polls", c.polls),
@@ -405,19 +412,23 @@ impl Component for Outbox {
 }
 
 impl Outbox {
-    fn send(&mut self, row: Row, cx: &mut Context) {
+    /// The message of a row in hand goes out.
+    fn send(&mut self, i: usize, cx: &mut Context) {
+        let row = &mut self.hand[i];
         self.counts.sent += 1;
-        self.counts.latency.record(cx.nanos() - row.at);
-        let now = cx.now();
+        if std::mem::replace(&mut row.sent, true) {
+            self.counts.sent_again += 1;
+        } else {
+            self.counts.latency.record(cx.nanos() - row.at);
+        }
         if let Some(topic) = self.topic {
             let partition = partition_of(row.key >> 32, cx.logs[topic as usize].partitions());
             let record = Record {
                 key: child_key(row.key, 1),
-                at: now.nanos(),
+                at: cx.nanos(),
             };
             cx.append(topic, partition, record);
         }
-        cx.outboxes[self.table].pending.leave(now);
     }
 
     fn try_later(&mut self, row: Row, cx: &mut Context) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::topic::Meters;
-use crate::kernel::{Admission, Context, Fault, Record, Visit};
+use crate::kernel::{Admission, Context, Fault, NONE, Record, Visit};
 
 /// The producer's settings, in bytes and nanoseconds.
 #[derive(Copy, Clone, Debug)]
@@ -35,9 +35,15 @@ impl Limits {
 struct Batch {
     partition: u32,
     created: u64,
+    /// What it took of the buffer.
+    memory: u64,
     records: Vec<Record>,
     /// Callers who wait for its acknowledgement.
     waiters: Vec<u32>,
+    /// An earlier batch of its partition waits too.
+    behind: bool,
+    /// It was given up while its request was unanswered.
+    lost: bool,
 }
 
 /// A caller who waits for buffer memory.
@@ -59,7 +65,12 @@ struct Sent {
 
 /// As running.
 pub struct Producer {
+    /// It keys its draws.
     number: u64,
+    /// The replica in which it runs; `NONE` for flows without a service.
+    home: u32,
+    /// Its process has ended: it sends what it has.
+    closed: bool,
     sticky: Option<u32>,
     /// Records on the sticky partition since it was chosen.
     stuck: u64,
@@ -67,36 +78,82 @@ pub struct Producer {
     used: u64,
     /// Batches that were not sent yet, oldest first.
     waiting: VecDeque<Batch>,
+    /// How many of them are full.
+    full: usize,
     /// Batches sent to each partition's account: number of the open one in `waiting`, counted from `gone`.
     open: BTreeMap<u32, u64>,
     gone: u64,
     blocked: VecDeque<Blocked>,
     sent: VecDeque<Sent>,
+    /// How many of these requests the broker has answered; a paused process has not seen it.
+    landed: usize,
+    /// No batch on its way is older than this.
+    oldest_sent: u64,
     requests: u64,
     spare: Vec<Batch>,
 }
 
 impl Producer {
-    pub fn new(number: u64) -> Producer {
+    pub fn new(number: u64, home: u32) -> Producer {
         Producer {
             number,
+            home,
+            closed: false,
             sticky: None,
             stuck: 0,
             switches: 0,
             used: 0,
             waiting: VecDeque::new(),
+            full: 0,
             open: BTreeMap::new(),
             gone: 0,
             blocked: VecDeque::new(),
             sent: VecDeque::new(),
+            landed: 0,
+            oldest_sent: u64::MAX,
             requests: 0,
             spare: Vec::new(),
         }
     }
 
-    /// Requests sent so far.
-    pub fn sent(&self) -> u64 {
-        self.requests
+    /// The key of the draws of its next request.
+    pub fn request_key(&self) -> u64 {
+        crate::random::child_key(self.number, self.requests)
+    }
+
+    /// Whether its process has ended and nothing of it is left.
+    pub fn is_gone(&self) -> bool {
+        self.closed && self.waiting.is_empty() && self.sent.is_empty()
+    }
+
+    /// Whether its process is paused: its sender does nothing, and nobody sees an answer.
+    fn is_frozen(&self, cx: &Context) -> bool {
+        self.home != NONE && !self.closed && cx.replicas[self.home as usize].frozen > 0
+    }
+
+    /// Its process ends: what was not sent goes out at once, or is lost. What is on its way reaches the broker.
+    pub fn close(&mut self, flush: bool, cx: &Context, meters: &mut Meters) {
+        self.closed = true;
+        if flush {
+            return;
+        }
+        while let Some(batch) = self.waiting.pop_front() {
+            self.release(batch.memory, cx, meters);
+            meters.lost += batch.records.len() as u64;
+        }
+        self.open.clear();
+        self.full = 0;
+    }
+
+    /// The settings have changed.
+    pub fn adopt(&mut self, limits: &Limits) {
+        let full = self.waiting.iter().filter(|b| limits.is_full(b.records.len()));
+        self.full = full.count();
+    }
+
+    fn release(&mut self, memory: u64, cx: &Context, meters: &mut Meters) {
+        self.used -= memory;
+        meters.buffer.add(cx.now(), -(memory as i64));
     }
 
     /// The partition for a record without a key: the same one until `batch.size` bytes went there
@@ -169,22 +226,31 @@ impl Producer {
                 let mut batch = self.spare.pop().unwrap_or_default();
                 batch.partition = partition;
                 batch.created = cx.nanos();
+                batch.memory = memory;
+                batch.lost = false;
+                let number = self.gone + self.waiting.len() as u64;
+                batch.behind = self
+                    .open
+                    .insert(partition, number)
+                    .is_some_and(|n| n >= self.gone);
                 self.waiting.push_back(batch);
-                self.open
-                    .insert(partition, self.gone + self.waiting.len() as u64 - 1);
                 self.waiting.len() - 1
             }
         };
         let batch = &mut self.waiting[place];
         batch.records.push(record);
         batch.waiters.extend(waiter);
+        self.full += usize::from(limits.is_full(batch.records.len()));
         true
     }
 
-    fn is_ready(&self, batch: &Batch, limits: &Limits, now: u64) -> bool {
-        limits.is_full(batch.records.len())
-            || now >= batch.created.saturating_add(limits.linger)
+    /// Whether there is something to send: a full batch, one that has lingered, or somebody who waits for memory.
+    fn is_ready(&self, limits: &Limits, now: u64) -> bool {
+        let lingered = |b: &Batch| now >= b.created.saturating_add(limits.linger);
+        self.full > 0
+            || self.waiting.front().is_some_and(lingered)
             || !self.blocked.is_empty()
+            || self.closed && !self.waiting.is_empty()
     }
 
     /// Sends one request if something is ready and the link has room; says whether it did.
@@ -195,34 +261,29 @@ impl Producer {
         meters: &mut Meters,
         send_time: impl FnOnce(&Context) -> u64,
     ) -> bool {
-        if self.sent.len() >= limits.in_flight as usize || self.waiting.is_empty() {
-            return false;
-        }
         let now = cx.nanos();
-        if !self.waiting.iter().any(|b| self.is_ready(b, limits, now)) {
+        let room = self.sent.len() < limits.in_flight as usize;
+        if !room || self.waiting.is_empty() || !self.is_ready(limits, now) || self.is_frozen(cx) {
             return false;
         }
         let (mut bytes, mut batches, mut stay) = (0, Vec::new(), VecDeque::new());
-        let mut skipped: Vec<u32> = Vec::new();
-        for batch in std::mem::take(&mut self.waiting) {
+        let mut fits = true;
+        self.gone = 0;
+        self.full = 0;
+        self.open.clear();
+        // With what is ready goes the first batch of every partition, ready or not.
+        for mut batch in std::mem::take(&mut self.waiting) {
             let size = batch.records.len() as u64 * limits.record;
-            let taken = batches.iter().any(|b: &Batch| b.partition == batch.partition);
-            let fits = batches.is_empty() || bytes + size <= limits.request;
-            // Later batches of a partition wait for the earlier ones.
-            if !taken && fits && !skipped.contains(&batch.partition) && self.is_ready(&batch, limits, now) {
+            fits &= batch.behind || batches.is_empty() || bytes + size <= limits.request;
+            if fits && !batch.behind {
                 bytes += size;
+                self.oldest_sent = self.oldest_sent.min(batch.created);
                 batches.push(batch);
             } else {
-                if !taken {
-                    skipped.push(batch.partition);
-                }
+                batch.behind = self.open.insert(batch.partition, stay.len() as u64).is_some();
+                self.full += usize::from(limits.is_full(batch.records.len()));
                 stay.push_back(batch);
             }
-        }
-        self.gone = 0;
-        self.open.clear();
-        for (i, b) in stay.iter().enumerate() {
-            self.open.insert(b.partition, i as u64);
         }
         self.waiting = stay;
         self.requests += 1;
@@ -245,26 +306,50 @@ impl Producer {
         cx: &mut Context,
         meters: &mut Meters,
     ) {
-        while self.sent.front().is_some_and(|s| s.answered <= cx.nanos()) {
-            let Some(sent) = self.sent.pop_front() else { return };
-            for mut batch in sent.batches {
-                let late = cx.nanos() - batch.created > limits.delivery;
-                self.used -= limits.batch_memory();
-                meters.buffer.add(cx.now(), -(limits.batch_memory() as i64));
-                if late {
-                    meters.lost += batch.records.len() as u64;
-                } else {
-                    for record in &batch.records {
-                        cx.append(log, batch.partition, *record);
-                    }
+        let now = cx.nanos();
+        while let Some(sent) = self.sent.get(self.landed).filter(|s| s.answered <= now) {
+            for batch in sent.batches.iter().filter(|b| !b.lost) {
+                for record in &batch.records {
+                    cx.append(log, batch.partition, *record);
                 }
-                self.tell(&batch.waiters, late, cx);
-                batch.records.clear();
-                batch.waiters.clear();
-                self.spare.push(batch);
+            }
+            self.landed += 1;
+            if self.is_frozen(cx) {
+                continue;
+            }
+            self.see(cx, meters);
+            self.unblock(instance, limits, cx, meters);
+        }
+        if self.landed > 0 && !self.is_frozen(cx) {
+            // What was answered during a pause.
+            while self.landed > 0 {
+                self.see(cx, meters);
             }
             self.unblock(instance, limits, cx, meters);
         }
+    }
+
+    /// The process sees the oldest answer.
+    fn see(&mut self, cx: &mut Context, meters: &mut Meters) {
+        self.landed -= 1;
+        let Some(sent) = self.sent.pop_front() else { return };
+        for batch in sent.batches {
+            if !batch.lost {
+                self.release(batch.memory, cx, meters);
+            }
+            self.end(batch, false, cx);
+        }
+        if self.sent.is_empty() {
+            self.oldest_sent = u64::MAX;
+        }
+    }
+
+    /// Nothing more happens to a batch: who waits for it is told.
+    fn end(&mut self, mut batch: Batch, lost: bool, cx: &mut Context) {
+        self.tell(&batch.waiters, lost, cx);
+        batch.records.clear();
+        batch.waiters.clear();
+        self.spare.push(batch);
     }
 
     fn tell(&self, waiters: &[u32], late: bool, cx: &mut Context) {
@@ -292,54 +377,83 @@ impl Producer {
         }
     }
 
-    /// Callers who have waited too long for memory fail; batches that are too old are lost.
+    /// Callers who have waited too long for memory fail; batches that are too old are lost, also those on their way.
     pub fn expire(&mut self, instance: u32, limits: &Limits, cx: &mut Context, meters: &mut Meters) {
-        while self.blocked.front().is_some_and(|b| b.until <= cx.nanos()) {
+        if self.is_frozen(cx) {
+            return;
+        }
+        let now = cx.nanos();
+        while self.blocked.front().is_some_and(|b| b.until <= now) {
             let Some(b) = self.blocked.pop_front() else { return };
             meters.buffer_exhausted += 1;
             cx.refuse(instance, b.slot, Fault::TimedOut);
         }
-        while self
-            .waiting
-            .front()
-            .is_some_and(|b| cx.nanos() - b.created > limits.delivery)
-        {
-            let Some(mut batch) = self.waiting.pop_front() else {
+        let is_late = |b: &Batch| now >= b.created.saturating_add(limits.delivery);
+        while self.waiting.front().is_some_and(is_late) {
+            let Some(batch) = self.waiting.pop_front() else {
                 return;
             };
             self.gone += 1;
             if self.open.get(&batch.partition).is_some_and(|n| *n < self.gone) {
                 self.open.remove(&batch.partition);
             }
-            self.used -= limits.batch_memory();
-            meters.buffer.add(cx.now(), -(limits.batch_memory() as i64));
+            let next = self.waiting.iter_mut().find(|b| b.partition == batch.partition);
+            next.into_iter().for_each(|b| b.behind = false);
+            self.full -= usize::from(limits.is_full(batch.records.len()));
+            self.release(batch.memory, cx, meters);
             meters.lost += batch.records.len() as u64;
-            self.tell(&batch.waiters, true, cx);
-            batch.records.clear();
-            batch.waiters.clear();
-            self.spare.push(batch);
+            self.end(batch, true, cx);
+        }
+        if now >= self.oldest_sent.saturating_add(limits.delivery) {
+            self.expire_sent(limits, cx, meters);
         }
         self.unblock(instance, limits, cx, meters);
     }
 
+    /// Batches on their way that are too old: their callers fail and their memory is free, but their requests stay unanswered.
+    fn expire_sent(&mut self, limits: &Limits, cx: &mut Context, meters: &mut Meters) {
+        let now = cx.nanos();
+        self.oldest_sent = u64::MAX;
+        for i in 0..self.sent.len() {
+            for j in 0..self.sent[i].batches.len() {
+                let batch = &mut self.sent[i].batches[j];
+                if batch.lost {
+                    continue;
+                }
+                if now < batch.created.saturating_add(limits.delivery) {
+                    self.oldest_sent = self.oldest_sent.min(batch.created);
+                    continue;
+                }
+                batch.lost = true;
+                meters.lost += batch.records.len() as u64;
+                let (memory, waiters) = (batch.memory, std::mem::take(&mut batch.waiters));
+                self.tell(&waiters, true, cx);
+                self.release(memory, cx, meters);
+            }
+        }
+    }
+
     /// When something is to be done next.
-    pub fn next_due(&self, limits: &Limits) -> u64 {
-        let answer = self.sent.front().map(|s| s.answered);
-        let blocked = self.blocked.front().map(|b| b.until);
-        let front = self.waiting.front().map(|b| b.created);
+    pub fn next_due(&self, limits: &Limits, cx: &Context) -> u64 {
+        let answer = self.sent.get(self.landed).map_or(u64::MAX, |s| s.answered);
+        if self.is_frozen(cx) {
+            return answer;
+        }
         let room = self.sent.len() < limits.in_flight as usize;
-        if room && self.waiting.iter().any(|b| limits.is_full(b.records.len())) {
+        if self.landed > 0 || room && (self.full > 0 || self.closed && !self.waiting.is_empty()) {
             return 0;
         }
-        let linger = front
-            .filter(|_| room)
-            .map(|created| created.saturating_add(limits.linger));
-        let lost = front.map(|created| created.saturating_add(limits.delivery).saturating_add(1));
-        [answer, blocked, linger, lost]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(u64::MAX)
+        let mut due = answer.min(self.oldest_sent.saturating_add(limits.delivery));
+        if let Some(b) = self.blocked.front() {
+            due = due.min(b.until);
+        }
+        if let Some(b) = self.waiting.front() {
+            due = due.min(b.created.saturating_add(limits.delivery));
+            if room {
+                due = due.min(b.created.saturating_add(limits.linger));
+            }
+        }
+        due
     }
 
     /// A caller goes away; its record stays where it is, unless it never got in. Says whether it was here.

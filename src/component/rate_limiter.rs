@@ -7,7 +7,7 @@
 //! timeout-duration = "5s"
 //! ```
 //!
-//! Periods follow one another from the start of the run. Each brings `limit-for-period` permits; unused ones are
+//! Periods follow one another from the start of the process. Each brings `limit-for-period` permits; unused ones are
 //! lost. A caller who finds none reserves one of a later period if that begins within `timeout-duration`, and
 //! sleeps until then. Otherwise it sleeps the whole `timeout-duration` and is rejected. Nothing is given back.
 
@@ -40,13 +40,23 @@ pub struct Plan {
 /// Permits of the current period; below zero when those of later ones are reserved.
 #[derive(Copy, Clone, Debug)]
 struct Budget {
+    /// When the limiter was made: periods count from there, nanoseconds.
+    origin: u64,
     cycle: u64,
     permits: i64,
 }
 
 impl Budget {
+    fn new(plan: &Plan, now: u64) -> Budget {
+        Budget {
+            origin: now,
+            cycle: 0,
+            permits: plan.limit as i64,
+        }
+    }
+
     fn turn(&mut self, plan: &Plan, now: u64) {
-        let cycle = now / plan.period;
+        let cycle = (now - self.origin) / plan.period;
         let new = (cycle - self.cycle) as i128 * plan.limit as i128;
         self.cycle = cycle;
         self.permits = (self.permits as i128 + new).min(plan.limit as i128) as i64;
@@ -59,7 +69,7 @@ impl Budget {
             0
         } else {
             // Permits missing after the next period's have come decide how many whole periods are waited for.
-            let to_next = (self.cycle + 1).saturating_mul(plan.period) - now;
+            let to_next = (self.cycle + 1).saturating_mul(plan.period) - (now - self.origin);
             let missing = 1 - (self.permits as i128 + plan.limit as i128);
             let full = (missing.max(0) as u128).div_ceil(plan.limit as u128);
             (full as u64).saturating_mul(plan.period).saturating_add(to_next)
@@ -134,10 +144,7 @@ impl Component for RateLimiter {
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
         RateLimiter {
-            budget: Budget {
-                cycle: 0,
-                permits: plan.limit as i64,
-            },
+            budget: Budget::new(plan, 0),
             plan: plan.clone(),
             reserved: Line::default(),
             hopeless: Line::default(),
@@ -211,11 +218,16 @@ impl Component for RateLimiter {
         }
     }
 
+    /// A process that comes back has a new limiter.
+    fn started(&mut self, cx: &mut Context) {
+        self.budget = Budget::new(&self.plan, cx.nanos());
+    }
+
     /// Permits at hand stay what they are, as far as the new limit allows; sleepers sleep on.
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
         self.budget.turn(&self.plan, cx.nanos());
         self.plan = plan.clone();
-        self.budget.cycle = cx.nanos() / plan.period;
+        self.budget.cycle = (cx.nanos() - self.budget.origin) / plan.period;
         self.budget.permits = self.budget.permits.min(plan.limit as i64);
     }
 
@@ -258,7 +270,7 @@ mod tests {
     #[test]
     fn twenty_calls_after_the_start_of_a_period_wait_for_three_periods_or_in_vain() {
         let (plan, e) = (plan(), 1000);
-        let mut budget = Budget { cycle: 0, permits: 5 };
+        let mut budget = Budget::new(&plan, 0);
         let waits: Vec<Option<u64>> = (0..20).map(|_| budget.reserve(&plan, e)).collect();
         let want = [Some(0), Some(SECOND - e), Some(2 * SECOND - e), None];
         for (i, wait) in waits.into_iter().enumerate() {
@@ -269,7 +281,7 @@ mod tests {
     #[test]
     fn unused_permits_are_lost_and_reserved_ones_stay_taken() {
         let plan = plan();
-        let mut budget = Budget { cycle: 0, permits: 5 };
+        let mut budget = Budget::new(&plan, 0);
         budget.turn(&plan, 100 * SECOND);
         assert_eq!(budget.permits, 5);
         for _ in 0..8 {

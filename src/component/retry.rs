@@ -49,11 +49,12 @@ impl Plan {
         for _ in 1..attempt.min(10_000) {
             seconds *= self.multiplier;
         }
-        if let Some(longest) = self.longest {
-            seconds = seconds.min(longest.as_secs_f64());
-        }
         if self.jitter > 0.0 {
             seconds *= 1.0 - self.jitter + 2.0 * self.jitter * u;
+        }
+        // resilience4j's `ofExponentialRandomBackoff`: the smaller of what was drawn and the longest.
+        if let Some(longest) = self.longest {
+            seconds = seconds.min(longest.as_secs_f64());
         }
         if seconds == self.wait.as_secs_f64() {
             return self.wait.nanos();
@@ -106,7 +107,7 @@ impl Component for Retry {
             "max-wait-duration",
             Form::Duration,
             None,
-            "longest wait of an exponential back-off (resilience4j `exponentialMaxWaitDuration`)",
+            "longest wait of an exponential back-off, jitter included (resilience4j `exponentialMaxWaitDuration`)",
         ),
         key(
             "jitter",
@@ -298,12 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_capped_before_it_is_spread() {
+    fn a_wait_is_spread_before_it_is_capped() {
+        // 1.125 s, spread from 562.5 ms to 1687.5 ms.
         let mut capped = plan(1.5, 0.5);
         capped.longest = Some(SimDuration::from_nanos(600_000_000));
+        assert_eq!(capped.wait(3, 0.0), 562_500_000);
         assert_eq!(capped.wait(3, 0.5), 600_000_000);
-        assert_eq!(capped.wait(3, 0.0), 300_000_000);
-        assert_eq!(capped.wait(3, 1.0), 900_000_000);
+        assert_eq!(capped.wait(3, 1.0), 600_000_000);
     }
 
     #[test]

@@ -53,6 +53,7 @@ use super::contract::*;
 use super::waiting::{self, Order, Waiting};
 use crate::diagnostic::Sink;
 use crate::document::{Form, Item, Key, Reader, key};
+use crate::kernel::request::REFUSED;
 use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
 use crate::metric::Gauge;
 use crate::quantity::SimTime;
@@ -293,10 +294,14 @@ impl Component for ThreadPool {
             Dialled::Connected => {
                 front.close(visit, cx);
                 self.accept(cx);
+                cx.requests[visit.slot].flags |= REFUSED;
                 Admission::Reject(Fault::Rejected)
             }
             Dialled::Waits => Admission::Wait,
-            Dialled::Reset => Admission::Reject(Fault::Rejected),
+            Dialled::Reset => {
+                cx.requests[visit.slot].flags |= REFUSED;
+                Admission::Reject(Fault::Rejected)
+            }
         }
     }
 
@@ -364,6 +369,9 @@ impl Component for ThreadPool {
             front.close_all_idle(cx);
             self.accept(cx);
         }
+        self.resting.clear();
+        let at_start = if self.threads.java { 0 } else { self.threads.core };
+        self.started = at_start.max(self.busy);
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
@@ -459,6 +467,7 @@ impl ThreadPool {
                 self.queued.enter(cx.now());
             } else {
                 front.close(cx.waiting_visit(self.instance, slot), cx);
+                cx.requests[slot].flags |= REFUSED;
                 cx.refuse(self.instance, slot, Fault::Rejected);
             }
         }

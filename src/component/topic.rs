@@ -14,14 +14,19 @@
 //!
 //! Each replica that publishes has one producer, as a Kafka client has one accumulator: a batch for each
 //! partition, closed when it is full or `linger` old; at most `max-in-flight` requests unanswered on its one
-//! link to the broker, each with one batch of each partition that has one ready, up to `max-request-size`. While
-//! the link is taken, batches grow. A request is acknowledged after `send-time`, in the order of sending; then
+//! link to the broker. When one batch is full or has lingered, a request takes the oldest batch of every partition along, up to
+//! `max-request-size`. While the link is taken, batches grow. A request is acknowledged after `send-time`, in the order of sending; then
 //! its records are in the log, where consumers find them. A new batch takes `batch-size` of `buffer-memory` at
 //! once; when there is none left, callers wait first come, first served, and fail after `max-block`.
-//! A batch that is not acknowledged `delivery-timeout` after its creation is lost.
+//! A batch that is not acknowledged `delivery-timeout` after its creation is lost, on its way or not: its callers fail (a real broker
+//! may still have got it). Its request keeps its place on the link until it is answered.
+//!
+//! While a process is paused its producer sends nothing and sees no answer; requests that are on their way reach the broker. When
+//! it stops, what it has not sent goes out at once, or is lost (`on-stop`); its successor begins with an empty buffer.
 //!
 //! The records stand in the context (`kernel::log`). Not modelled: several brokers, retries, quotas.
 
+mod keys;
 mod partitioner;
 
 pub use partitioner::partition_of;
@@ -31,7 +36,7 @@ use super::contract::*;
 use super::producer::{Limits, Producer};
 use crate::diagnostic::Sink;
 use crate::distribution::{Law, LawUnit, Popularity, PopularitySampler, Sampler};
-use crate::document::{Form, Item, Key, Reader, Spanned, key};
+use crate::document::{Item, Key, Reader, Spanned};
 use crate::kernel::{Admission, Context, Log, NONE, Outcome, Record, Visit};
 use crate::quantity::{SimDuration, SimTime};
 
@@ -41,8 +46,12 @@ pub struct Topic {
     instance: u32,
     log: u32,
     keys: Option<PopularitySampler>,
-    /// By the replica that publishes; the first one is that of flows without a service.
     producers: Vec<Producer>,
+    /// By the replica that publishes, which of them is its own; the first one is that of flows without a service.
+    homes: Vec<Option<usize>>,
+    /// How many processes that publish have ended.
+    ended: u64,
+    flushes: bool,
     meters: Meters,
     send_time: Option<Sampler>,
     purposes: Purposes,
@@ -77,108 +86,23 @@ pub struct Plan {
     send_time: Option<Law>,
     limits: Limits,
     record_size: u64,
+    flushes: bool,
 }
 
-const SENDS: &[&str] = &["async", "sync"];
 /// The site's note of a synchronous send.
 const SYNC: u32 = 1;
 
 impl Component for Topic {
     const KIND: &'static str = "topic";
     const ABOUT: &'static str = "records in partitions, written by producers";
+    const FREEZES: bool = true;
     const PROBES: &'static [(&'static str, Unit, Combine)] = &[
         ("lag", Unit::Count, Combine::Sum),
         ("lag_partition_max", Unit::Count, Combine::Max),
         ("buffer_used", Unit::Bytes, Combine::Sum),
     ];
-    const KEYS: &'static [Key] = &[
-        key(
-            "partitions",
-            Form::Count,
-            Some("1"),
-            "partitions (Kafka `num.partitions`, 1)",
-        ),
-        key(
-            "key",
-            Form::Law,
-            None,
-            "how often each key is written: `uniform(1000)`, `zipf(1000, 1.1)`, `list(3, 2, 1)`; without it records have no key",
-        ),
-        key(
-            "send",
-            Form::Choice(SENDS),
-            Some("\"async\""),
-            "whether the caller waits for the acknowledgement (`KafkaTemplate.send` does not, `.get()` on its result does)",
-        ),
-        key(
-            "send-time",
-            Form::Law,
-            Some("\"0s\""),
-            "from the sending of a request until the broker acknowledges it; measured as `request-latency-avg`",
-        ),
-        key(
-            "linger",
-            Form::Duration,
-            Some("\"5ms\""),
-            "how long a batch waits for more records (Kafka `linger.ms`, 5 since 4.0, 0 before)",
-        ),
-        key(
-            "batch-size",
-            Form::Bytes,
-            Some("\"16KiB\""),
-            "a full batch of one partition (Kafka `batch.size`, 16384)",
-        ),
-        key(
-            "buffer-memory",
-            Form::Bytes,
-            Some("\"32MiB\""),
-            "memory of one producer for batches (Kafka `buffer.memory`, 33554432)",
-        ),
-        key(
-            "max-block",
-            Form::Duration,
-            Some("\"60s\""),
-            "how long a caller waits for buffer memory (Kafka `max.block.ms`, 60000)",
-        ),
-        key(
-            "max-request-size",
-            Form::Bytes,
-            Some("\"1MiB\""),
-            "most bytes in one request (Kafka `max.request.size`, 1048576)",
-        ),
-        key(
-            "max-in-flight",
-            Form::Count,
-            Some("5"),
-            "unanswered requests of a producer (Kafka `max.in.flight.requests.per.connection`, 5)",
-        ),
-        key(
-            "delivery-timeout",
-            Form::Duration,
-            Some("\"2min\""),
-            "age at which a batch that is not acknowledged is given up (Kafka `delivery.timeout.ms`, 120000)",
-        ),
-        key(
-            "record-size",
-            Form::Bytes,
-            Some("\"1KiB\""),
-            "bytes of a record (an assumption; measure it)",
-        ),
-    ];
-    const STEP_KEYS: &'static [Key] = &[
-        key(
-            "key",
-            Form::Law,
-            None,
-            "how often each key is written, for this step",
-        ),
-        key(
-            "send",
-            Form::Choice(SENDS),
-            None,
-            "whether the caller waits for the acknowledgement",
-        ),
-    ];
+    const KEYS: &'static [Key] = keys::KEYS;
+    const STEP_KEYS: &'static [Key] = keys::STEP_KEYS;
     const SETTABLE: &'static [&'static str] = &[
         "send-time",
         "linger",
@@ -188,6 +112,7 @@ impl Component for Topic {
         "max-request-size",
         "max-in-flight",
         "delivery-timeout",
+        "on-stop",
     ];
     type Plan = Plan;
 
@@ -206,6 +131,7 @@ impl Component for Topic {
         let max_block = reader.duration("max-block");
         let in_flight = reader.count_in("max-in-flight", 1..=1_000_000);
         let delivery = reader.duration("delivery-timeout");
+        let flushes = reader.choice("on-stop")? == "close";
         let (batch, buffer, request, record) = (batch?.0, buffer?.0, request?.0, record?.0);
         let mut at_most = |what: &str, value: u64, limit: u64, other: &str| {
             if value <= limit {
@@ -227,6 +153,15 @@ impl Component for Topic {
             & at_most("batch-size", batch, buffer, "buffer-memory");
         let (linger, max_block, delivery): (SimDuration, SimDuration, SimDuration) =
             (linger?, max_block?, delivery?);
+        if delivery < linger {
+            let span = reader.span("delivery-timeout");
+            let text = format!("`delivery-timeout` is {delivery} and `linger` {linger}");
+            reader
+                .sink()
+                .error(span, "out-of-range", text)
+                .help("a batch would be given up before it is sent, which Kafka refuses: make `delivery-timeout` longer");
+            return None;
+        }
         let limits = Limits {
             partitions: partitions? as u32,
             linger: linger.nanos(),
@@ -245,6 +180,7 @@ impl Component for Topic {
             send_time: (send_time != Law::Constant { value: 0.0 }).then_some(send_time),
             limits,
             record_size: record,
+            flushes,
         })
     }
 
@@ -313,6 +249,9 @@ impl Component for Topic {
             log: build.cx.logs.len() as u32 - 1,
             keys: plan.keys.as_ref().map(Popularity::sampler),
             producers: Vec::new(),
+            homes: Vec::new(),
+            ended: 0,
+            flushes: plan.flushes,
             meters: Meters::default(),
             send_time: plan.send_time.as_ref().map(Sampler::new),
             purposes: Purposes {
@@ -326,11 +265,7 @@ impl Component for Topic {
 
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         let home = cx.requests[visit.slot].home;
-        let number = if home == NONE { 0 } else { home as usize + 1 };
-        while self.producers.len() <= number {
-            let id = self.producers.len() as u64;
-            self.producers.push(Producer::new(id));
-        }
+        let number = self.producer_of(home);
         let site = cx.site(visit.site);
         let sync = site.note == SYNC;
         let mut draws = cx.site_draws(visit);
@@ -370,16 +305,28 @@ impl Component for Topic {
         }
         self.due = u64::MAX;
         for number in 0..self.producers.len() {
-            if self.producers[number].next_due(&self.limits) <= cx.nanos() {
-                self.producers[number].expire(self.instance, &self.limits, cx, &mut self.meters);
-                let log = self.log;
-                self.producers[number].answer(log, self.instance, &self.limits, cx, &mut self.meters);
-                self.pump(number, cx);
+            let due = self.producers[number].next_due(&self.limits, cx);
+            if due <= cx.nanos() {
+                self.work(number, cx);
             } else {
-                let due = self.producers[number].next_due(&self.limits);
                 self.arm(due, cx);
             }
         }
+    }
+
+    fn thaw(&mut self, replica: u32, cx: &mut Context) {
+        if let Some(Some(number)) = self.homes.get(replica as usize + 1) {
+            self.work(*number, cx);
+        }
+    }
+
+    fn ended(&mut self, replica: u32, cx: &mut Context) {
+        let Some(number) = self.homes.get_mut(replica as usize + 1).and_then(Option::take) else {
+            return;
+        };
+        self.ended += 1;
+        self.producers[number].close(self.flushes, cx, &mut self.meters);
+        self.work(number, cx);
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
@@ -392,7 +339,9 @@ impl Component for Topic {
         };
         self.keys = plan.keys.as_ref().map(Popularity::sampler);
         self.send_time = plan.send_time.as_ref().map(Sampler::new);
+        self.flushes = plan.flushes;
         for number in 0..self.producers.len() {
+            self.producers[number].adopt(&self.limits);
             self.pump(number, cx);
         }
     }
@@ -478,6 +427,39 @@ impl Component for Topic {
 }
 
 impl Topic {
+    /// The producer of a replica.
+    fn producer_of(&mut self, home: u32) -> usize {
+        let place = if home == NONE { 0 } else { home as usize + 1 };
+        if let Some(Some(number)) = self.homes.get(place) {
+            return *number;
+        }
+        if self.homes.len() <= place {
+            self.homes.resize(place + 1, None);
+        }
+        let producer = Producer::new(place as u64 | self.ended << 32, home);
+        let number = match self.producers.iter().position(Producer::is_gone) {
+            Some(gone) => {
+                self.producers[gone] = producer;
+                gone
+            }
+            None => {
+                self.producers.push(producer);
+                self.producers.len() - 1
+            }
+        };
+        self.homes[place] = Some(number);
+        number
+    }
+
+    /// A producer takes in answers before anybody's time is up, and sends what it can.
+    fn work(&mut self, number: usize, cx: &mut Context) {
+        let (log, instance) = (self.log, self.instance);
+        let producer = &mut self.producers[number];
+        producer.answer(log, instance, &self.limits, cx, &mut self.meters);
+        producer.expire(instance, &self.limits, cx, &mut self.meters);
+        self.pump(number, cx);
+    }
+
     /// Sends what is ready, and sets the timer for what comes next.
     fn pump(&mut self, number: usize, cx: &mut Context) {
         let Topic {
@@ -492,13 +474,9 @@ impl Topic {
         } = self;
         let producer = &mut producers[number];
         loop {
-            let key = producer.sent();
+            let key = producer.request_key();
             let sent = producer.send_request(limits, cx, meters, |cx| match send_time {
-                Some(law) => {
-                    let mut draws =
-                        cx.draws_of(purposes.send_time, crate::random::child_key(number as u64, key));
-                    cx.sample(law, &mut draws)
-                }
+                Some(law) => cx.sample(law, &mut cx.draws_of(purposes.send_time, key)),
                 None => 0,
             });
             if !sent {
@@ -508,7 +486,7 @@ impl Topic {
                 producer.answer(*log, *instance, limits, cx, meters);
             }
         }
-        let due = producer.next_due(limits);
+        let due = producer.next_due(limits, cx);
         self.arm(due, cx);
     }
 

@@ -46,6 +46,8 @@ pub struct Workload {
     /// Arrival-rate executors: users that are free, and how many exist.
     idle: u32,
     exist: u32,
+    /// Requests whose answer is awaited; kept only where the workload limits them.
+    in_flight: u64,
     initialising: bool,
     shared_left: u64,
     deadlines: Line,
@@ -76,6 +78,7 @@ impl Workload {
             && plan.mix.len() == 1
             && plan.users.is_none()
             && plan.timeout.is_none()
+            && plan.limit.is_none()
             && plan.record_limit.is_none();
         Workload {
             salt: salt(&plan.name),
@@ -92,6 +95,7 @@ impl Workload {
             pausing: Vec::new(),
             idle: exist,
             exist,
+            in_flight: 0,
             initialising: false,
             shared_left: match plan.iterations {
                 Iterations::Shared(n) => n,
@@ -245,11 +249,13 @@ impl Engine<'_> {
             me.idle -= 1;
             me.busy_users.enter(now);
         }
-        if let Some(limit) = plan.limit
-            && self.cx.requests.live() as u64 >= limit
-        {
-            self.workloads[w].dropped += 1;
-            return;
+        if let Some(limit) = plan.limit {
+            let me = &mut self.workloads[w];
+            if me.in_flight >= limit {
+                me.dropped += 1;
+                return;
+            }
+            me.in_flight += 1;
         }
         let Some(slot) = self.take_slot() else { return };
         let key = request_key(at(&self.workloads, w as u32).salt, number);
@@ -350,12 +356,13 @@ impl Engine<'_> {
         if r.flags & DEADLINE != 0 {
             self.clear_deadline(w, slot);
         }
-        let meter = &mut self.flows[r.flow as usize];
         if r.flags & DETACHED != 0 {
-            meter.wasted += fault.is_none() as u64;
+            self.flows[r.flow as usize].wasted += fault.is_none() as u64;
             self.give_slot(slot);
             return false;
         }
+        self.answered(w);
+        let meter = &mut self.flows[r.flow as usize];
         let plan = &self.model.workloads[w];
         match fault {
             None if plan
@@ -382,6 +389,12 @@ impl Engine<'_> {
         }
         self.give_slot(slot);
         false
+    }
+
+    /// Nobody waits any more for the answer to one of the workload's requests.
+    fn answered(&mut self, w: usize) {
+        let me = &mut self.workloads[w];
+        me.in_flight = me.in_flight.saturating_sub(1);
     }
 
     /// The answer has come to a user of an arrival-rate executor, who is busy until the script's pause is over.
@@ -506,9 +519,6 @@ impl Engine<'_> {
         let Arrivals::Users(profile) = &plan.arrivals else {
             return;
         };
-        if self.workloads[w].stopping {
-            return;
-        }
         let t = (self.cx.nanos() - plan.start) as f64 * 1e-9;
         let (wanted, next) = match plan.spawn.per_second {
             Some(rate) => {
@@ -522,8 +532,14 @@ impl Engine<'_> {
             }
             None => (whole(profile.at(t)), next_change(profile, t)),
         };
+        // A removal at the very end is carried out; nobody begins any more.
+        let stopping = self.workloads[w].stopping;
+        let wanted = match stopping {
+            true => wanted.min(self.workloads[w].wanted),
+            false => wanted,
+        };
         self.set_population(w, wanted);
-        if let Some(next) = next {
+        if let Some(next) = next.filter(|_| !stopping) {
             let (timer, at) = (
                 self.workloads[w].timers[POPULATION as usize],
                 plan.start.saturating_add(nanos(next)),
@@ -636,6 +652,7 @@ impl Engine<'_> {
             self.clear_deadline(w, slot);
         }
         self.flows[r.flow as usize].fail(now, r.start, Fault::Interrupted);
+        self.answered(w);
         let me = &mut self.workloads[w];
         me.interrupted += 1;
         if plan.is_closed() {
@@ -654,6 +671,7 @@ impl Engine<'_> {
         let (w, now) = (r.workload as usize, self.cx.now());
         let plan = &self.model.workloads[w];
         self.unwind(slot, NONE);
+        self.answered(w);
         let me = &mut self.workloads[w];
         if plan.is_closed() {
             me.interrupted += std::mem::take(&mut me.pausing[r.parent as usize]) as u64;
@@ -736,6 +754,7 @@ impl Engine<'_> {
     fn give_up(&mut self, w: usize, slot: u32) {
         let r = self.cx.requests[slot];
         self.flows[r.flow as usize].give_up(self.cx.now(), r.start);
+        self.answered(w);
         self.cx.requests[slot].flags |= DETACHED;
         let plan = &self.model.workloads[w];
         if plan.is_closed() {

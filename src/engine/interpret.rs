@@ -350,6 +350,11 @@ impl Engine<'_> {
                                 self.close_visit(visit, Outcome::Done);
                                 return true;
                             }
+                            Caught::GiveUp => {
+                                self.cx.requests[slot].pc = end;
+                                self.close_visit(visit, Outcome::Failed(fault));
+                                return true;
+                            }
                         }
                     }
                     self.close_visit(visit, Outcome::Failed(fault));

@@ -1,6 +1,7 @@
 //! The loop: takes the next event from the calendar and carries it out, until the time is up.
 
 mod arrivals;
+mod blame;
 mod branches;
 mod flow_meter;
 mod interpret;
@@ -83,6 +84,7 @@ pub struct Engine<'m> {
     flows: Vec<FlowMeter>,
     workloads: Vec<Workload>,
     freezers: Vec<u32>,
+    closing: Vec<Closing>,
     recorder: Recorder,
     options: Options,
     stopped: Option<Stopped>,
@@ -108,6 +110,15 @@ struct Agent {
     /// The frame that notes which of its service's replicas that is.
     frame: u16,
     replica: u32,
+}
+
+/// A replica that takes nothing in any more, and whose own threads have something to finish.
+struct Closing {
+    replica: u32,
+    /// Components that have not finished.
+    left: u32,
+    /// It is to start again then.
+    starts: bool,
 }
 
 /// What one instance of a component can do, over time: the timeline may change it.
@@ -176,6 +187,8 @@ impl<'m> Engine<'m> {
             cx.replicas.push(Replica {
                 up: true,
                 frozen: 0,
+                paused_until: 0,
+                down_until: 0,
                 in_flight: 0,
                 stalled: Line::default(),
                 pause: Gauge::default(),
@@ -231,6 +244,7 @@ impl<'m> Engine<'m> {
             flows,
             workloads,
             freezers,
+            closing: Vec::new(),
             recorder,
             options: options.clone(),
             stopped: None,
@@ -506,6 +520,7 @@ impl<'m> Engine<'m> {
             }
             Effect::Stop(replica) => self.stop_replica(replica),
             Effect::Start(replica) => self.start_replica(replica),
+            Effect::Finished(replica) => self.finished(replica),
             Effect::HostLoad { host, threads } => self.components[host as usize].load(threads, &mut self.cx),
         }
     }
@@ -564,6 +579,9 @@ impl<'m> Engine<'m> {
         if self.cx.requests[slot].state == State::Free {
             return;
         }
+        if fault == Fault::TimedOut {
+            self.blame(slot, frame);
+        }
         let scope = self.unwind(slot, frame);
         if self.raise(slot, fault, scope) {
             self.execute(slot);
@@ -573,6 +591,8 @@ impl<'m> Engine<'m> {
     /// Fails everything that runs in a replica and takes it out of service.
     fn stop_replica(&mut self, replica: u32) {
         if !std::mem::replace(&mut self.cx.replicas[replica as usize].up, false) {
+            let closing = self.closing.iter_mut().find(|c| c.replica == replica);
+            closing.into_iter().for_each(|c| c.starts = false);
             return;
         }
         self.cx.health += 1;
@@ -592,6 +612,35 @@ impl<'m> Engine<'m> {
                 }
             }
         }
+        let mut left = 0;
+        self.tell_replica(replica, |component, cx| left += u32::from(component.closing(cx)));
+        if left == 0 {
+            return self.end_replica(replica);
+        }
+        self.closing.push(Closing {
+            replica,
+            left,
+            starts: false,
+        });
+    }
+
+    /// A component has finished what it had to in a replica that stops.
+    fn finished(&mut self, replica: u32) {
+        let Some(i) = self.closing.iter().position(|c| c.replica == replica) else {
+            return;
+        };
+        self.closing[i].left -= 1;
+        if self.closing[i].left == 0 {
+            let starts = self.closing.swap_remove(i).starts;
+            self.end_replica(replica);
+            if starts {
+                self.start_replica(replica);
+            }
+        }
+    }
+
+    /// The process ends, and with it its own threads.
+    fn end_replica(&mut self, replica: u32) {
         for i in 0..self.agents.len() {
             let Agent {
                 slot, home, entry, ..
@@ -604,14 +653,25 @@ impl<'m> Engine<'m> {
             }
         }
         self.tell_replica(replica, |component, cx| component.stopped(cx));
+        // A pause ends with its process.
+        self.cx.end_pause(replica, u64::MAX);
+        for i in 0..self.freezers.len() {
+            let f = self.freezers[i] as usize;
+            self.components[f].ended(replica, &mut self.cx);
+        }
     }
 
     /// Takes a replica into service: its own threads begin anew.
     fn start_replica(&mut self, replica: u32) {
+        if let Some(c) = self.closing.iter_mut().find(|c| c.replica == replica) {
+            c.starts = true;
+            return;
+        }
         if std::mem::replace(&mut self.cx.replicas[replica as usize].up, true) {
             return;
         }
         self.cx.health += 1;
+        self.cx.replicas[replica as usize].down_until = 0;
         self.tell_replica(replica, |component, cx| component.started(cx));
         for i in 0..self.agents.len() {
             let a = self.agents[i];
@@ -628,7 +688,7 @@ impl<'m> Engine<'m> {
     }
 
     /// Tells every component that is placed in a replica.
-    fn tell_replica(&mut self, replica: u32, tell: impl Fn(&mut Instance, &mut Context)) {
+    fn tell_replica(&mut self, replica: u32, mut tell: impl FnMut(&mut Instance, &mut Context)) {
         let layout = &self.model.layout;
         for (component, service) in &layout.placed_in {
             let first = layout.first_replica.get(service).copied().unwrap_or(NONE);
@@ -690,16 +750,37 @@ impl<'m> Engine<'m> {
                     self.components[i as usize].adopt(plan, &mut self.cx);
                 }
             }
-            Change::Stop { service, replica } => self.each_replica(*service, *replica, |cx, r| {
+            Change::Stop {
+                service,
+                replica,
+                until,
+                restarts,
+            } => self.each_replica(*service, *replica, |cx, r| {
+                let down = &mut cx.replicas[r as usize].down_until;
+                *down = match *restarts && *down == u64::MAX {
+                    true => *until,
+                    false => (*down).max(*until),
+                };
                 cx.leave_effect(Effect::Stop(r));
             }),
-            Change::Start { service, replica } => self.each_replica(*service, *replica, |cx, r| {
-                cx.leave_effect(Effect::Start(r));
+            Change::Start {
+                service,
+                replica,
+                asked,
+            } => self.each_replica(*service, *replica, |cx, r| {
+                // Outages take their union, unless somebody starts it by hand.
+                if *asked || cx.replicas[r as usize].down_until <= cx.nanos() {
+                    cx.leave_effect(Effect::Start(r));
+                }
             }),
-            Change::Freeze { service, replica } => {
-                self.each_replica(*service, *replica, |cx, r| cx.freeze(r))
+            Change::Freeze {
+                service,
+                replica,
+                until,
+            } => self.each_replica(*service, *replica, |cx, r| cx.pause(r, *until)),
+            Change::Thaw { service, replica } => {
+                self.each_replica(*service, *replica, |cx, r| cx.end_pause(r, cx.nanos()))
             }
-            Change::Thaw { service, replica } => self.each_replica(*service, *replica, |cx, r| cx.thaw(r)),
         }
     }
 

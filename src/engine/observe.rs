@@ -444,7 +444,11 @@ pub fn collect(engine: &mut Engine) -> Observations {
                 &subject,
                 "vus_mean",
                 Unit::Count,
-                w.users.area(now) as f64 * 1e-9 / span,
+                // k6's `vus` are those that run an iteration, its `vus_max` those that exist.
+                match plan.is_closed() {
+                    true => w.users.area(now) as f64 * 1e-9 / span,
+                    false => w.busy_users.area(now) as f64 * 1e-9 / span,
+                },
             );
             out.put(&subject, "vus_max", Unit::Count, w.users.max() as f64);
         }

@@ -17,9 +17,9 @@ pub fn disturbance(model: &Model) -> Option<(f64, f64)> {
     let mut open: BTreeMap<String, u64> = BTreeMap::new();
     for happening in &model.timeline {
         let (key, begins) = match &happening.what {
-            Change::Stop { service, replica } => (format!("stop {service:?} {replica:?}"), true),
-            Change::Start { service, replica } => (format!("stop {service:?} {replica:?}"), false),
-            Change::Freeze { service, replica } => (format!("pause {service:?} {replica:?}"), true),
+            Change::Stop { service, replica, .. } => (format!("stop {service:?} {replica:?}"), true),
+            Change::Start { service, replica, .. } => (format!("stop {service:?} {replica:?}"), false),
+            Change::Freeze { service, replica, .. } => (format!("pause {service:?} {replica:?}"), true),
             Change::Thaw { service, replica } => (format!("pause {service:?} {replica:?}"), false),
             Change::Adopt { component, plan } => {
                 let written = &model.components[component.0 as usize].plan;

@@ -34,6 +34,8 @@ pub enum Effect {
     Stop(u32),
     /// Put a replica into service.
     Start(u32),
+    /// A component whose threads had something to finish in a replica that stops has finished it.
+    Finished(u32),
     /// Threads that belong to no request (a collector's) run on a host, or have ended if negative.
     HostLoad { host: u32, threads: i32 },
 }
@@ -78,6 +80,10 @@ pub struct Replica {
     pub up: bool,
     /// Pauses that are on.
     pub frozen: u32,
+    /// When the timeline's pauses end, nanoseconds; zero where none is on.
+    pub paused_until: u64,
+    /// When the timeline's outages end, nanoseconds.
+    pub down_until: u64,
     /// Requests that the balancer sent and that are still inside.
     pub in_flight: u32,
     /// Requests that wait for the end of a pause.
@@ -207,6 +213,11 @@ impl Context {
     #[inline(always)]
     pub fn nanos(&self) -> u64 {
         self.now
+    }
+
+    /// The instant at which the run ends.
+    pub fn horizon(&self) -> u64 {
+        self.horizon
     }
 
     #[inline(always)]
@@ -543,6 +554,12 @@ impl Context {
         self.requests.bytes() + self.calendar.bytes() + logs + rows + self.contents
     }
 
+    /// Whether the request's process, if it has one, has not been stopped.
+    pub fn is_running(&self, slot: u32) -> bool {
+        let home = self.requests[slot].home;
+        home == NONE || at(&self.replicas, home).up
+    }
+
     /// Whether the request's process is paused.
     #[inline(always)]
     pub fn is_frozen(&self, slot: u32) -> bool {
@@ -552,6 +569,28 @@ impl Context {
 }
 
 impl Context {
+    /// A pause of the timeline begins. Several take their union; a process that does not run has nothing to pause.
+    pub fn pause(&mut self, replica: u32, until: u64) {
+        let r = &mut self.replicas[replica as usize];
+        if !r.up {
+            return;
+        }
+        let begins = r.paused_until == 0;
+        r.paused_until = r.paused_until.max(until);
+        if begins {
+            self.freeze(replica);
+        }
+    }
+
+    /// The timeline's pauses of a replica end, if they do so by `now`.
+    pub fn end_pause(&mut self, replica: u32, now: u64) {
+        let r = &mut self.replicas[replica as usize];
+        if r.paused_until > 0 && r.paused_until <= now {
+            r.paused_until = 0;
+            self.thaw(replica);
+        }
+    }
+
     /// Stops everything that runs in a replica. Pauses may overlap; the last [`Context::thaw`] ends them.
     pub fn freeze(&mut self, replica: u32) {
         let now = self.now();

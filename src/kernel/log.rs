@@ -73,10 +73,14 @@ pub struct Group {
     owner: Vec<u32>,
     position: Vec<u64>,
     committed: Vec<u64>,
+    /// What polls have returned of each partition: up to, and without, this offset.
+    delivered: Vec<u64>,
     queued: Vec<bool>,
     members: Vec<Member>,
     assigned: bool,
     rebalancing: Option<u64>,
+    /// Members that are gone and not missed yet, whose places others have taken anew.
+    ghosts: u32,
     pub rebalances: u64,
     /// Nanoseconds from the begin to the end of rebalances; by the eager protocol the group stands still meanwhile.
     pub rebalance_time: u64,
@@ -128,7 +132,7 @@ impl Log {
 
     /// Bytes that the kept records and offsets take, at most.
     pub fn bytes(&self) -> usize {
-        let offsets = self.groups.len() * 21 + size_of::<Partition>();
+        let offsets = self.groups.len() * 29 + size_of::<Partition>();
         2 * self.stored as usize * size_of::<Record>() + self.partitions.len() * offsets
     }
 
@@ -144,10 +148,12 @@ impl Log {
             owner: vec![NONE; n],
             position: vec![0; n],
             committed: vec![0; n],
+            delivered: vec![0; n],
             queued: vec![false; n],
             members: Vec::new(),
             assigned: false,
             rebalancing: None,
+            ghosts: 0,
             rebalances: 0,
             rebalance_time: 0,
             lag: Gauge::default(),
@@ -162,11 +168,14 @@ impl Log {
         p.records.get(offset.checked_sub(p.first)? as usize).copied()
     }
 
-    /// Takes up to `most` records for a member, partition by partition, at most `quota` of one before the next.
-    pub fn take(&mut self, group: u32, member: u32, mut most: u64, quota: u64, out: &mut Vec<Span>) {
+    /// Takes up to `most` records for a member, partition by partition, at most `quota` of one before the next. How many of
+    /// them a poll has returned before is the answer.
+    pub fn take(&mut self, group: u32, member: u32, mut most: u64, quota: u64, out: &mut Vec<Span>) -> u64 {
+        let mut again = 0;
         let Group {
             members,
             position,
+            delivered,
             queued,
             ..
         } = &mut self.groups[group as usize];
@@ -186,7 +195,9 @@ impl Log {
                     to: position[i] + n,
                 });
             }
+            again += delivered[i].saturating_sub(position[i]).min(n);
             position[i] += n;
+            delivered[i] = delivered[i].max(position[i]);
             m.taken += n;
             m.available -= n;
             most -= n;
@@ -198,6 +209,34 @@ impl Log {
                 m.ready.rotate_left(1);
                 m.taken = 0;
             }
+        }
+        again
+    }
+
+    /// A member seeks back: what it has taken of its partitions and not processed is polled again, in this order.
+    pub fn give_back(&mut self, group: u32, member: u32, spans: &[Span]) {
+        let g = &mut self.groups[group as usize];
+        let m = &mut g.members[member as usize];
+        for s in spans.iter().rev().filter(|s| s.from < s.to) {
+            let i = s.partition as usize;
+            // Another one has it by now, and reads on from what is committed.
+            if g.owner[i] != member || !m.alive || g.position[i] != s.to {
+                continue;
+            }
+            if g.delivered[i] == s.to {
+                g.delivered[i] = s.from;
+            }
+            g.position[i] = s.from;
+            m.available += s.to - s.from;
+            if std::mem::replace(&mut g.queued[i], true) {
+                let at = match m.ready.back() {
+                    Some(p) if *p == s.partition => Some(m.ready.len() - 1),
+                    _ => m.ready.iter().position(|p| *p == s.partition),
+                };
+                at.and_then(|at| m.ready.remove(at));
+            }
+            m.ready.push_front(s.partition);
+            m.taken = 0;
         }
     }
 
@@ -351,6 +390,8 @@ pub struct Row {
     pub due: u64,
     /// How often it was tried.
     pub tries: u32,
+    /// Its message has gone out.
+    pub sent: bool,
 }
 
 /// The table of an outbox, which the pollers of all replicas share.

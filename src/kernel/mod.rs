@@ -68,6 +68,8 @@ pub enum Caught {
     Again(u64),
     /// Treat the scope as done and go on behind it.
     Absorb,
+    /// Go on behind the scope, whose visit has failed.
+    GiveUp,
 }
 
 /// How a visit ended.

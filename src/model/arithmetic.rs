@@ -207,6 +207,32 @@ impl Calculation<'_> {
                 None => 0.0,
             };
             let mut each = walk.sums;
+            if let Some((goes, limit)) = feed.poll
+                && time * goes + feed.pause > limit.as_secs_f64()
+            {
+                let text = format!(
+                    "consumer `{}` needs {} × {} = {} for a full poll, and leaves its group after {}: what it has in hand is processed twice",
+                    entry.name,
+                    significant(goes),
+                    seconds(time),
+                    seconds(time * goes),
+                    seconds(limit.as_secs_f64())
+                );
+                let span = self.span(&["consumer", &entry.name, "max-poll-records"]);
+                let help = "lower `max-poll-records`, or raise `max-poll-interval`";
+                self.warn("slow-poll", text, span).help.push(help.into());
+            }
+            let places = feed.from.and_then(|f| self.facts[f.0 as usize].partitions);
+            let threads = feed.threads * u64::from(self.model.layout.instances(id));
+            if let Some(places) = places.filter(|p| threads > *p) {
+                let text = format!(
+                    "consumer `{}` has {threads} threads, and its topic {}: the rest stay idle",
+                    entry.name,
+                    crate::component::counted(&places.to_string(), "partitions")
+                );
+                let span = self.span(&["consumer", &entry.name, "concurrency"]);
+                self.warn("idle-threads", text, span);
+            }
             each.busy[i] += (time + feed.pause) / feed.batch;
             if feed.from.is_some() {
                 each.visits[i] += 1.0;

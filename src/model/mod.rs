@@ -78,16 +78,24 @@ pub enum Change {
     Stop {
         service: ComponentId,
         replica: Option<u32>,
+        /// When they are back, nanoseconds; `u64::MAX` for not by themselves.
+        until: u64,
+        /// They are being started: one that was stopped for good will be back as well.
+        restarts: bool,
     },
-    /// They are back.
+    /// They are back, unless another outage keeps them down.
     Start {
         service: ComponentId,
         replica: Option<u32>,
+        /// Whatever else is under way.
+        asked: bool,
     },
     /// They are paused.
     Freeze {
         service: ComponentId,
         replica: Option<u32>,
+        /// Nanoseconds.
+        until: u64,
     },
     /// The pause ends.
     Thaw {

@@ -19,7 +19,7 @@ pub const KEYS: &[Key] = &[
         "restart",
         Form::Name,
         None,
-        "a service whose replicas stop now and are back after their `start-up-time`",
+        "a service whose replicas stop now and are back after their `start-up-time`, with an empty memory: caches, breakers and limiters begin anew",
     ),
     key(
         "stop",
@@ -27,9 +27,24 @@ pub const KEYS: &[Key] = &[
         None,
         "a service whose replicas stop: what they have in flight fails",
     ),
-    key("start", Form::Name, None, "a service whose replicas are back"),
-    key("outage", Form::Name, None, "a service that is stopped for `for`"),
-    key("pause", Form::Name, None, "a service that stands still for `for`"),
+    key(
+        "start",
+        Form::Name,
+        None,
+        "a service whose replicas are back at once",
+    ),
+    key(
+        "outage",
+        Form::Name,
+        None,
+        "a service that is stopped for `for`; outages that overlap keep it down until the last one ends",
+    ),
+    key(
+        "pause",
+        Form::Name,
+        None,
+        "a service that stands still for `for`, or until its process ends",
+    ),
     key("for", Form::Duration, None, "how long an outage or a pause lasts"),
     key("replica", Form::Count, None, "only this replica, counted from 0"),
 ];
@@ -91,14 +106,25 @@ pub fn check(
             };
             let name = &components[service.0 as usize].name;
             let mut put = |at: u64, what: Change, text: String| out.push(Happening { at, what, text });
+            let stop = |until, restarts| Change::Stop {
+                service,
+                replica,
+                until,
+                restarts,
+            };
+            let start = |asked| Change::Start {
+                service,
+                replica,
+                asked,
+            };
             match verb {
                 "restart" => {
-                    put(at, Change::Stop { service, replica }, format!("{name} restarts"));
                     let up = at.saturating_add(plan.start_up.nanos());
-                    put(up, Change::Start { service, replica }, format!("{name} is back"));
+                    put(at, stop(up, true), format!("{name} restarts"));
+                    put(up, start(false), format!("{name} is back"));
                 }
-                "stop" => put(at, Change::Stop { service, replica }, format!("{name} stops")),
-                "start" => put(at, Change::Start { service, replica }, format!("{name} starts")),
+                "stop" => put(at, stop(u64::MAX, false), format!("{name} stops")),
+                "start" => put(at, start(true), format!("{name} starts")),
                 _ => {
                     let Some(length) = length else {
                         sink.error(
@@ -112,15 +138,16 @@ pub fn check(
                     };
                     let end = at.saturating_add(length);
                     if verb == "outage" {
-                        put(at, Change::Stop { service, replica }, format!("{name} is out"));
-                        put(end, Change::Start { service, replica }, format!("{name} is back"));
+                        put(at, stop(end, false), format!("{name} is out"));
+                        put(end, start(false), format!("{name} is back"));
                     } else if length > 0 {
                         // A pause of no length is none.
-                        put(
-                            at,
-                            Change::Freeze { service, replica },
-                            format!("{name} stands still"),
-                        );
+                        let freeze = Change::Freeze {
+                            service,
+                            replica,
+                            until: end,
+                        };
+                        put(at, freeze, format!("{name} stands still"));
                         put(end, Change::Thaw { service, replica }, format!("{name} goes on"));
                     }
                 }
@@ -263,12 +290,12 @@ fn set_values(
         let mut reader = Reader::new(what, table, keys, &mut found);
         let plan = Plan::check(entry.kind, &mut reader, names);
         let wrong = found.has_errors();
-        for d in found
-            .into_vec()
-            .into_iter()
-            .filter(|d| d.severity == Severity::Error)
-        {
-            sink.push(d.at(span.clone()));
+        for d in found.into_vec() {
+            // Of warnings, those that hold for a change at run time too, and once.
+            let new = || !sink.diagnostics().iter().any(|told| told.message == d.message);
+            if d.severity == Severity::Error || d.id == "below-least" && new() {
+                sink.push(d.at(span.clone()));
+            }
         }
         let Some(plan) = plan.filter(|_| !wrong) else {
             return false;

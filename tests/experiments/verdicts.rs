@@ -34,7 +34,7 @@ const BEHIND: [(&str, &str); 3] = [
     ),
     (
         "the number inside grows",
-        "[station.desk]\n[flow.send]\nsteps = [{ parallel = [[{ delay = \"1ms\" }], [{ use = \"desk\", time = \"exp(10ms)\" }]], \
+        "[station.desk]\n[flow.send]\nsteps = [{ parallel = [{ steps = [{ delay = \"1ms\" }] }, { steps = [{ use = \"desk\", time = \"exp(10ms)\" }] }], \
          join = 1, rest = \"finish\" }]\n",
     ),
 ];

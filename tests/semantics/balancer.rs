@@ -53,6 +53,82 @@ fn when_every_replica_is_passed_over_calls_fail_at_once() {
     assert!(figure(&o, "flow.f", "failures_unavailable") > 5.0);
 }
 
+/// Two replicas of `app`, whose flow `f` takes these steps there, called by `caller` at these instants.
+fn watched(balancer: &str, inside: &str, caller: &str, at: &[f64]) -> Observations {
+    let calls: Vec<(f64, &str)> = at.iter().map(|t| (*t, "caller")).collect();
+    observe(
+        &format!(
+            "[service.app]\nreplicas = 2\n[balancer.edge]\nto = \"app\"\nmax-fails = 1\nfail-timeout = \"30s\"\n{balancer}\n\
+             [flow.f]\nat = \"app\"\nsteps = [{inside}]\n\
+             [flow.caller]\nsteps = [{caller}]\n{}",
+            requests(&calls)
+        ),
+        20.0,
+    )
+}
+
+#[test]
+fn a_time_limit_that_passes_speaks_against_the_replica_at_once() {
+    for cancels in [true, false] {
+        let limit = format!("[time-limiter.limit]\ntimeout-duration = \"1s\"\ncancel-running = {cancels}");
+        let run = |at: &[f64]| {
+            watched(
+                &limit,
+                "{ delay = \"3s\" }",
+                "{ use = \"limit\", steps = [{ call = \"f\" }] }",
+                at,
+            )
+        };
+        // The first replica is marked at 1 s, the second at 6 s: nobody is left.
+        let o = run(&[0.0, 5.0, 10.0, 15.0]);
+        near(figure(&o, "balancer.edge", "marked_down") * 20.0, 2.0, 1e-9);
+        near(figure(&o, "flow.caller", "failures_timed_out") * 20.0, 2.0, 1e-9);
+        near(
+            figure(&o, "flow.caller", "failures_unavailable") * 20.0,
+            2.0,
+            1e-9,
+        );
+    }
+}
+
+#[test]
+fn a_rejection_from_inside_the_service_is_an_answer_unless_fail_on_names_it() {
+    let run = |keys: &str| {
+        watched(
+            &format!("{keys}\n[bulkhead.b]\nin = \"app\"\nmax-concurrent-calls = 1"),
+            "{ use = \"b\", steps = [{ delay = \"1s\" }] }",
+            "{ call = \"f\" }",
+            &[0.0, 0.0, 0.1, 0.1, 3.0],
+        )
+    };
+    let o = run("");
+    assert_eq!(figure(&o, "balancer.edge", "marked_down"), 0.0);
+    near(figure(&o, "flow.caller", "failures_rejected") * 20.0, 2.0, 1e-9);
+    near(figure(&o, "flow.caller", "throughput") * 20.0, 3.0, 1e-9);
+    let o = run("fail-on = [\"rejected\"]");
+    near(figure(&o, "balancer.edge", "marked_down") * 20.0, 2.0, 1e-9);
+    near(
+        figure(&o, "flow.caller", "failures_unavailable") * 20.0,
+        1.0,
+        1e-9,
+    );
+}
+
+#[test]
+fn a_refused_connection_of_another_service_is_an_answer_of_this_one() {
+    // The inner service has one thread, no queue and closes what it cannot run: the outer one answers with an error.
+    let o = watched(
+        "[service.inner]\n[thread-pool.http]\nin = \"inner\"\nmax-threads = 1\nmax-queue-capacity = 0\n\
+         [flow.g]\nat = \"inner\"\nsteps = [{ use = \"http\", steps = [{ delay = \"1s\" }] }]",
+        "{ call = \"g\" }",
+        "{ call = \"f\" }",
+        &[0.0, 0.1, 0.2, 3.0],
+    );
+    near(figure(&o, "flow.caller", "failures_rejected") * 20.0, 2.0, 1e-9);
+    assert_eq!(figure(&o, "balancer.edge", "marked_down"), 0.0);
+    near(figure(&o, "flow.caller", "throughput") * 20.0, 2.0, 1e-9);
+}
+
 #[test]
 fn of_replicas_with_as_few_connections_the_next_in_turn_is_taken() {
     for more in ["", "weights = [1, 1]\n", "weights = [3, 3]\n"] {

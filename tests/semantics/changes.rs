@@ -77,7 +77,9 @@ fn more_places_are_taken_at_once() {
 
 #[test]
 fn fewer_places_take_effect_as_those_inside_leave() {
+    // A connection pool closes nothing.
     for (tables, key, step) in kinds(3) {
+        let pool = tables.contains("pool-size");
         // Until 1.2 s more are inside than may be.
         let found = changed(
             &tables,
@@ -85,7 +87,8 @@ fn fewer_places_take_effect_as_those_inside_leave() {
             &format!("\"{key}\" = 1"),
             [0.0, 0.1, 0.2, 0.6, 0.7],
         );
-        same(&tables, found, [1.0, 1.0, 1.0, 1.6, 2.5]);
+        let (fourth, fifth) = if pool { (1.4, 1.4) } else { (1.6, 2.5) };
+        same(&tables, found, [1.0, 1.0, 1.0, fourth, fifth]);
     }
 }
 
@@ -338,7 +341,8 @@ fn a_connection_that_was_asked_for_by_a_process_that_ended_meanwhile_is_none() {
         + &requests(&[(0.0, "f"), (20.0, "f")]);
     let o = observe(&text, 19.0);
     assert_eq!(figure(&o, "connection-pool.p", "connections_max"), 0.0);
-    near(figure(&o, "database.db", "connections_mean") * 19.0, 5.0, 1e-9);
+    // The server sees its socket closed with the process.
+    near(figure(&o, "database.db", "connections_mean") * 19.0, 2.0, 1e-9);
     let o = observe(&text, 40.0);
     near(figure(&o, "flow.f", "response_time_max"), 5.1, 1e-9);
 }

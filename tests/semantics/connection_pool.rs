@@ -18,16 +18,46 @@ fn the_pool_has_ten_connections_and_a_time_out_of_thirty_seconds() {
     assert_eq!(db(&o, "connections_pending_max"), 2.0);
 }
 
+/// What is said of a pool with these keys.
+fn told(keys: &str) -> String {
+    let (keys, rest) = keys.split_at(keys.find("[[").unwrap_or(keys.len()));
+    let source = burst(keys, 1, "1s") + rest;
+    let mut sink = plimsoll::diagnostic::Sink::default();
+    assert!(plimsoll::model::load("test", &source, None, &mut sink).is_some());
+    plimsoll::diagnostic::render(sink.diagnostics(), "test", &source, false)
+}
+
 #[test]
 fn a_time_out_below_250_ms_is_taken_with_a_warning() {
-    let told = |timeout: &str| {
-        let source = burst(&format!("connection-timeout = \"{timeout}\""), 1, "1s");
-        let mut sink = plimsoll::diagnostic::Sink::default();
-        assert!(plimsoll::model::load("test", &source, None, &mut sink).is_some());
-        plimsoll::diagnostic::render(sink.diagnostics(), "test", &source, false)
+    assert!(told("connection-timeout = \"200ms\"").contains("HikariCP refuses anything below 250 ms"));
+    assert!(!told("connection-timeout = \"250ms\"").contains("HikariCP"));
+    assert!(!told("connection-timeout = \"0s\"").contains("HikariCP"));
+    let timeline =
+        "[[timeline]]\nat = \"1s\"\nset = { \"connection-pool.db.connection-timeout\" = \"100ms\" }";
+    assert!(told(timeline).contains("HikariCP refuses anything below 250 ms"));
+}
+
+#[test]
+fn what_hikaricp_replaces_at_its_start_is_told() {
+    let replaced = |keys: &str| {
+        let said = told(keys);
+        said.contains("HikariCP does not take this").then_some(said)
     };
-    assert!(told("200ms").contains("HikariCP takes 30 s instead of anything below 250 ms"));
-    assert!(!told("250ms").contains("HikariCP"));
+    let said = |keys: &str| replaced(keys).unwrap_or_default();
+    assert!(said("max-lifetime = \"29s\"").contains("30 min instead"));
+    assert!(said("minimum-idle = 11").contains("takes `maximum-pool-size` instead"));
+    assert!(said("minimum-idle = 2\nidle-timeout = \"9s\"").contains("10 min instead"));
+    let both = "minimum-idle = 2\nmax-lifetime = \"40s\"\nidle-timeout";
+    assert!(said(&format!("{both} = \"39500ms\"")).contains("closes no idle connection"));
+    for taken in [
+        &format!("{both} = \"39s\""),
+        "max-lifetime = \"30s\"",
+        "max-lifetime = \"0s\"",
+        "idle-timeout = \"1s\"",
+        "minimum-idle = 2\nidle-timeout = \"0s\"",
+    ] {
+        assert_eq!(replaced(taken), None, "{taken}");
+    }
 }
 
 #[test]
@@ -167,21 +197,134 @@ fn the_adder_waits_10_ms_after_a_refusal_doubling_to_5_s() {
 }
 
 #[test]
-fn a_larger_maximum_takes_effect_at_once_and_a_smaller_one_as_connections_come_back() {
-    let timeline = r#"
-[[timeline]]
-at = "500ms"
-set = { "connection-pool.db.maximum-pool-size" = 4 }
-[[timeline]]
-at = "2500ms"
-set = { "connection-pool.db.maximum-pool-size" = 1 }
-"#;
+fn a_waiter_orders_one_connection_and_idle_ones_are_made_up_for_by_the_housekeeper() {
+    let pool = "minimum-idle = 5\nmaximum-pool-size = 10\nconnect-time = \"2ms\"";
+    let source = burst(pool, 6, "60s").replace("executor", "start-time = \"1s\"\nexecutor");
+    // The sixth, at 1.005 s, orders one for itself.
+    let o = observe(&source, 30.0);
+    assert_eq!(db(&o, "connections_creation_total"), 1.0);
+    near(db(&o, "waiting_time_max"), 0.002, 1e-9);
+    // At 30.1 s five are missing, and only four may be opened: at 30.102, 30.134, 30.166 and 30.198 s.
+    let o = observe(&source, 30.19);
+    assert_eq!(
+        (db(&o, "connections_creation_total"), db(&o, "connections_max")),
+        (4.0, 9.0)
+    );
+    let o = observe(&source, 31.0);
+    assert_eq!(
+        (db(&o, "connections_creation_total"), db(&o, "connections_max")),
+        (5.0, 10.0)
+    );
+}
+
+/// Two connections that live for 30 s, opened in 100 ms; one request of each flow at each instant: `long` holds one for 20 s, `short`
+/// for 1 s.
+fn two_lives(keys: &str, calls: &[(f64, &str)]) -> Observations {
+    observe(
+        &format!(
+            "[connection-pool.db]\nmaximum-pool-size = 2\nmax-lifetime = \"30s\"\nmax-lifetime-variance = \"0%\"\n\
+             connect-time = \"100ms\"\n{keys}\n\
+             [flow.long]\nsteps = [{{ use = \"db\", steps = [{{ delay = \"20s\" }}] }}]\n\
+             [flow.short]\nsteps = [{{ use = \"db\", steps = [{{ delay = \"1s\" }}] }}]\n{}",
+            requests(calls)
+        ),
+        80.0,
+    )
+}
+
+#[test]
+fn the_connection_that_has_come_to_its_end_is_closed_by_who_has_it() {
+    for keys in ["", "wake-up-latency = \"0s\""] {
+        // At 30 s the idle one is closed and made up for by 30.1 s; the other one is in use until 40 s. The two that come at
+        // 30 s share the new one.
+        let o = two_lives(keys, &[(20.0, "long"), (30.0, "short"), (30.0, "short")]);
+        near(figure(&o, "flow.short", "response_time_max"), 2.1, 1e-6);
+        near(figure(&o, "flow.short", "response_time_mean"), 1.6, 1e-6);
+        assert_eq!(db(&o, "connections_max"), 2.0);
+    }
+}
+
+const TWICE_AT_A_TIME: &str =
+    "executor = \"per-vu-iterations\"\nvus = 6\nflow = \"call\"\nmax-duration = \"1h\"\ntimeout = \"1h\"\n";
+
+#[test]
+fn a_lower_maximum_closes_nothing() {
     let o = observe(
-        &(burst("maximum-pool-size = 2\nconnect-time = \"0s\"", 8, "1s") + timeline),
+        &format!(
+            "[connection-pool.db]\n[flow.call]\nsteps = [{{ use = \"db\", steps = [{{ delay = \"1s\" }}] }}]\n\
+             [workload.w]\nstart-time = \"2s\"\n{TWICE_AT_A_TIME}\
+             [[timeline]]\nat = \"1s\"\nset = {{ \"connection-pool.db.maximum-pool-size\" = 2 }}\n"
+        ),
         20.0,
     );
+    near(figure(&o, "flow.call", "response_time_max"), 1.0, 1e-9);
+    assert_eq!(db(&o, "connections_mean"), 10.0);
+}
+
+#[test]
+fn under_a_lower_maximum_a_connection_that_comes_to_its_end_is_not_replaced() {
+    let o = two_lives(
+        "[[timeline]]\nat = \"1s\"\nset = { \"connection-pool.db.maximum-pool-size\" = 1 }",
+        &[(70.0, "short"), (70.0, "short")],
+    );
+    // At 30 s both are closed, and one is opened by 30.1 s, another by 60.2 s.
+    near(
+        db(&o, "connections_mean"),
+        (60.0 + 29.9 + 19.9 - 0.1) / 80.0,
+        0.01,
+    );
+    near(figure(&o, "flow.short", "response_time_max"), 2.0, 1e-6);
+}
+
+#[test]
+fn a_higher_maximum_opens_a_connection_for_the_next_who_waits() {
+    // Eight wait for two connections; what they ordered was dropped, as the pool was full.
+    let timeline = "[[timeline]]\nat = \"500ms\"\nset = { \"connection-pool.db.maximum-pool-size\" = 4 }\n";
+    let pool = "maximum-pool-size = 2\nconnect-time = \"0s\"";
+    let o = observe(&(burst(pool, 8, "1s") + timeline), 20.0);
+    assert_eq!(db(&o, "connections_max"), 2.0);
+    // One more who comes then orders one more.
+    let late = requests(&[(0.6, "f")]);
+    let o = observe(&(burst(pool, 8, "1s") + timeline + &late), 20.0);
+    assert_eq!(db(&o, "connections_max"), 3.0);
+    // Without them the housekeeper does at 30.1 s: idle ones are missing as long as all are in use.
+    let o = observe(&(burst(pool, 8, "20s") + timeline), 40.0);
     assert_eq!(db(&o, "connections_max"), 4.0);
-    assert_eq!(figure(&o, "flow.f", "throughput") * 20.0, 8.0);
-    assert_eq!(db(&o, "connections_active_max"), 4.0);
-    assert!(db(&o, "connections_mean") < 1.4);
+}
+
+/// A pool in a service, which is paused from 50 ms to 5.05 s, or restarted at 5 s and back at 6 s.
+fn in_a_service(keys: &str, timeline: &str, calls: &[(f64, &str)]) -> Observations {
+    observe(
+        &format!(
+            "[service.s]\nstart-up-time = \"1s\"\n[connection-pool.db]\nin = \"s\"\n{keys}\n\
+             [flow.call]\nat = \"s\"\nsteps = [{{ use = \"db\", steps = [{{ delay = \"1s\" }}] }}]\n\
+             [[timeline]]\n{timeline}\n{}",
+            requests(calls)
+        ),
+        10.0,
+    )
+}
+
+#[test]
+fn a_paused_process_opens_no_connections() {
+    let keys = "initially = \"empty\"\nmaximum-pool-size = 5\nconnect-time = \"2ms\"";
+    let pause = "at = \"50ms\"\npause = \"s\"\nfor = \"5s\"";
+    let o = in_a_service(keys, pause, &[(9.0, "call")]);
+    // At 5.052, 5.084, 5.116, 5.148 and 5.18 s.
+    near(db(&o, "connections_mean"), (5.0 * 10.0 - 25.58) / 10.0, 1e-9);
+}
+
+#[test]
+fn a_restarted_process_has_new_connections_and_a_new_housekeeper() {
+    let keys = "maximum-pool-size = 5\nconnect-time = \"500ms\"\ninitially = \"empty\"";
+    let o = in_a_service(keys, "at = \"5s\"\nrestart = \"s\"", &[(1.9, "call")]);
+    // Opened at 0.6, 1.13, 1.66, 2.19 and 2.72 s, closed at 5 s; again from 6.1 s on.
+    let first = 5.0 * 5.0 - (0.6 + 1.13 + 1.66 + 2.19 + 2.72);
+    let second = 5.0 * 10.0 - (6.6 + 7.13 + 7.66 + 8.19 + 8.72);
+    near(db(&o, "connections_mean"), (first + second) / 10.0, 1e-9);
+    // One that was being opened when the process ended does not come afterwards.
+    let o = in_a_service(keys, "at = \"2.5s\"\nrestart = \"s\"", &[(1.9, "call")]);
+    let first = 4.0 * 2.5 - (0.6 + 1.13 + 1.66 + 2.19);
+    let second = 5.0 * 10.0 - (4.1 + 4.63 + 5.16 + 5.69 + 6.22);
+    near(db(&o, "connections_mean"), (first + second) / 10.0, 1e-9);
 }

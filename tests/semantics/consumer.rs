@@ -114,7 +114,8 @@ fn a_failing_record_is_delivered_ten_times_on_the_same_thread_and_then_skipped()
     near(figure(&o, "consumer.c", "retried"), 9.0, 0.2);
     near(figure(&o, "consumer.c", "skipped"), 1.0, 0.02);
     assert_eq!(figure(&o, "consumer.c", "consumed"), 0.0);
-    near(figure(&o, "consumer.c", "visit_time_mean"), 0.100, 1e-6);
+    // Each delivery is a visit.
+    near(figure(&o, "consumer.c", "visit_time_mean"), 0.010, 1e-6);
     assert!(figure(&o, "consumer.c", "lag_end") <= 1.0);
 }
 
@@ -314,22 +315,186 @@ fn the_partition_of_a_late_thread_goes_to_another_at_the_poll_interval_and_it_re
     );
 }
 
+/// One record at each of these instants, for one partition.
+fn records(consumer: &str, at: &[f64]) -> String {
+    let list: Vec<(f64, &str)> = at.iter().map(|t| (*t, "send")).collect();
+    format!(
+        "[topic.events]\nlinger = \"0s\"\n[consumer.c]\ntopic = \"events\"\n{consumer}\n\
+         [flow.send]\nsteps = [{{ publish = \"events\" }}]\n"
+    ) + &requests(&list)
+}
+
+fn lag_at(source: &str, seconds: f64) -> f64 {
+    figure(&observe(source, seconds), "consumer.c", "lag_end")
+}
+
 #[test]
-fn pauses_between_tries_of_a_record_keep_its_thread_from_its_poll_and_those_of_a_batch_do_not() {
-    let failing = "retry-interval = \"1s\"\nsteps = [{ fail = 1.0 }]";
-    let record = twenty(&format!("max-poll-records = 1\n{failing}"));
-    assert!(figure(&record, "consumer.c", "poll_timeouts") > 0.0);
-    assert!(figure(&record, "consumer.c", "lag_end") > 15.0);
-    let batch = twenty(&format!("batch = true\n{failing}"));
+fn only_a_single_pause_between_two_tries_counts_towards_the_poll_interval() {
+    // Five tries with 3 s between them, each of which ends in a poll: never 5 s without one.
+    let failing = "max-poll-interval = \"5s\"\nretries = 4\nsteps = [{ fail = 1.0 }]\n";
+    let source = records(&format!("{failing}retry-interval = \"3s\""), &[0.0]);
+    let o = observe(&source, 60.0);
+    assert_eq!(figure(&o, "consumer.c", "poll_timeouts"), 0.0);
+    assert_eq!(figure(&o, "consumer.c", "redelivered"), 0.0);
+    near(figure(&o, "consumer.c", "retried") * 60.0, 4.0, 1e-9);
+    near(figure(&o, "consumer.c", "skipped") * 60.0, 1.0, 1e-9);
+    assert_eq!((lag_at(&source, 11.9), lag_at(&source, 12.1)), (1.0, 0.0));
+    // One pause of 6 s is too long: the thread is out at each, and comes back to go on counting its tries.
+    let source = records(&format!("{failing}retry-interval = \"6s\""), &[0.0]);
+    let o = observe(&source, 60.0);
+    near(figure(&o, "consumer.c", "poll_timeouts") * 60.0, 4.0, 1e-9);
+    assert_eq!((lag_at(&source, 23.9), lag_at(&source, 24.1)), (1.0, 0.0));
+    // A batch is tried again in memory.
+    let batch = twenty("batch = true\nretries = 2\nretry-interval = \"6s\"\nsteps = [{ fail = 1.0 }]");
     assert_eq!(figure(&batch, "consumer.c", "poll_timeouts"), 0.0);
     assert_eq!(figure(&batch, "consumer.c", "lag_end"), 0.0);
+}
+
+#[test]
+fn what_was_done_before_a_record_that_fails_is_committed_at_once_and_the_rest_is_polled_again() {
+    // Each record takes three tries of 100 ms and two pauses of 1 s, and is committed when it is given up.
+    let source = records(
+        "retries = 2\nretry-interval = \"1s\"\nsteps = [{ delay = \"100ms\" }, { fail = 1.0 }]",
+        &[0.0, 0.05, 0.05, 0.05, 0.05, 0.05],
+    );
+    for given_up in 0..6 {
+        let at = 2.3 * f64::from(given_up + 1);
+        assert_eq!(lag_at(&source, at - 0.01), 6.0 - f64::from(given_up));
+        assert_eq!(lag_at(&source, at + 0.01), 5.0 - f64::from(given_up));
+    }
+    // The poll of 10 s that was broken off at its first record is not in the way of a record that comes later.
+    let o = observe(&source, 20.0);
+    assert_eq!(figure(&o, "consumer.c", "redelivered"), 0.0);
+    near(figure(&o, "consumer.c", "skipped") * 20.0, 6.0, 1e-9);
+}
+
+#[test]
+fn after_a_failure_the_records_are_fetched_again() {
+    // Fetches of 10 ms: one for the record, and one after each of the two failures.
+    let source = records(
+        "retries = 2\nfetch-time = \"10ms\"\nsteps = [{ delay = \"100ms\" }, { fail = 1.0 }]",
+        &[1.0],
+    );
+    assert_eq!((lag_at(&source, 1.329), lag_at(&source, 1.331)), (1.0, 0.0));
+}
+
+fn restarted(replicas: u32, consumer: &str) -> Observations {
+    let source = model(
+        2,
+        "20/s",
+        &format!("in = \"s\"\non-stop = \"crash\"\nsteps = [{{ delay = \"1us\" }}]\n{consumer}"),
+    ) + &format!(
+        "[service.s]\nreplicas = {replicas}\nstart-up-time = \"2s\"\n\
+         [[timeline]]\nat = \"10s\"\nrestart = \"s\"\nreplica = 0\n"
+    );
+    observe(&source, 100.0)
+}
+
+#[test]
+fn a_crashed_member_that_is_back_waits_with_its_group_until_its_old_session_ends() {
+    let alone = restarted(1, "");
+    near(figure(&alone, "consumer.c", "end_to_end_max"), 45.0, 0.1);
+    near(figure(&alone, "consumer.c", "lag_max"), 20.0 * 45.0, 2.0);
+    assert_eq!(figure(&alone, "consumer.c", "rebalances"), 1.0);
+    near(figure(&alone, "consumer.c", "rebalance_time"), 43.0, 1e-6);
+    // Eagerly the other one stands still from the return at 12 s; half of the records lag from the crash on.
+    let two = restarted(2, "");
+    near(
+        figure(&two, "consumer.c", "lag_max"),
+        10.0 * 45.0 + 10.0 * 43.0,
+        40.0,
+    );
+    // Cooperatively it goes on.
+    let two = restarted(2, "assignment = \"cooperative-sticky\"");
+    near(figure(&two, "consumer.c", "lag_max"), 10.0 * 45.0, 40.0);
+    near(figure(&two, "consumer.c", "end_to_end_max"), 45.0, 0.2);
+    // The join does not take longer than the longest time between two polls.
+    let short = restarted(1, "max-poll-interval = \"20s\"");
+    near(figure(&short, "consumer.c", "end_to_end_max"), 22.0, 0.1);
+}
+
+#[test]
+fn a_static_member_that_is_back_before_its_session_ends_goes_on_without_a_rebalance() {
+    let o = restarted(1, "static-membership = true");
+    near(figure(&o, "consumer.c", "end_to_end_max"), 2.0, 0.1);
+    assert_eq!(figure(&o, "consumer.c", "rebalances"), 0.0);
+    // Nobody takes its partitions over for the two seconds.
+    let o = restarted(2, "static-membership = true");
+    assert_eq!(figure(&o, "consumer.c", "rebalances"), 0.0);
+    near(figure(&o, "consumer.c", "lag_max"), 10.0 * 2.0, 15.0);
+}
+
+#[test]
+fn a_paused_process_sends_no_heartbeats_and_is_missed_when_its_session_ends() {
+    let paused = |seconds: u32| {
+        let pause =
+            format!("[[timeline]]\nat = \"10s\"\npause = \"worker\"\nreplica = 0\nfor = \"{seconds}s\"\n");
+        let consumer = "session-timeout = \"10s\"\nsteps = [{ delay = \"1ms\" }]";
+        observe(&replicated(consumer, &pause), 100.0)
+    };
+    let o = paused(40);
+    // Its two threads are taken over from at 20 s and are back at 50 s.
+    near(figure(&o, "consumer.c", "session_timeouts") * 100.0, 2.0, 1e-9);
+    near(figure(&o, "consumer.c", "end_to_end_max"), 10.0, 0.6);
+    assert!(figure(&o, "consumer.c", "rebalances") >= 2.0);
+    assert!(figure(&o, "consumer.c", "lag_end") < 5.0);
+    let o = paused(9);
+    assert_eq!(figure(&o, "consumer.c", "session_timeouts"), 0.0);
+    assert_eq!(figure(&o, "consumer.c", "rebalances"), 0.0);
+    near(figure(&o, "consumer.c", "end_to_end_max"), 9.0, 0.6);
+}
+
+/// Eleven records of 100 ms: a poll of one, and one of ten until 1.1 s. Their process stops at 650 ms.
+fn eleven(consumer: &str, timeline: &str) -> String {
+    let mut at = vec![0.0];
+    at.extend([0.05; 10]);
+    let steps = "in = \"s\"\nsteps = [{ delay = \"100ms\" }]";
+    records(&format!("{steps}\n{consumer}"), &at)
+        + &format!("[service.s]\nstart-up-time = \"2s\"\n[[timeline]]\nat = \"650ms\"\n{timeline}\n")
+}
+
+#[test]
+fn a_replica_that_closes_finishes_its_polls_and_commits_them_first() {
+    let source = eleven("", "restart = \"s\"");
+    let o = observe(&source, 20.0);
+    near(figure(&o, "consumer.c", "consumed") * 20.0, 11.0, 1e-9);
+    assert_eq!(figure(&o, "consumer.c", "redelivered"), 0.0);
+    assert_eq!((lag_at(&source, 1.09), lag_at(&source, 1.11)), (10.0, 0.0));
+    // A crash throws away what was done of the ten.
+    let o = observe(
+        &eleven("on-stop = \"crash\"\nsession-timeout = \"1s\"", "restart = \"s\""),
+        20.0,
+    );
+    near(figure(&o, "consumer.c", "consumed") * 20.0, 16.0, 1e-9);
+    near(figure(&o, "consumer.c", "redelivered") * 20.0, 10.0, 1e-9);
+    // So does a shutdown that may not last so long.
+    let o = observe(&eleven("shutdown-timeout = \"200ms\"", "restart = \"s\""), 20.0);
+    near(figure(&o, "consumer.c", "consumed") * 20.0, 18.0, 1e-9);
+    // One that is to be back before the polls are finished is back when they are.
+    let source = eleven("", "outage = \"s\"\nfor = \"100ms\"");
+    let source = source + &requests(&[(0.7, "send")]).replace("w000", "late");
+    let o = observe(&source, 20.0);
+    near(figure(&o, "consumer.c", "consumed") * 20.0, 12.0, 1e-9);
+    near(figure(&o, "consumer.c", "end_to_end_max"), 1.05, 1e-9);
+    assert_eq!((lag_at(&source, 1.19), lag_at(&source, 1.21)), (1.0, 0.0));
+}
+
+#[test]
+fn records_that_a_poll_returns_a_second_time_are_counted() {
+    // Thread 0 takes nineteen at 1 s and is out at 6 s, thread 1 takes the same then.
+    let o = twenty("steps = [{ delay = \"1s\" }]");
+    assert!(figure(&o, "consumer.c", "redelivered") * 100.0 >= 19.0);
+    let o = twenty("max-poll-records = 4\nsteps = [{ delay = \"1s\" }]");
+    assert_eq!(figure(&o, "consumer.c", "redelivered"), 0.0);
 }
 
 #[test]
 fn in_a_cooperative_rebalance_the_others_go_on_with_what_they_have() {
     let stop = "[[timeline]]\nat = \"50s\"\nstop = \"worker\"\nreplica = 0\n";
     let at = |assignment: &str| {
-        let consumer = format!("assignment = \"{assignment}\"\nmax-poll-records = 500\n{SLOW}");
+        let consumer = format!(
+            "assignment = \"{assignment}\"\nmax-poll-records = 500\nshutdown-timeout = \"0s\"\n{SLOW}"
+        );
         observe(&replicated(&consumer, stop), 100.0)
     };
     let (eager, cooperative) = (at("range"), at("cooperative-sticky"));

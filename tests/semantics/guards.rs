@@ -187,6 +187,37 @@ fn rejections_and_time_outs_inside_open_a_breaker() {
 }
 
 #[test]
+fn a_call_that_a_time_limit_around_the_breaker_cuts_short_is_a_failure() {
+    let run = |keys: &str| {
+        observe(
+            &format!(
+                "[time-limiter.limit]\n[circuit-breaker.cb]\n{SMALL}{keys}\n[flow.call]\nsteps = [\
+                 {{ use = \"limit\", steps = [{{ use = \"cb\", steps = [{{ delay = \"5s\" }}] }}] }}]\n{}",
+                requests(&[
+                    (0.0, "call"),
+                    (2.0, "call"),
+                    (4.0, "call"),
+                    (6.0, "call"),
+                    (8.0, "call"),
+                    (10.0, "call")
+                ])
+            ),
+            20.0,
+        )
+    };
+    // The fifth is cut short at 9 s.
+    let o = run("");
+    assert_eq!(count(&o, "calls_failed"), 5.0);
+    assert_eq!(count(&o, "not_permitted_calls"), 1.0);
+    near(count(&o, "time_open"), 11.0, 1e-9);
+    let o = run("ignore = [\"timed_out\"]");
+    assert_eq!(
+        (count(&o, "calls_failed"), count(&o, "calls_ignored")),
+        (0.0, 6.0)
+    );
+}
+
+#[test]
 fn twenty_callers_of_a_limit_of_five_wait_for_later_periods_or_in_vain() {
     let o = observe(
         "[rate-limiter.rl]\nlimit-for-period = 5\nlimit-refresh-period = \"1s\"\ntimeout-duration = \"2s\"\n\
@@ -296,11 +327,13 @@ fn a_trial_call_that_says_nothing_gives_its_place_back() {
             requests(&[(0.0, "late"), (2.0, first), (3.0, "good"), (4.0, "good")])
         )
     };
-    for first in ["ignored", "cancelled"] {
-        let o = observe(&text(first), 20.0);
-        assert_eq!(count(&o, "not_permitted_calls"), 0.0, "{first}");
-        near(count(&o, "time_half_open"), 1.0, 1e-9);
-    }
+    let o = observe(&text("ignored"), 20.0);
+    assert_eq!(count(&o, "not_permitted_calls"), 0.0);
+    near(count(&o, "time_half_open"), 1.0, 1e-9);
+    // One that is cut short at 2.1 s is a failure: open again until 3.1 s.
+    let o = observe(&text("cancelled"), 20.0);
+    assert_eq!(count(&o, "not_permitted_calls"), 1.0);
+    near(count(&o, "time_half_open"), 0.1, 1e-9);
     let o = observe(&text("hang"), 20.0);
     assert_eq!(count(&o, "not_permitted_calls"), 2.0);
 }

@@ -279,6 +279,43 @@ fn wrong_heaps_are_refused_with_the_reason() {
 }
 
 #[test]
+fn a_jvm_without_a_collector_takes_the_serial_one_on_a_small_machine() {
+    let all = |keys: &str| {
+        let o = observe(&heap(&format!("size = \"512MiB\"\n{keys}")), 60.0);
+        ["young_collections", "pause_mean", "pause_max"].map(|name| figure(&o, "heap.jvm", name))
+    };
+    let (serial, g1) = (all("collector = \"serial\""), all("collector = \"g1\""));
+    assert_ne!(serial, g1);
+    assert_eq!(all("memory = \"1791MiB\""), serial);
+    assert_eq!(all("memory = \"1792MiB\""), g1);
+    assert_eq!(all(""), g1);
+    let one_core = heap("size = \"4GiB\"\nmemory = \"8GiB\"").replace("cores = 4", "cores = 1");
+    let named = heap("size = \"4GiB\"\ncollector = \"serial\"").replace("cores = 4", "cores = 1");
+    assert_eq!(
+        figure(&observe(&one_core, 60.0), "heap.jvm", "pause_mean"),
+        figure(&observe(&named, 60.0), "heap.jvm", "pause_mean")
+    );
+}
+
+#[test]
+fn a_small_heap_without_a_collector_is_asked_about() {
+    let asked = |keys: &str| {
+        let (source, mut sink) = (heap(keys), plimsoll::diagnostic::Sink::default());
+        assert!(plimsoll::model::load("test", &source, None, &mut sink).is_some());
+        plimsoll::diagnostic::render(sink.diagnostics(), "test", &source, false)
+            .contains("names no collector")
+    };
+    assert!(asked("size = \"512MiB\""));
+    for told in [
+        "size = \"1792MiB\"",
+        "size = \"512MiB\"\ncollector = \"g1\"",
+        "size = \"512MiB\"\nmemory = \"1GiB\"",
+    ] {
+        assert!(!asked(told), "{told}");
+    }
+}
+
+#[test]
 fn given_pauses_draw_each_its_own_length_and_distance() {
     let o = observe(
         &heap("pauses = { every = \"1s\", lasts = \"exp(10ms)\" }").replace("100/s", "1/s"),

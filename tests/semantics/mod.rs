@@ -8,6 +8,7 @@ mod external;
 mod guards;
 mod host;
 mod lock;
+mod restart;
 mod retry;
 mod station;
 mod thread_pool;

@@ -91,6 +91,45 @@ fn a_batch_holds_its_connection_while_it_publishes() {
     near(figure(&o, "connection-pool.db", "utilisation"), 0.5, 0.01);
 }
 
+/// Ten rows at time zero, read at 1 s.
+fn ten(outbox: &str) -> String {
+    format!(
+        "[topic.events]\nlinger = \"0s\"\n[consumer.c]\ntopic = \"events\"\nsteps = []\n\
+         [outbox.rows]\npublishes = \"events\"\npoll-interval = \"1s\"\nretry-interval = \"1s\"\n{outbox}\n\
+         [flow.pay]\nsteps = [{{ publish = \"rows\" }}]\n"
+    ) + &requests(&[(0.0, "pay"); 10])
+}
+
+#[test]
+fn a_message_goes_out_at_the_end_of_its_round_of_each() {
+    let o = observe(&ten("steps = [{ each = [{ delay = \"100ms\" }] }]"), 10.0);
+    // 1.1 s, 1.2 s, .. 2.0 s.
+    near(figure(&o, "outbox.rows", "added_latency_mean"), 1.55, 1e-9);
+    near(figure(&o, "outbox.rows", "added_latency_max"), 2.0, 1e-9);
+    // In the middle of the poll half of them are in the topic, and all are still to be marked.
+    let o = observe(&ten("steps = [{ each = [{ delay = \"100ms\" }] }]"), 1.55);
+    near(figure(&o, "topic.events", "produced") * 1.55, 5.0, 1e-9);
+    assert_eq!(figure(&o, "outbox.rows", "pending_end"), 10.0);
+    // Without `each` all go out at the end.
+    let o = observe(&ten("steps = [{ delay = \"1s\" }]"), 10.0);
+    near(figure(&o, "outbox.rows", "added_latency_mean"), 2.0, 1e-9);
+}
+
+#[test]
+fn a_mark_that_fails_leaves_all_rows_to_be_sent_again() {
+    let failing = "max-retries = 2\nsteps = [{ each = [{ delay = \"1ms\" }] }, { fail = 1.0 }]";
+    // All go out in the first poll, and in two more.
+    let o = observe(&ten(failing), 1.5);
+    assert_eq!(figure(&o, "outbox.rows", "pending_end"), 10.0);
+    near(figure(&o, "outbox.rows", "sent") * 1.5, 10.0, 1e-9);
+    assert_eq!(figure(&o, "outbox.rows", "sent_again"), 0.0);
+    let o = observe(&ten(failing), 60.0);
+    near(figure(&o, "outbox.rows", "sent") * 60.0, 30.0, 1e-9);
+    near(figure(&o, "outbox.rows", "sent_again") * 60.0, 20.0, 1e-9);
+    near(figure(&o, "outbox.rows", "given_up") * 60.0, 10.0, 1e-9);
+    assert_eq!(figure(&o, "outbox.rows", "pending_end"), 0.0);
+}
+
 #[test]
 fn a_row_that_fails_stays_and_is_tried_again_later_until_it_is_given_up() {
     let outbox = "poll-interval = \"100ms\"\nmax-retries = 2\nretry-interval = \"5s\"\nsteps = [{ each = [{ fail = 1.0 }] }]";

@@ -379,6 +379,52 @@ fn an_arrival_rate_through_a_slow_client_is_sent_late() {
 }
 
 #[test]
+fn a_removal_at_the_end_of_the_last_stage_interrupts_when_its_time_is_up() {
+    for stages in [
+        "[{ target = 0, duration = \"5s\" }]",
+        "[{ target = 0, duration = \"5s\" }, { target = 0, duration = \"0s\" }]",
+    ] {
+        let w = |grace: &str| {
+            format!(
+                "executor = \"ramping-vus\"\nstart-vus = 1\nstages = {stages}\ngraceful-ramp-down = \"{grace}\""
+            )
+        };
+        let o = load(&w("0s"), "{ delay = \"10s\" }", 20.0);
+        assert_eq!((completed(&o), of(&o, "interrupted")), (0.0, 1.0), "{stages}");
+        let o = load(&w("6s"), "{ delay = \"10s\" }", 20.0);
+        assert_eq!((completed(&o), of(&o, "interrupted")), (1.0, 0.0), "{stages}");
+    }
+}
+
+#[test]
+fn users_of_an_arrival_rate_are_those_that_run_an_iteration_and_at_most_those_that_exist() {
+    let w = "executor = \"constant-arrival-rate\"\nrate = \"10/s\"\npre-allocated-vus = 50";
+    let o = load(w, "{ delay = \"200ms\" }", 10.0);
+    near(of(&o, "vus_mean"), 2.0, 0.02);
+    assert_eq!(of(&o, "vus_max"), 50.0);
+}
+
+#[test]
+fn a_limit_on_requests_in_flight_counts_those_of_its_workload() {
+    let o = observe(
+        "[topic.t]\npartitions = 8\n[consumer.c]\ntopic = \"t\"\nconcurrency = 8\nsteps = [{ delay = \"1ms\" }]\n\
+         [flow.slow]\nsteps = [{ delay = \"100s\" }]\n[flow.f]\nsteps = [{ delay = \"1ms\" }]\n\
+         [workload.others]\nexecutor = \"constant-vus\"\nvus = 10\nflow = \"slow\"\n\
+         [workload.w]\nexecutor = \"renewal\"\ninterarrival = \"100ms\"\nmax-in-flight = 1\nflow = \"f\"\n",
+        10.05,
+    );
+    assert_eq!((sent(&o), of(&o, "dropped")), (100.0, 0.0));
+}
+
+#[test]
+fn a_request_whose_caller_has_left_is_not_in_flight_any_more() {
+    let w = "executor = \"renewal\"\ninterarrival = \"1s\"\ntimeout = \"1500ms\"\nmax-in-flight = 1";
+    // Sent at 1, 3, 5, 7 and 9 s, each given up after 1.5 s; those between are dropped.
+    let o = load(w, "{ delay = \"10s\" }", 10.5);
+    assert_eq!((sent(&o), of(&o, "dropped") * o.simulated), (5.0, 5.0));
+}
+
+#[test]
 fn a_caller_who_gives_up_asks_again_while_the_server_still_works() {
     let o = observe(
         "[station.server]\n[flow.f]\nsteps = [{ use = \"server\", time = \"1s\" }]\n\

@@ -1,8 +1,6 @@
 //! What a balancer learns about replicas from the calls it sent there, by the rules of nginx
 //! (`ngx_http_upstream_round_robin.c`; counted in nanoseconds instead of seconds).
 
-use crate::kernel::Outcome;
-
 /// Failures by replica.
 pub struct Health {
     /// Zero: failures do not count.
@@ -78,27 +76,23 @@ impl Health {
 
     /// A call is back.
     #[inline]
-    pub fn ended(&mut self, replica: u32, outcome: Outcome, now: u64) {
+    pub fn ended(&mut self, replica: u32, failed: bool, now: u64) {
         let Some(r) = self.replicas.get_mut(replica as usize) else {
             return;
         };
-        match outcome {
-            Outcome::Failed(_) => {
-                r.fails += 1;
-                (r.failed, r.checked) = (now, now);
-                if r.fails == self.max_fails {
-                    self.marked += 1;
-                    self.marked_down += 1;
-                }
+        if failed {
+            r.fails += 1;
+            (r.failed, r.checked) = (now, now);
+            if r.fails == self.max_fails {
+                self.marked += 1;
+                self.marked_down += 1;
             }
+        } else if r.failed < r.checked {
             // Only a call that was sent as a trial clears what came before.
-            Outcome::Done if r.failed < r.checked => {
-                if r.fails >= self.max_fails {
-                    self.marked -= 1;
-                }
-                r.fails = 0;
+            if r.fails >= self.max_fails {
+                self.marked -= 1;
             }
-            Outcome::Done | Outcome::Cancelled => {}
+            r.fails = 0;
         }
     }
 }
@@ -106,22 +100,19 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Fault;
-
-    const FAILED: Outcome = Outcome::Failed(Fault::Failed);
 
     #[test]
     fn so_many_failures_pass_a_replica_over_until_one_call_has_tried_it() {
         let mut h = Health::new(2, 10, 2);
-        h.ended(1, FAILED, 100);
+        h.ended(1, true, 100);
         assert_eq!(h.pass_over(&[0, 1], 100), [0, 1]);
-        h.ended(1, FAILED, 105);
+        h.ended(1, true, 105);
         assert_eq!(h.pass_over(&[0, 1], 115), [0]);
         assert_eq!(h.pass_over(&[0, 1], 116), [0, 1]);
         // One call tries it, and nobody else meanwhile.
         h.chosen(1, 116);
         assert_eq!(h.pass_over(&[0, 1], 117), [0]);
-        h.ended(1, Outcome::Done, 118);
+        h.ended(1, false, 118);
         assert_eq!(h.pass_over(&[0, 1], 118), [0, 1]);
         assert_eq!((h.marked, h.marked_down), (0, 1));
     }
@@ -129,9 +120,9 @@ mod tests {
     #[test]
     fn a_trial_that_fails_marks_it_again() {
         let mut h = Health::new(1, 10, 2);
-        h.ended(0, FAILED, 5);
+        h.ended(0, true, 5);
         h.chosen(0, 16);
-        h.ended(0, FAILED, 17);
+        h.ended(0, true, 17);
         assert_eq!(h.pass_over(&[0, 1], 27), [1]);
         assert_eq!(h.pass_over(&[0], 27), [0u32; 0]);
     }
@@ -139,7 +130,7 @@ mod tests {
     #[test]
     fn a_single_replica_is_never_marked() {
         let mut h = Health::new(1, 10, 1);
-        h.ended(0, FAILED, 5);
+        h.ended(0, true, 5);
         assert_eq!(h.pass_over(&[0], 5), [0]);
         assert!(!h.watches());
     }

@@ -1,7 +1,7 @@
 //! The connections of a pool: who opens them, who has them, how long they idle.
 
 use super::super::connection_adder::Next;
-use super::{ALIVE_BYPASS, ConnectionPool, Connections};
+use super::{ALIVE_BYPASS, ConnectionPool, Connections, FIRST_ROUND, HOUSEKEEPING};
 use crate::kernel::{Admission, Context, Visit};
 
 impl ConnectionPool {
@@ -13,7 +13,7 @@ impl ConnectionPool {
     }
 
     pub(super) fn in_use(&self) -> u64 {
-        self.leaving
+        self.leaving.len() as u64
             + match &self.connections {
                 Connections::Direct(permits) => permits.taken,
                 Connections::Bag(bag) => bag.in_use(),
@@ -27,85 +27,111 @@ impl ConnectionPool {
         }
     }
 
-    /// Asks the adder for more connections, if there is reason to.
+    /// HikariCP's `fillPool`: as many orders as idle connections are missing.
+    pub(super) fn fill(&mut self, cx: &mut Context) {
+        let missing = self.minimum_idle.saturating_sub(self.idle());
+        if self.size.value() < self.maximum && missing > 0 {
+            self.order(missing, cx);
+        }
+    }
+
+    /// HikariCP's `addBagItem`: one more order, if there are fewer of them than waiters.
     pub(super) fn ask(&mut self, cx: &mut Context) {
-        if self.size.value() < self.maximum && !self.down && self.adder.is_off() {
-            self.create(cx);
+        if self.waiting() > self.adder.orders() {
+            self.order(1, cx);
+        }
+    }
+
+    fn order(&mut self, n: u64, cx: &mut Context) {
+        if self.down {
+            return;
+        }
+        self.adder.order(n);
+        if self.adder.is_off() {
+            let wanted = self.wants_more();
+            let next = self.adder.next(wanted, cx);
+            self.came(next, cx);
         }
     }
 
     /// HikariCP's `shouldContinueCreating`.
-    pub(super) fn create(&mut self, cx: &mut Context) {
+    pub(super) fn wants_more(&self) -> bool {
         let idle = self.idle();
-        let wanted = !self.down
-            && self.size.value() < self.maximum
-            && (idle < self.minimum_idle || self.waiting() > idle);
-        match self.adder.go_on(wanted, cx) {
-            Next::Connected => {
-                self.add(cx);
-                self.adder.rest(cx);
-            }
-            Next::Later => {}
+        self.size.value() < self.maximum && (idle < self.minimum_idle || self.waiting() > idle)
+    }
+
+    /// What came of an order.
+    pub(super) fn came(&mut self, next: Next, cx: &mut Context) {
+        if next == Next::Connected {
+            self.add(cx);
+            self.adder.rest(cx);
         }
     }
 
     /// A connection stands.
     pub(super) fn add(&mut self, cx: &mut Context) {
         self.size.enter(cx.now());
-        self.adder.begin_life(cx);
-        match &mut self.connections {
-            Connections::Direct(permits) => permits.resize(permits.limit + 1, cx),
-            Connections::Bag(bag) => bag.grow(cx),
-        }
-        self.active_max = self.active_max.max(self.in_use());
-        self.note_idle(cx);
-    }
-
-    /// Takes one connection out, an idle one if there is one. Says whether it could.
-    pub(super) fn shrink(&mut self, cx: &mut Context) -> bool {
-        let idle = self.idle() > 0;
-        if !idle && self.in_use() == self.leaving {
-            return false;
-        }
+        let id = self.adder.begin_life(cx);
         match &mut self.connections {
             Connections::Direct(permits) => {
-                permits.limit -= 1;
-                permits.taken -= !idle as u64;
+                match permits.line.head() {
+                    Some(next) => *cx.waiting_word(next) = u64::from(id),
+                    None => self.idle.push(cx.nanos(), id),
+                }
+                permits.resize(permits.limit + 1, cx);
             }
-            Connections::Bag(bag) if idle => bag.shrink_idle(),
-            Connections::Bag(bag) => bag.shrink_in_use(),
+            Connections::Bag(bag) => bag.grow(id, &mut self.idle, cx),
         }
-        if idle {
-            self.idle_since.pop_front();
-            self.closed(cx);
-        } else {
-            self.leaving += 1;
-        }
-        true
+        self.active_max = self.active_max.max(self.in_use());
     }
 
-    pub(super) fn retire(&mut self, cx: &mut Context) {
-        if self.shrink(cx) {
-            self.retired += 1;
-        } else {
-            // All are on their way to a waiter.
-            self.adder.live_on(cx);
+    /// Closes an idle connection, which was taken out of the list already.
+    pub(super) fn close_one(&mut self, cx: &mut Context) {
+        match &mut self.connections {
+            Connections::Direct(permits) => permits.limit -= 1,
+            Connections::Bag(bag) => bag.shrink_idle(),
         }
+        self.closed(cx);
+    }
+
+    /// A connection has lived for long enough: it is closed at once, or by who uses it.
+    pub(super) fn retire(&mut self, id: u32, cx: &mut Context) {
+        self.retired += 1;
+        if self.idle.remove(id) {
+            self.close_one(cx);
+        } else if let Connections::Bag(bag) = &mut self.connections
+            && bag.shrink_handed(id)
+        {
+            self.closed(cx);
+        } else {
+            match &mut self.connections {
+                Connections::Direct(permits) => {
+                    (permits.limit, permits.taken) = (permits.limit - 1, permits.taken - 1)
+                }
+                Connections::Bag(bag) => bag.shrink_in_use(),
+            }
+            self.leaving.push(id);
+            return;
+        }
+        self.ask(cx);
     }
 
     /// A connection is closed; the pool is filled up.
     pub(super) fn closed(&mut self, cx: &mut Context) {
         self.size.leave(cx.now());
         self.adder.give_seat(cx);
-        self.ask(cx);
+        self.fill(cx);
     }
 
     // ------------------------------------------------------------ idle connections
 
+    /// A visitor has taken the idle connection that was returned last.
     pub(super) fn borrowed(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        if self.idle_since.len() as u64 > self.idle()
-            && let Some(since) = self.idle_since.pop_back()
-            && cx.nanos() - since > ALIVE_BYPASS
+        let Some((since, id)) = self.idle.pop() else {
+            return Admission::Proceed;
+        };
+        *cx.word(visit) = u64::from(id);
+        if cx.nanos() - since > ALIVE_BYPASS
             && let Some(validation) = &self.validation
         {
             let mut draws = cx.draws(self.validation_purpose, visit.slot);
@@ -114,14 +140,32 @@ impl ConnectionPool {
         Admission::Proceed
     }
 
-    pub(super) fn note_idle(&mut self, cx: &Context) {
-        if !self.tracked {
-            return self.idle_since.clear();
+    /// A connection whose number matters comes back.
+    pub(super) fn returned(&mut self, visit: Visit, cx: &mut Context) {
+        let id = *cx.word(visit) as u32;
+        if let Some(i) = self.leaving.iter().position(|l| *l == id) {
+            self.leaving.swap_remove(i);
+            return self.closed(cx);
         }
-        let idle = self.idle() as usize;
-        self.idle_since.truncate(idle);
-        while self.idle_since.len() < idle {
-            self.idle_since.push_back(cx.nanos());
+        match &mut self.connections {
+            Connections::Direct(permits) => {
+                match permits.line.head() {
+                    Some(next) => *cx.waiting_word(next) = u64::from(id),
+                    None => self.idle.push(cx.nanos(), id),
+                }
+                permits.release(cx);
+            }
+            Connections::Bag(bag) => bag.release(id, &mut self.idle, cx),
+        }
+    }
+
+    /// From now on it is known which connection is where. One of which that is not known has no number, and no end.
+    pub(super) fn keep_track(&mut self, cx: &Context) {
+        if !self.idle.kept {
+            self.idle.kept = true;
+            for _ in 0..self.idle() {
+                self.idle.push(cx.nanos(), 0);
+            }
         }
     }
 
@@ -129,19 +173,37 @@ impl ConnectionPool {
         while self.idle_timeout != u64::MAX
             && self.minimum_idle < self.maximum
             && self.idle() > self.minimum_idle
-            && let Some(since) = self.idle_since.front()
+            && let Some((since, id)) = self.idle.list.front().copied()
             && since.saturating_add(self.idle_timeout) <= cx.nanos()
         {
-            self.retired += self.shrink(cx) as u64;
-            // The life of one connection ends with it; which one does not matter.
-            self.adder.end_life();
+            self.idle.list.pop_front();
+            self.retired += 1;
+            self.adder.end_life(id);
+            self.close_one(cx);
         }
     }
 
-    pub(super) fn keep_house(&mut self, cx: &mut Context, after: u64) {
-        if !self.housekeeping && (self.minimum_idle < self.maximum || !self.filled) {
-            self.housekeeping = true;
-            cx.arm(self.housekeeper, cx.nanos() + after);
+    /// Everything closes, as the process has ended.
+    pub(super) fn close_all(&mut self, cx: &mut Context) {
+        self.idle.list.clear();
+        while self.idle() > 0 {
+            self.close_one(cx);
+        }
+    }
+
+    /// The next round of the housekeeper, if it may find anything to do: its rounds count from the start of the process.
+    pub(super) fn keep_house(&mut self, cx: &mut Context) {
+        if self.minimum_idle < self.maximum || self.changed || !self.filled {
+            let passed = cx.nanos().saturating_sub(self.began + FIRST_ROUND);
+            let rounds = match cx.nanos() < self.began + FIRST_ROUND {
+                true => 0,
+                false => passed / HOUSEKEEPING + 1,
+            };
+            let due = self.began + FIRST_ROUND + rounds * HOUSEKEEPING;
+            if due != self.house_due {
+                self.house_due = due;
+                cx.arm(self.housekeeper, due);
+            }
         }
     }
 }

@@ -13,7 +13,8 @@ pub struct Plan {
     pub connection_timeout: SimDuration,
     /// The database whose connections these are.
     pub to: Option<ComponentId>,
-    pub(super) minimum_idle: u64,
+    /// As written.
+    pub(super) minimum_idle: Option<u64>,
     pub(super) adder: AdderPlan,
     /// Nanoseconds.
     pub(super) idle_timeout: u64,
@@ -25,13 +26,24 @@ pub struct Plan {
 /// More connections than this in one pool are refused: the life of each is followed.
 const MOST: u64 = 1_000_000;
 
-/// HikariCP: a time-out below this becomes the default of 30 s.
+/// HikariCP: its setter throws below this.
 const LEAST_TIMEOUT: u64 = 250_000_000;
+/// HikariCP: a shorter lifetime becomes the default of 30 min.
+const LEAST_LIFETIME: u64 = 30_000_000_000;
+/// HikariCP: a shorter idle time becomes the default of 10 min.
+const LEAST_IDLE: u64 = 10_000_000_000;
+const SECOND: u64 = 1_000_000_000;
 
 impl Plan {
     /// Whether anybody asks how long a connection has idled.
     pub(super) fn tracked(&self) -> bool {
-        self.validation.is_some() || self.minimum_idle < self.maximum_pool_size
+        self.validation.is_some() || self.minimum_idle() < self.maximum_pool_size
+    }
+
+    /// As HikariCP takes it at the start.
+    pub(super) fn minimum_idle(&self) -> u64 {
+        let most = self.maximum_pool_size;
+        self.minimum_idle.unwrap_or(most).min(most)
     }
 }
 
@@ -39,8 +51,8 @@ impl Plan {
 pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
     let maximum = reader.count_in("maximum-pool-size", 1..=MOST);
     let minimum_idle = match reader.has("minimum-idle") {
-        true => reader.count_in("minimum-idle", 0..=MOST),
-        false => maximum,
+        true => reader.count_in("minimum-idle", 0..=MOST).map(Some),
+        false => Some(None),
     };
     let timeout = check_timeout(reader);
     let connect = law(reader, "connect-time", names);
@@ -54,12 +66,11 @@ pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         Some(to) => Some(names.resolve(&["database"], &to, reader)?),
         None => None,
     };
-    let maximum = maximum?;
-    Some(Plan {
-        maximum_pool_size: maximum,
+    let plan = Plan {
+        maximum_pool_size: maximum?,
         connection_timeout: timeout?,
         to,
-        minimum_idle: minimum_idle?.min(maximum),
+        minimum_idle: minimum_idle?,
         adder: AdderPlan {
             connect: connect??,
             lifetime: lifetime?,
@@ -69,7 +80,43 @@ pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         validation: validation?,
         filled: filled?,
         wake_up: wake_up?,
-    })
+    };
+    warn(&plan, reader);
+    Some(plan)
+}
+
+/// What HikariCP would not take as it is written (`HikariConfig.validateNumerics`, the same in 2.7.9 and 6.0).
+fn warn(plan: &Plan, reader: &mut Reader) {
+    let (lifetime, idle) = (plan.adder.lifetime, plan.idle_timeout);
+    if lifetime < LEAST_LIFETIME {
+        let instead = "it takes 30 min instead of a max-lifetime below 30 s; the model takes what is written";
+        replaced("max-lifetime", instead, reader);
+    }
+    if plan.minimum_idle.is_some_and(|n| n > plan.maximum_pool_size) {
+        let instead = "it takes `maximum-pool-size` instead, and so does the model";
+        replaced("minimum-idle", instead, reader);
+    }
+    // A pool of fixed size closes nothing that idles.
+    if plan.minimum_idle() == plan.maximum_pool_size || idle == u64::MAX || !reader.has("idle-timeout") {
+        return;
+    }
+    if lifetime != u64::MAX && idle.saturating_add(SECOND) > lifetime {
+        let instead = "it closes no idle connection unless idle-timeout is at least 1 s below max-lifetime; the model takes what is written";
+        replaced("idle-timeout", instead, reader);
+    } else if idle < LEAST_IDLE {
+        let instead =
+            "it takes 10 min instead of an idle-timeout below 10 s; the model takes what is written";
+        replaced("idle-timeout", instead, reader);
+    }
+}
+
+fn replaced(key: &str, instead: &str, reader: &mut Reader) {
+    let (span, what) = (reader.key_span(key), reader.what().to_owned());
+    let message = format!("{what}: HikariCP does not take this `{key}`");
+    reader
+        .sink()
+        .warning(span, "replaced-at-start", message)
+        .help(instead);
 }
 
 /// Zero stands for "never".
@@ -91,7 +138,7 @@ fn check_timeout(reader: &mut Reader) -> Option<SimDuration> {
                 "below-least",
                 format!("{what} has a connection-timeout of {timeout}"),
             )
-            .help("HikariCP takes 30 s instead of anything below 250 ms; the model takes what is written");
+            .help("HikariCP refuses anything below 250 ms but 0; the model takes what is written");
     }
     Some(timeout)
 }

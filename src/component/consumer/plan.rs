@@ -2,7 +2,7 @@
 
 use super::super::contract::*;
 use crate::distribution::{Law, LawUnit};
-use crate::document::Reader;
+use crate::document::{Form, Key, Reader, key};
 use crate::kernel::log::Assignment;
 
 /// As checked.
@@ -20,7 +20,9 @@ pub struct Plan {
     pub(super) fetch_time: Option<Law>,
     pub(super) commit_time: Option<Law>,
     pub(super) closes: bool,
+    pub(super) shutdown_timeout: u64,
     pub(super) session_timeout: u64,
+    pub(super) is_static: bool,
     pub(super) max_poll_interval: u64,
     pub(super) fetch_min_bytes: u64,
     /// Nanoseconds.
@@ -33,6 +35,127 @@ impl Plan {
         self.topic
     }
 }
+
+const STOPS: &[&str] = &["close", "crash"];
+const ASSIGNMENTS: &[&str] = &["range", "round-robin", "cooperative-sticky"];
+/// The keys of its table.
+pub(super) const KEYS: &[Key] = &[
+    key("topic", Form::Name, None, "the topic it reads"),
+    key(
+        "in",
+        Form::Name,
+        None,
+        "the service whose replicas its threads run in; without it, one process",
+    ),
+    key(
+        "concurrency",
+        Form::Count,
+        Some("1"),
+        "threads in each replica (Spring Kafka `concurrency`, 1); more than partitions stay idle",
+    ),
+    key(
+        "steps",
+        Form::Steps,
+        None,
+        "what is done for each record, or for each poll with `batch`",
+    ),
+    key(
+        "batch",
+        Form::Boolean,
+        Some("false"),
+        "whether the steps run once for all records of a poll (Spring Kafka batch listener)",
+    ),
+    key(
+        "max-poll-records",
+        Form::Count,
+        Some("500"),
+        "most records in a poll (Kafka `max.poll.records`, 500)",
+    ),
+    key(
+        "max-partition-fetch",
+        Form::Bytes,
+        Some("\"1MiB\""),
+        "most bytes of one partition before the next one's turn (Kafka `max.partition.fetch.bytes`, 1048576)",
+    ),
+    key(
+        "assignment",
+        Form::Choice(ASSIGNMENTS),
+        Some("\"range\""),
+        "how partitions are dealt out: eagerly, or cooperatively (Kafka's default list `[range, cooperative-sticky]` runs as eager `range`)",
+    ),
+    key(
+        "fetch-min-bytes",
+        Form::Bytes,
+        Some("\"1B\""),
+        "what must be there until a fetch is answered (Kafka `fetch.min.bytes`, 1)",
+    ),
+    key(
+        "fetch-max-wait",
+        Form::Duration,
+        Some("\"500ms\""),
+        "the longest that the broker waits for it (Kafka `fetch.max.wait.ms`, 500)",
+    ),
+    key(
+        "fetch-time",
+        Form::Law,
+        Some("\"0s\""),
+        "until a record that a waiting poll gets is there (a round trip to the broker)",
+    ),
+    key(
+        "commit-time",
+        Form::Law,
+        Some("\"0s\""),
+        "a commit, on the consumer's thread (Spring Kafka commits synchronously)",
+    ),
+    key(
+        "retries",
+        Form::Count,
+        Some("9"),
+        "tries of a record beyond the first (Spring Kafka `DefaultErrorHandler`, 9)",
+    ),
+    key(
+        "retry-interval",
+        Form::Duration,
+        Some("\"0s\""),
+        "between two tries, on the consumer's thread (Spring Kafka `DefaultErrorHandler`, 0)",
+    ),
+    key(
+        "dead-letter",
+        Form::Name,
+        None,
+        "the topic for records that are given up; without it they are skipped",
+    ),
+    key(
+        "on-stop",
+        Form::Choice(STOPS),
+        Some("\"close\""),
+        "how a replica that stops leaves the group: at once, or after `session-timeout`",
+    ),
+    key(
+        "shutdown-timeout",
+        Form::Duration,
+        Some("\"10s\""),
+        "how long a replica that closes waits for polls to be finished (Spring Kafka `shutdownTimeout`, 10 s)",
+    ),
+    key(
+        "session-timeout",
+        Form::Duration,
+        Some("\"45s\""),
+        "until a crashed or paused replica is missed (Kafka `session.timeout.ms`, 45000)",
+    ),
+    key(
+        "static-membership",
+        Form::Boolean,
+        Some("false"),
+        "whether the group knows its members by name (Kafka `group.instance.id`): none leaves when it stops, and one that is back within `session-timeout` has its partitions at once",
+    ),
+    key(
+        "max-poll-interval",
+        Form::Duration,
+        Some("\"5min\""),
+        "longest time between two polls of a member (Kafka `max.poll.interval.ms`, 300000)",
+    ),
+];
 
 /// Reads the table.
 pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
@@ -55,6 +178,8 @@ pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         time(reader, "commit-time", names),
     );
     let closes = reader.choice("on-stop")? == "close";
+    let is_static = reader.boolean("static-membership");
+    let shutdown = reader.duration("shutdown-timeout");
     let session = reader.duration("session-timeout");
     let interval_limit = reader.positive_duration("max-poll-interval");
     let dead_letter = match reader.name("dead-letter") {
@@ -87,7 +212,9 @@ pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         fetch_time: fetch_time?,
         commit_time: commit_time?,
         closes,
+        shutdown_timeout: shutdown?.nanos(),
         session_timeout: session?.nanos(),
+        is_static: is_static?,
         max_poll_interval: interval_limit?.nanos(),
         fetch_min_bytes: min_bytes?.0,
         fetch_max_wait: max_wait?.nanos(),

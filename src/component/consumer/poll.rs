@@ -1,8 +1,8 @@
 //! A thread's way through a poll: waiting, taking records, going through them, giving one up.
 
-use super::Consumer;
+use super::{Consumer, SKIPPED};
 use crate::kernel::log::Span;
-use crate::kernel::{Admission, Context, Record};
+use crate::kernel::{Admission, Caught, Context, Record, Visit};
 use crate::random::child_key;
 
 impl Consumer {
@@ -14,6 +14,14 @@ impl Consumer {
             self.counts.idle.leave(now);
         }
         self.threads[t].polled = u64::MAX;
+        if self.closing.is_some() {
+            self.threads[t].waited = false;
+            self.close_thread(t, cx);
+            return Admission::Wait;
+        }
+        if self.threads[t].sought && self.threads[t].held_until == u64::MAX {
+            self.threads[t].fetched = cx.nanos();
+        }
         if std::mem::take(&mut self.threads[t].left) {
             cx.rebalance(self.log, self.group, member..member + 1, true);
         }
@@ -44,7 +52,8 @@ impl Consumer {
             self.threads[t].waited = true;
             return Admission::Wait;
         }
-        if !std::mem::take(&mut self.threads[t].waited) {
+        let thread = &mut self.threads[t];
+        if !(std::mem::take(&mut thread.waited) | std::mem::take(&mut thread.sought)) {
             return Admission::Proceed;
         }
         match &self.fetch {
@@ -58,6 +67,9 @@ impl Consumer {
 
     pub(super) fn collect(&mut self, t: usize, slot: u32, cx: &mut Context) -> Admission {
         let now = cx.nanos();
+        if self.closing.is_some() {
+            return Admission::Wait;
+        }
         let log = &mut cx.logs[self.log as usize];
         if log.groups[self.group as usize].stands_still() {
             return Admission::Skip;
@@ -66,13 +78,8 @@ impl Consumer {
         thread.spans.clear();
         let quota = (self.plan.partition_fetch / log.record_bytes.max(1)).max(1);
         let member = self.member + t as u32;
-        log.take(
-            self.group,
-            member,
-            self.plan.max_poll_records,
-            quota,
-            &mut thread.spans,
-        );
+        let most = self.plan.max_poll_records;
+        self.counts.redelivered += log.take(self.group, member, most, quota, &mut thread.spans);
         let Some(first) = thread.spans.first() else {
             return Admission::Skip;
         };
@@ -124,6 +131,14 @@ impl Consumer {
         if !self.poll_limit.rings(cx) {
             return;
         }
+        if self.paused.is_some() {
+            self.overdue = true;
+            return;
+        }
+        self.leave_overdue(cx);
+    }
+
+    pub(super) fn leave_overdue(&mut self, cx: &mut Context) {
         let mut next = u64::MAX;
         for t in 0..self.threads.len() {
             let thread = &mut self.threads[t];
@@ -152,7 +167,13 @@ impl Consumer {
             if thread.at.1 < span.to {
                 thread.record = log.record(span.partition, thread.at.1);
                 thread.at.1 += 1;
-                cx.requests[slot].key = thread.record.map_or(0, |r| r.key);
+                let key = thread.record.map_or(0, |r| r.key);
+                cx.requests[slot].key = match thread.failed {
+                    Some((p, o, tries)) if (p, o + 1) == (span.partition, thread.at.1) => {
+                        child_key(key, tries)
+                    }
+                    _ => key,
+                };
                 return Admission::Proceed;
             }
             thread.at.0 += 1;
@@ -163,6 +184,48 @@ impl Consumer {
             cx.requests[slot].key = self.key_in_hand(slot, cx);
         }
         Admission::Skip
+    }
+
+    /// A record failed: what was done before it is committed, it and all behind it are polled again. Its thread waits before that,
+    /// or gives the record up.
+    pub(super) fn record_failed(&mut self, visit: Visit, cx: &mut Context) -> Caught {
+        let t = cx.requests[visit.slot].parent as usize;
+        let thread = &mut self.threads[t];
+        let (at, next) = thread.at;
+        let Some(span) = thread.spans.get(at).copied() else {
+            return Caught::Absorb;
+        };
+        let offset = next - 1;
+        let tries = match thread.failed {
+            Some((p, o, tries)) if (p, o) == (span.partition, offset) => tries,
+            _ => 0,
+        };
+        let again = tries < self.plan.retries;
+        if again {
+            thread.failed = Some((span.partition, offset, tries + 1));
+            thread.back_off = self.plan.retry_interval;
+            self.counts.retried += 1;
+        } else {
+            thread.failed = None;
+            *cx.word(visit) |= SKIPPED;
+            if let Some(dead) = self.dead_letter {
+                self.send_to(dead, visit.slot, cx);
+            }
+        }
+        let thread = &mut self.threads[t];
+        let from = if again { offset } else { next };
+        let mut back = thread.spans.split_off(at);
+        if from > span.from {
+            thread.spans.push(Span { to: from, ..span });
+        }
+        back[0].from = from;
+        thread.at = (thread.spans.len(), 0);
+        thread.sought = back.iter().any(|s| s.from < s.to);
+        cx.logs[self.log as usize].give_back(self.group, self.member + t as u32, &back);
+        match again {
+            true => Caught::GiveUp,
+            false => Caught::Absorb,
+        }
     }
 
     /// The key of the draws: the record's own, or one made of the batch's first record.

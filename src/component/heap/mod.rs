@@ -132,9 +132,14 @@ pub struct Plan {
 struct Draft {
     shape: Shape,
     collector: Option<Collector>,
+    /// Bytes of the machine or the container, where they are known.
+    memory: Option<u64>,
     threads: Option<u32>,
     concurrent: Option<u32>,
 }
+
+/// From so many processors and bytes on the JVM takes a machine for a server (`os::is_server_class_machine`: 2 GiB less 256 MiB).
+const SERVER: (u32, u64) = (2, 1792 << 20);
 
 const COLLECTORS: &[&str] = &["serial", "parallel", "g1", "zgc"];
 const PAUSE: u32 = 0;
@@ -164,7 +169,13 @@ impl Component for Heap {
             "collector",
             Form::Choice(COLLECTORS),
             None,
-            "how it is collected; without it G1, or serial on less than 2 CPUs, as the JVM chooses before JDK 27 (JEP 523: always G1)",
+            "how it is collected; without it G1, or serial on less than 2 CPUs or less than 1792 MiB of `memory`, as the JVM chooses before JDK 27 (JEP 523: always G1)",
+        ),
+        key(
+            "memory",
+            Form::Bytes,
+            None,
+            "what the machine or the container has: it decides about the collector where none is named; without it there is enough for G1",
         ),
         key(
             "young-size",
@@ -778,9 +789,11 @@ impl Draft {
     /// The shape on so many CPUs (JDK `WorkerPolicy`, `G1ConcurrentMark`, `ZHeuristics`).
     fn shape(&self, cpus: f64) -> Shape {
         let n = libm::ceil(cpus).clamp(1.0, 1e6) as u32;
-        let collector = self
-            .collector
-            .unwrap_or(if n < 2 { Collector::Serial } else { Collector::G1 });
+        let server = n >= SERVER.0 && self.memory.is_none_or(|m| m >= SERVER.1);
+        let collector = self.collector.unwrap_or(match server {
+            true => Collector::G1,
+            false => Collector::Serial,
+        });
         let all = if n <= 8 { n } else { 8 + (n - 8) * 5 / 8 };
         let threads = match collector {
             Collector::Serial => 1,
@@ -810,6 +823,35 @@ fn draft(reader: &mut Reader) -> Option<Draft> {
             _ => Collector::G1,
         }),
     };
+    let memory = if reader.has("memory") {
+        Some(reader.bytes("memory")?.0)
+    } else {
+        None
+    };
+    if let Some(memory) = memory
+        && memory < size
+    {
+        let span = reader.span("memory");
+        reader
+            .sink()
+            .error(span, "out-of-range", "`memory` has no room for the heap")
+            .help("give what the container has, more than `size`");
+        return None;
+    }
+    if collector.is_none() && memory.is_none() && size < SERVER.1 {
+        let (span, what) = (reader.key_span("size"), reader.what().to_owned());
+        reader
+            .sink()
+            .warning(
+                span,
+                "collector-not-known",
+                format!("{what} names no collector, and a container of its size may have too little memory for G1"),
+            )
+            .help(
+                "on less than 2 CPUs or less than 1792 MiB the JVM takes the serial collector, which pauses longer; \
+                 say `collector = \"g1\"`, `collector = \"serial\"` or what the container has, `memory = \"1GiB\"`",
+            );
+    }
     let count = |reader: &mut Reader, key: &str| match reader.has(key) {
         true => reader.count_in(key, 1..=100_000).map(|n| Some(n as u32)),
         false => Some(None),
@@ -861,6 +903,7 @@ fn draft(reader: &mut Reader) -> Option<Draft> {
     );
     Some(Draft {
         collector,
+        memory,
         threads: threads?,
         concurrent: concurrent?,
         shape: Shape {

@@ -2,6 +2,7 @@ use super::*;
 
 fn draft(collector: Option<Collector>) -> Draft {
     Draft {
+        memory: None,
         collector,
         threads: None,
         concurrent: None,

@@ -5,9 +5,15 @@
 //! and go on; each joins at its next poll, and when the last one has, partitions of those who are gone are dealt out at once, while
 //! one that must move is first taken from its owner. Then all join once more, so that the old owner has committed what it had in hand
 //! before the new one begins.
+//!
+//! A crashed member counts until its session ends: nobody can join for it, so a rebalance that begins before waits for that. A
+//! process that is paused joins when it goes on.
 
 use super::{Assignment, Log};
+use crate::kernel::context::Replica;
+use crate::kernel::request::Requests;
 use crate::kernel::{Context, NONE};
+use std::ops::Range;
 
 impl Log {
     /// Deals all partitions out among the living members; everybody reads on from what is committed.
@@ -134,14 +140,28 @@ impl Context {
         let g = &mut self.logs[log as usize].groups[group as usize];
         g.members[member as usize].waiting = slot;
         g.members[member as usize].wants = wants;
-        if g.rebalancing.is_some() {
+        if g.rebalancing.is_some() && runs(&self.requests, &self.replicas, slot) {
             g.members[member as usize].joined = true;
         }
     }
 
-    /// A member's poll is cut short.
-    pub fn leave_poll(&mut self, log: u32, group: u32, member: u32) {
-        self.logs[log as usize].groups[group as usize].members[member as usize].waiting = NONE;
+    /// A member's poll is cut short; the request that waited in it, if one did.
+    pub fn leave_poll(&mut self, log: u32, group: u32, member: u32) -> u32 {
+        let m = &mut self.logs[log as usize].groups[group as usize].members[member as usize];
+        std::mem::replace(&mut m.waiting, NONE)
+    }
+
+    /// A process goes on after a pause: those who wait in their polls join a rebalance that has begun meanwhile.
+    pub fn join_late(&mut self, log: u32, group: u32, members: Range<u32>) {
+        let g = &mut self.logs[log as usize].groups[group as usize];
+        if g.rebalancing.is_none() {
+            return;
+        }
+        for m in members {
+            let m = &mut g.members[m as usize];
+            m.joined |= m.waiting != NONE;
+        }
+        self.finish_rebalance(log, group);
     }
 
     /// A member that waits in its poll looks again what is there.
@@ -154,9 +174,12 @@ impl Context {
     }
 
     /// Members leave or come: partitions are dealt out anew when each living one has come to its next poll.
-    pub fn rebalance(&mut self, log: u32, group: u32, members: std::ops::Range<u32>, alive: bool) {
+    pub fn rebalance(&mut self, log: u32, group: u32, members: Range<u32>, alive: bool) {
         let now = self.nanos();
         let g = &mut self.logs[log as usize].groups[group as usize];
+        if !alive && members.clone().all(|m| !g.members[m as usize].alive) {
+            return;
+        }
         for m in members {
             let m = &mut g.members[m as usize];
             m.alive = alive;
@@ -171,9 +194,54 @@ impl Context {
         }
         for m in &mut g.members {
             // Who waits in its poll joins at once.
-            m.joined |= m.waiting != NONE;
+            m.joined |= runs(&self.requests, &self.replicas, m.waiting);
         }
         self.finish_rebalance(log, group);
+    }
+
+    /// Members whose process is new take none of what the old one owned. If the group still counts the old ones, it does so until
+    /// [`Context::forget_ghost`].
+    pub fn replace(&mut self, log: u32, group: u32, members: Range<u32>, ghost: bool) {
+        let g = &mut self.logs[log as usize].groups[group as usize];
+        g.ghosts += u32::from(ghost);
+        for (owner, queued) in g.owner.iter_mut().zip(&mut g.queued) {
+            if members.contains(owner) {
+                (*owner, *queued) = (NONE, false);
+            }
+        }
+        for m in members.clone() {
+            let m = &mut g.members[m as usize];
+            m.ready.clear();
+            (m.taken, m.available) = (0, 0);
+        }
+        self.rebalance(log, group, members, true);
+    }
+
+    /// The session of members that were replaced has ended.
+    pub fn forget_ghost(&mut self, log: u32, group: u32) {
+        self.logs[log as usize].groups[group as usize].ghosts -= 1;
+        self.finish_rebalance(log, group);
+    }
+
+    /// Members that the group knows by name are back: they read on from what they have committed.
+    pub fn resume(&mut self, log: u32, group: u32, members: Range<u32>) {
+        let l = &mut self.logs[log as usize];
+        let g = &mut l.groups[group as usize];
+        for m in members.clone() {
+            let m = &mut g.members[m as usize];
+            m.ready.clear();
+            (m.taken, m.available, m.joined) = (0, 0, false);
+        }
+        for (p, owner) in g.owner.iter().enumerate().filter(|(_, o)| members.contains(o)) {
+            let left = l.partitions[p].end - g.committed[p];
+            g.position[p] = g.committed[p];
+            g.queued[p] = left > 0;
+            if left > 0 {
+                let m = &mut g.members[*owner as usize];
+                m.ready.push_back(p as u32);
+                m.available += left;
+            }
+        }
     }
 
     /// Ends a rebalance in which everybody has joined; says whether it did.
@@ -185,7 +253,7 @@ impl Context {
             let Some(since) = g.rebalancing else {
                 return false;
             };
-            if g.members.iter().any(|m| m.alive && !m.joined) {
+            if g.ghosts > 0 || g.members.iter().any(|m| m.alive && !m.joined) {
                 return false;
             }
             if g.assignment != Assignment::CooperativeSticky {
@@ -198,7 +266,7 @@ impl Context {
             let g = &mut l.groups[group as usize];
             for m in &mut g.members {
                 // Who waits in its poll has nothing in hand and joins the next round at once.
-                m.joined = m.waiting != NONE;
+                m.joined = runs(&self.requests, &self.replicas, m.waiting);
             }
             if !again {
                 g.rebalancing = None;
@@ -214,6 +282,15 @@ impl Context {
         }
         true
     }
+}
+
+/// Whether a request waits, and its process is not paused.
+fn runs(requests: &Requests, replicas: &[Replica], slot: u32) -> bool {
+    if slot == NONE {
+        return false;
+    }
+    let home = requests[slot].home;
+    home == NONE || replicas[home as usize].frozen == 0
 }
 
 #[cfg(test)]

@@ -420,7 +420,34 @@ fn a_batch_shares_what_it_does_once() {
         load(&a, "station.db").visits_per_second,
         60.0 * (1.0 + 1.0 / 50.0),
     );
-    assert!(a.warnings.is_empty(), "{:?}", a.warnings);
+    // One thread more than partitions.
+    assert!(
+        a.warnings.iter().all(|d| d.id == "idle-threads"),
+        "{:?}",
+        a.warnings
+    );
+}
+
+#[test]
+fn threads_that_find_no_partition_are_told() {
+    let text = told(&stream("steps = [{ delay = \"1ms\" }]"), "idle-threads");
+    assert!(
+        text.contains("`settle` has 3 threads, and its topic 2 partitions"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_full_poll_that_takes_longer_than_the_poll_interval_is_told() {
+    // Fifty records a poll.
+    let slow = "max-poll-interval = \"4s\"\nsteps = [{ delay = \"100ms\" }]";
+    let text = told(&stream(slow), "slow-poll");
+    assert!(text.contains("needs 50 × 100ms = 5s for a full poll"), "{text}");
+    let quick = stream(&slow.replace("4s", "6s"));
+    assert!(quick.warnings.iter().all(|d| d.id != "slow-poll"));
+    // A batch is one go.
+    let batch = stream(&format!("batch = true\n{slow}"));
+    assert!(batch.warnings.iter().all(|d| d.id != "slow-poll"));
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub const KEYS: &[Key] = &[
         "stages",
         Form::List,
         None,
-        "`[{ target = \"30/s\", duration = \"5m\" }, ..]`: linear from target to target",
+        "`[{ target = \"30/s\", duration = \"5m\" }, ..]`: linear from target to target; k6's executors end with the last stage, `poisson` goes on at its target",
     ),
     key(
         "interarrival",
@@ -188,7 +188,7 @@ pub const KEYS: &[Key] = &[
         "max-in-flight",
         Form::Count,
         None,
-        "further arrivals are dropped; a guard where the real system has one",
+        "requests of this workload whose answer is awaited; further arrivals are dropped: a guard where the real system has one",
     ),
 ];
 

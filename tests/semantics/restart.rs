@@ -1,0 +1,133 @@
+//! What a process that comes back still knows: nothing.
+
+use super::*;
+
+/// A service with a component of its own, restarted at 5 s and back at 6 s, and one request of each flow at each of
+/// these instants. `call` takes the steps inside the component for 100 ms, `bad` fails there.
+fn restarted(component: &str, calls: &[(f64, &str)], seconds: f64) -> Observations {
+    observe(
+        &format!(
+            "[service.s]\nstart-up-time = \"1s\"\n{component}\nin = \"s\"\n\
+             [flow.call]\nat = \"s\"\nsteps = [{{ use = \"own\", steps = [{{ delay = \"100ms\" }}] }}]\n\
+             [flow.bad]\nat = \"s\"\nsteps = [{{ use = \"own\", steps = [{{ fail = \"100%\" }}] }}]\n\
+             [[timeline]]\nat = \"5s\"\nrestart = \"s\"\n{}",
+            requests(calls)
+        ),
+        seconds,
+    )
+}
+
+#[test]
+fn a_restarted_process_has_an_empty_cache() {
+    let cache = "[cache.own]\nkey = \"uniform(1)\"";
+    let o = restarted(
+        cache,
+        &[(1.0, "call"), (2.0, "call"), (8.0, "call"), (9.0, "call")],
+        10.0,
+    );
+    assert_eq!(figure(&o, "cache.own", "hits"), 2.0);
+    assert_eq!(figure(&o, "cache.own", "misses"), 2.0);
+    // One that starts warm is cold afterwards.
+    let warm = format!("{cache}\nwarm = true");
+    let o = restarted(&warm, &[(1.0, "call"), (8.0, "call"), (9.0, "call")], 10.0);
+    assert_eq!(figure(&o, "cache.own", "hits"), 2.0);
+    assert_eq!(figure(&o, "cache.own", "misses"), 1.0);
+}
+
+#[test]
+fn a_restarted_process_has_a_closed_breaker() {
+    let breaker = "[circuit-breaker.own]\nminimum-number-of-calls = 1\nwait-duration-in-open-state = \"60s\"";
+    let o = restarted(breaker, &[(1.0, "bad"), (2.0, "call"), (8.0, "call")], 10.0);
+    assert_eq!(figure(&o, "circuit-breaker.own", "not_permitted_calls"), 1.0);
+    assert_eq!(figure(&o, "circuit-breaker.own", "transitions_to_closed"), 0.0);
+    near(figure(&o, "circuit-breaker.own", "time_open"), 4.0, 1e-9);
+    near(figure(&o, "flow.call", "throughput"), 0.1, 1e-9);
+}
+
+#[test]
+fn a_restarted_process_has_a_new_rate_limiter_whose_periods_count_from_there() {
+    let limiter =
+        "[rate-limiter.own]\nlimit-for-period = 1\nlimit-refresh-period = \"4s\"\ntimeout-duration = \"10s\"";
+    // The second of the first process would wait until 8 s, and dies with it.
+    let calls = [(4.1, "call"), (4.2, "call"), (7.0, "call"), (7.5, "call")];
+    let o = restarted(limiter, &calls, 20.0);
+    near(figure(&o, "flow.call", "failures_killed") * 20.0, 1.0, 1e-9);
+    // The new one begins at 6 s: its second period at 10 s.
+    near(figure(&o, "flow.call", "response_time_max"), 2.6, 1e-9);
+    near(figure(&o, "flow.call", "throughput") * 20.0, 3.0, 1e-9);
+}
+
+#[test]
+fn a_restarted_executor_has_no_threads_yet() {
+    let pool = "[thread-pool.own]\nexecutor = \"java\"\ncore-threads = 4\nqueue-capacity = 1";
+    let o = restarted(pool, &[(1.0, "call"), (2.0, "call"), (8.0, "call")], 10.0);
+    assert_eq!(figure(&o, "thread-pool.own", "threads_current"), 1.0);
+}
+
+/// A service with one core, what happens to it, and one request of 100 ms at `at`.
+fn one(timeline: &str, at: f64) -> Observations {
+    observe(
+        &format!(
+            "[service.s]\nhost = {{ cores = 1 }}\nstart-up-time = \"2s\"\n\
+             [flow.call]\nat = \"s\"\nsteps = [{{ cpu = \"100ms\" }}]\n{timeline}\n{}",
+            requests(&[(at, "call")])
+        ),
+        20.0,
+    )
+}
+
+fn entry(at: &str, what: &str) -> String {
+    format!("[[timeline]]\nat = \"{at}\"\n{what}\n")
+}
+
+#[test]
+fn a_pause_ends_with_its_process() {
+    let pause = entry("500ms", "pause = \"s\"\nfor = \"10s\"");
+    let restart = entry("1s", "restart = \"s\"");
+    let o = one(&(pause.clone() + &restart), 4.0);
+    near(figure(&o, "flow.call", "response_time_max"), 0.1, 1e-9);
+    // A pause of the new process is not ended by the old one's, nor does it last as long.
+    let again = entry("4500ms", "pause = \"s\"\nfor = \"7s\"");
+    let o = one(&(pause.clone() + &restart + &again), 4.45);
+    near(figure(&o, "flow.call", "response_time_max"), 7.1, 1e-9);
+    // Pauses that overlap take their union.
+    let inside = entry("1s", "pause = \"s\"\nfor = \"1s\"");
+    let o = one(&(pause + &inside), 4.0);
+    near(figure(&o, "flow.call", "response_time_max"), 6.6, 1e-9);
+}
+
+#[test]
+fn a_process_that_is_restarted_while_it_starts_begins_anew() {
+    let twice = entry("1s", "restart = \"s\"") + &entry("2s", "restart = \"s\"");
+    for (at, up) in [(3.5, 0.0), (4.0, 1.0)] {
+        let o = one(&twice, at);
+        assert_eq!(figure(&o, "flow.call", "throughput") * 20.0, up, "{at} s");
+    }
+}
+
+#[test]
+fn outages_that_overlap_last_until_the_last_one_ends() {
+    let long = entry("1s", "outage = \"s\"\nfor = \"5s\"");
+    let short = entry("2s", "outage = \"s\"\nfor = \"1s\"");
+    for (at, up) in [(4.0, 0.0), (5.9, 0.0), (6.0, 1.0)] {
+        let o = one(&(long.clone() + &short), at);
+        assert_eq!(figure(&o, "flow.call", "throughput") * 20.0, up, "{at} s");
+    }
+    // Somebody starts it by hand.
+    let o = one(&(long + &entry("3s", "start = \"s\"")), 4.0);
+    assert_eq!(figure(&o, "flow.call", "throughput") * 20.0, 1.0);
+}
+
+#[test]
+fn what_was_stopped_stays_down_until_it_is_started_or_restarted() {
+    let stop = entry("1s", "stop = \"s\"");
+    let outage = entry("2s", "outage = \"s\"\nfor = \"1s\"");
+    for (then, up) in [
+        (String::new(), 0.0),
+        (entry("4s", "start = \"s\""), 1.0),
+        (entry("4s", "restart = \"s\""), 1.0),
+    ] {
+        let o = one(&(stop.clone() + &outage + &then), 7.0);
+        assert_eq!(figure(&o, "flow.call", "throughput") * 20.0, up, "{then}");
+    }
+}
