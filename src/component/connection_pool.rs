@@ -344,7 +344,7 @@ impl Component for ConnectionPool {
             (WAKE_UP, Connections::Bag(bag)) => return bag.woken(&mut self.idle, cx),
             _ => {}
         }
-        if self.home.is_some_and(|r| cx.replicas[r as usize].frozen > 0) {
+        if self.home.is_some_and(|r| cx.is_paused(r)) {
             self.late |= 1 << tag;
             return;
         }

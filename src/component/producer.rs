@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::topic::Meters;
-use crate::kernel::{Admission, Context, Fault, NONE, Record, Visit};
+use crate::kernel::{Admission, Context, Fault, Record, Visit};
 
 /// The producer's settings, in bytes and nanoseconds.
 #[derive(Copy, Clone, Debug)]
@@ -128,7 +128,7 @@ impl Producer {
 
     /// Whether its process is paused: its sender does nothing, and nobody sees an answer.
     fn is_frozen(&self, cx: &Context) -> bool {
-        self.home != NONE && !self.closed && cx.replicas[self.home as usize].frozen > 0
+        !self.closed && cx.is_paused(self.home)
     }
 
     /// Its process ends: what was not sent goes out at once, or is lost. What is on its way reaches the broker.

@@ -168,7 +168,7 @@ impl Component for TimeLimiter {
         if due > cx.nanos() {
             return self.alarm.set(due, cx);
         }
-        if self.home.is_some_and(|r| cx.replicas[r as usize].frozen > 0) {
+        if self.home.is_some_and(|r| cx.is_paused(r)) {
             self.late = true;
             return;
         }

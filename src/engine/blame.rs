@@ -1,7 +1,7 @@
 //! Whom a passed time limit speaks against: the replicas whose answers were awaited.
 
 use super::Engine;
-use crate::component::{CALL_TIMED_OUT, Instance};
+use crate::component::CALL_TIMED_OUT;
 use crate::kernel::{NONE, Visit};
 use crate::program::ScopeKind;
 
@@ -9,10 +9,9 @@ impl Engine<'_> {
     /// A time limit over the scope with the frame `until` has passed, or over all of the request if there is none: the
     /// balancers of the outermost calls inside are told. Calls inside those were made by others, who still wait.
     pub(super) fn blame(&mut self, slot: u32, until: u32) {
-        let mut scope = self.scope_at[self.cx.requests[slot].pc as usize];
+        let scope = self.scope_at[self.cx.requests[slot].pc as usize];
         let (mut call, mut fork): (Option<Visit>, Option<u16>) = (None, None);
-        while scope != NONE {
-            let s = self.scopes[scope as usize];
+        for s in self.around(scope) {
             match s.kind {
                 ScopeKind::Visit {
                     comp,
@@ -25,25 +24,21 @@ impl Engine<'_> {
                     if visit.frame == until {
                         break;
                     }
-                    if matches!(self.components[visit.instance as usize], Instance::Balancer(_)) {
+                    if self.is_balancer(comp) {
                         call = Some(visit);
                     }
                 }
                 ScopeKind::Fork { frame, .. } => fork = Some(frame),
                 ScopeKind::Loop { .. } | ScopeKind::Child { .. } => {}
             }
-            scope = s.parent;
         }
         if let Some(visit) = call {
             self.components[visit.instance as usize].op(CALL_TIMED_OUT, visit, &mut self.cx);
         } else if let Some(frame) = fork {
-            let first = self.cx.requests.frame_index(slot, frame + 1);
-            let mut at = self.cx.requests.frame(first).word;
-            while at != NONE as u64 {
-                let child = at as u32;
-                let f = self.cx.requests.frame_index(child, frame + 2);
-                at = self.cx.requests.frame(f).word;
+            let mut child = self.first_child(slot, frame);
+            while child != NONE {
                 self.blame(child, NONE);
+                child = self.next_child(child, frame);
             }
         }
     }

@@ -166,14 +166,26 @@ impl Engine<'_> {
         }
     }
 
+    /// The first of the children of a parent's fork, whose frames are `frame` and the next one; `NONE` for none.
+    pub(super) fn first_child(&mut self, parent: u32, frame: u16) -> u32 {
+        let first = self.cx.requests.frame_index(parent, frame + 1);
+        self.cx.requests.frame(first).word as u32
+    }
+
+    /// The child behind another one of the same fork; `NONE` for none.
+    pub(super) fn next_child(&mut self, child: u32, frame: u16) -> u32 {
+        let own = self.cx.requests.frame_index(child, frame + 2);
+        self.cx.requests.frame(own).word as u32
+    }
+
     /// The parent leaves its fork: its children end with it, or go on by themselves.
     pub(super) fn leave_children(&mut self, slot: u32, frame: u16, cancels: bool) {
+        let mut at = self.first_child(slot, frame);
         let first = self.cx.requests.frame_index(slot, frame + 1);
-        let mut at = std::mem::replace(&mut self.cx.requests.frame(first).word, NONE as u64);
-        while at != NONE as u64 {
-            let child = at as u32;
-            let f = self.cx.requests.frame_index(child, frame + 2);
-            at = self.cx.requests.frame(f).word;
+        self.cx.requests.frame(first).word = NONE as u64;
+        while at != NONE {
+            let child = at;
+            at = self.next_child(child, frame);
             self.cx.requests[child].parent = NONE;
             match cancels {
                 true => self.interrupt_child(child),
@@ -212,20 +224,13 @@ impl Engine<'_> {
     }
 
     /// Whether a call into a service or a query is open here: what is done is done by the other system.
-    fn is_away(&self, mut scope: u32) -> bool {
-        while scope != NONE {
-            let s = self.scopes[scope as usize];
-            if let ScopeKind::Visit { comp, .. } = s.kind
-                && matches!(
-                    self.components[comp as usize],
-                    Instance::Balancer(_) | Instance::Database(_)
-                )
-            {
-                return true;
+    fn is_away(&self, scope: u32) -> bool {
+        self.around(scope).any(|s| match s.kind {
+            ScopeKind::Visit { comp, .. } => {
+                self.is_balancer(comp) || matches!(self.components[comp as usize], Instance::Database(_))
             }
-            scope = s.parent;
-        }
-        false
+            _ => false,
+        })
     }
 
     /// Whether a request was interrupted and its own thread is back in this scope.

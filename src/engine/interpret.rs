@@ -378,14 +378,11 @@ impl Engine<'_> {
     }
 
     /// How many loops are open around and in this scope; it keeps the rounds of nested loops apart.
-    fn loops_around(&self, mut scope: u32) -> u32 {
-        let mut n = 0;
-        while scope != NONE {
-            let s = self.scopes[scope as usize];
-            n += matches!(s.kind, ScopeKind::Loop { .. }) as u32;
-            scope = s.parent;
-        }
-        n
+    fn loops_around(&self, scope: u32) -> u32 {
+        let loops = self
+            .around(scope)
+            .filter(|s| matches!(s.kind, ScopeKind::Loop { .. }));
+        loops.count() as u32
     }
 
     /// A jump backwards: says whether there were so many at one instant that the model makes no headway, and stops

@@ -17,7 +17,7 @@ use crate::kernel::{
 };
 use crate::metric::Gauge;
 use crate::model::{Change, Model};
-use crate::program::{Instr, Scope, Table};
+use crate::program::{Instr, Scope, ScopeKind, Table};
 use crate::quantity::SimTime;
 use crate::random::{Draws, purpose_key};
 use arrivals::Workload;
@@ -509,7 +509,7 @@ impl<'m> Engine<'m> {
                 }
             }
             Effect::Thaw(replica) => {
-                if self.cx.replicas[replica as usize].frozen > 0 {
+                if self.cx.is_paused(replica) {
                     return;
                 }
                 for i in 0..self.freezers.len() {
@@ -706,12 +706,10 @@ impl<'m> Engine<'m> {
     /// elsewhere it does for that call.
     fn call_into(&mut self, slot: u32, replica: u32) -> Option<u32> {
         let pc = self.cx.requests[slot].pc;
-        let mut scope = self.scope_at[pc as usize];
         let mut call = None;
-        while scope != NONE {
-            let s = self.scopes[scope as usize];
-            if let crate::program::ScopeKind::Visit { comp, frame, .. } = s.kind
-                && self.model.components[self.model.layout.owner[comp as usize].0 as usize].kind == "balancer"
+        for s in self.around(self.scope_at[pc as usize]) {
+            if let ScopeKind::Visit { comp, frame, .. } = s.kind
+                && self.is_balancer(comp)
             {
                 let f = self.cx.requests.frame_index(slot, frame);
                 let word = self.cx.requests.frame(f).word as u32;
@@ -719,9 +717,20 @@ impl<'m> Engine<'m> {
                     call = Some(f);
                 }
             }
-            scope = s.parent;
         }
         call
+    }
+
+    /// This scope and those around it, innermost first; none for `NONE`.
+    fn around(&self, scope: u32) -> impl Iterator<Item = Scope> + use<'m> {
+        let scopes = self.scopes;
+        let at = move |scope: u32| scopes.get(scope as usize).copied();
+        std::iter::successors(at(scope), move |s| at(s.parent))
+    }
+
+    /// Whether calls into a service pass through this component.
+    fn is_balancer(&self, comp: u32) -> bool {
+        matches!(self.components[comp as usize], Instance::Balancer(_))
     }
 
     fn first_replica_of(&self, balancer: u32) -> u32 {

@@ -59,8 +59,8 @@ pub struct Observations {
     /// Ends of the windows, seconds.
     pub times: Vec<f64>,
     pub columns: Vec<Column>,
-    /// Mean number of requests inside and of records and rows that wait in logs and outboxes, window by window: the series
-    /// that shows growth and warm-up.
+    /// Mean number of requests inside and of what nobody waits for ([`Context::backlog`]), window by window: the series that
+    /// shows growth and warm-up.
     pub inside: Vec<f64>,
     /// Mean response time of the requests that ended in each window, seconds; NaN where none did.
     pub response: Vec<f64>,

@@ -563,8 +563,13 @@ impl Context {
     /// Whether the request's process is paused.
     #[inline(always)]
     pub fn is_frozen(&self, slot: u32) -> bool {
-        let home = self.requests[slot].home;
-        home != NONE && at(&self.replicas, home).frozen > 0
+        self.is_paused(self.requests[slot].home)
+    }
+
+    /// Whether a replica's process is paused; `NONE` has no process.
+    #[inline(always)]
+    pub fn is_paused(&self, replica: u32) -> bool {
+        replica != NONE && at(&self.replicas, replica).frozen > 0
     }
 }
 

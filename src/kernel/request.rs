@@ -29,14 +29,14 @@ pub const FAILING: u8 = 2;
 pub const AGENT: u8 = 4;
 /// A forked child: it answers to its parent.
 pub const CHILD: u8 = 8;
-/// The server did not take its connection: no code of the service has seen it.
-pub const REFUSED: u8 = 128;
 /// It has a client deadline, linked through frame 0.
 pub const DEADLINE: u8 = 16;
 /// Its thread was interrupted and ends as soon as it hears of it.
 pub const INTERRUPTED: u8 = 32;
 /// A child that goes on without its parent.
 pub const ORPHAN: u8 = 64;
+/// The server did not take its connection: no code of the service has seen it.
+pub const REFUSED: u8 = 128;
 
 /// A request in flight.
 #[derive(Copy, Clone, Debug)]

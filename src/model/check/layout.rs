@@ -15,6 +15,9 @@ const MOST_KEPT: u64 = 2 << 30;
 /// Bytes of any instance, its meters and its share of its replica.
 const INSTANCE: u64 = 1 << 10;
 
+/// Bytes of a group for each partition.
+const OFFSETS: u64 = 32;
+
 impl Checker<'_> {
     /// Refuses what would take the machine's memory without any load.
     pub(super) fn fits(&mut self, components: &[Entry], timeline: &[Happening]) {
@@ -28,8 +31,9 @@ impl Checker<'_> {
         // A group keeps its offsets, an owner and a mark for each partition of its topic.
         for (k, entry) in kept.iter_mut().zip(components) {
             if let Plan::Consumer(group) = &entry.plan {
-                let partitions = components[group.topic().0 as usize].plan.keeps();
-                *k = k.saturating_add(partitions / 4 / u64::from(entry.instances.max(1)));
+                let topic = &components[group.topic().0 as usize].plan;
+                let offsets = topic.facts().partitions.unwrap_or(0) * OFFSETS;
+                *k = k.saturating_add(offsets / u64::from(entry.instances.max(1)));
             }
         }
         let of =
