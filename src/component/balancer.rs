@@ -393,6 +393,7 @@ mod tests {
             recorded: None,
             keys: None,
             note: 0,
+            by_request: false,
         };
         let mut cx = Context::new(SimTime::from_nanos(u64::MAX >> 1), 1, Box::new([site]), None);
         cx.requests.take();

@@ -332,11 +332,10 @@ impl Component for Cache {
     }
 
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        let mut draws = cx.site_draws(visit);
         let (hit, key) = match &mut self.contents {
-            Contents::Given(ratio) => (draws.unit() < *ratio, 0),
+            Contents::Given(ratio) => (cx.site_draws(visit).unit() < *ratio, 0),
             Contents::Real { keys, store } => {
-                let key = keys.sample(&mut draws);
+                let key = keys.sample(&mut cx.identity_at(visit.site, visit.slot));
                 (store.get(key, cx.nanos()), key)
             }
         };

@@ -30,7 +30,8 @@
 //! commit fails, so that what it had in hand is processed twice, and it joins again at its next poll. Each pause between two tries of a
 //! record ends in a poll; a batch is polled for while it is tried again.
 //!
-//! Steps draw their random numbers by the record, whichever thread gets it. A record that is tried again draws new ones; one that is
+//! Steps draw their random numbers by the record, whichever thread gets it. In a later try a record keeps what it is about (keys,
+//! rounds of `repeat`, what is drawn `by = "request"`: a poison record is `{ fail = "1%", by = "request" }`) and draws the rest anew; one that is
 //! redelivered after a rebalance draws the same.
 //!
 //! Readings beside lag and end-to-end times, each a second: `redelivered` (records that a poll returned though one before had, other
@@ -55,6 +56,7 @@ use super::contract::*;
 use crate::distribution::{Law, Sampler};
 use crate::document::{Key, Reader};
 use crate::kernel::log::Span;
+use crate::kernel::request::delivery_key;
 use crate::kernel::{Admission, Caught, Context, Fault, NONE, Outcome, Record, TimerId, Visit};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::{SimDuration, SimTime};
@@ -338,7 +340,7 @@ impl Component for Consumer {
             *cx.word(visit) = tries + 1;
             self.counts.retried += 1;
             let key = self.key_in_hand(visit.slot, cx);
-            cx.requests[visit.slot].key = child_key(key, tries + 1);
+            cx.requests.take_up(visit.slot, key, delivery_key(tries + 1));
             // The batch is tried again in memory while the paused consumer is polled.
             self.threads[cx.requests[visit.slot].parent as usize].polled =
                 cx.nanos().saturating_add(self.plan.retry_interval);

@@ -214,6 +214,8 @@ pub struct SitePlan {
     pub keys: Option<Popularity>,
     /// A number of the kind's own.
     pub note: u32,
+    /// Whether it draws for what the request is about, the same in every attempt.
+    pub by_request: bool,
 }
 
 /// What compiling a step may write to.

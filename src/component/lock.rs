@@ -221,7 +221,7 @@ impl Component for Lock {
 
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         let key = match &self.key {
-            Some(sampler) => sampler.sample(&mut cx.draws(self.purpose, visit.slot)),
+            Some(sampler) => sampler.sample(&mut cx.identity_draws(self.purpose, visit.slot)),
             None => 0,
         };
         let slot = visit.slot;

@@ -118,6 +118,10 @@ macro_rules! components {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::check_step(p, options, sink)),* }
             }
 
+            pub fn catches(&self) -> bool {
+                match self { $(Plan::$kind(_) => <$module::$kind as Component>::CATCHES),* }
+            }
+
             pub fn batches(&self) -> bool {
                 match self { $(Plan::$kind(p) => <$module::$kind as Component>::batches(p)),* }
             }

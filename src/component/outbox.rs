@@ -26,13 +26,15 @@
 //! again after `retry-interval`, `max-retries` times, and then given up; rows behind it are read again in the next
 //! poll. When another step fails, all rows of the poll share its fate (the transaction is rolled back), and those whose
 //! messages are out already are sent again. Rows in the hands of a poller that stops are free again.
-//! Messages draw their random numbers by the row. `sent` counts messages, `sent_again` those of rows that had been sent before;
+//! Messages draw their random numbers by the row; a later try draws times and failures anew, and keys not.
+//! `sent` counts messages, `sent_again` those of rows that had been sent before;
 //! `added_latency` is the time from the writing of a row until it is sent first. Without `publishes` the rows simply end.
 
 use super::contract::*;
 use super::topic::partition_of;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::log::Row;
+use crate::kernel::request::delivery_key;
 use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Record, Rows, Visit};
 use crate::metric::Histogram;
 use crate::quantity::SimTime;
@@ -256,7 +258,7 @@ impl Component for Outbox {
 
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         if cx.site(visit.site).note == WRITE {
-            let key = cx.site_draws(visit).next_u64();
+            let key = cx.identity_at(visit.site, visit.slot).next_u64();
             let (at, now) = (cx.nanos(), cx.now());
             let rows = &mut cx.outboxes[self.table];
             rows.rows.push_back(Row {
@@ -326,17 +328,20 @@ impl Component for Outbox {
                     self.counts.empty += 1;
                     return Admission::Skip;
                 }
-                cx.requests[visit.slot].key = child_key(self.hand[0].key, 1 << 32);
+                cx.requests
+                    .take_up(visit.slot, child_key(self.hand[0].key, 1 << 32), 0);
                 Admission::Proceed
             }
             EACH_NEXT => match self.hand.get(self.at) {
                 Some(row) => {
                     self.at += 1;
-                    cx.requests[visit.slot].key = child_key(row.key, u64::from(row.tries));
+                    cx.requests
+                        .take_up(visit.slot, row.key, delivery_key(row.tries.into()));
                     Admission::Proceed
                 }
                 None => {
-                    cx.requests[visit.slot].key = child_key(self.hand.first().map_or(0, |r| r.key), 1 << 32);
+                    let first = self.hand.first().map_or(0, |r| r.key);
+                    cx.requests.take_up(visit.slot, child_key(first, 1 << 32), 0);
                     Admission::Skip
                 }
             },

@@ -10,7 +10,9 @@
 //! ```
 //!
 //! A step `{ use = "payment", steps = [..] }` runs its steps up to `max-attempts` times. Between two attempts the
-//! caller sleeps and keeps what it holds outside the scope: its thread above all. Each attempt draws anew.
+//! caller sleeps and keeps what it holds outside the scope: its thread above all. Each attempt draws anew what happens to it: times,
+//! failures, choices. What the request is about stays: keys of locks, caches and messages, how often `repeat` runs, and
+//! choices `by = "request"`.
 
 use super::contract::*;
 use super::faults::Faults;
@@ -227,14 +229,15 @@ impl Component for Retry {
         let wait = self.plan.wait(failed, u);
         *cx.word(visit) = failed;
         let tag = tag(visit, cx);
-        cx.requests[visit.slot].key ^= round_key(tag, failed - 1) ^ round_key(tag, failed);
+        cx.requests
+            .vary(visit.slot, round_key(tag, failed - 1) ^ round_key(tag, failed));
         Caught::Again(wait)
     }
 
     fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
         let failed = *cx.word(visit);
         let tag = tag(visit, cx);
-        cx.requests[visit.slot].key ^= round_key(tag, failed);
+        cx.requests.vary(visit.slot, round_key(tag, failed));
         match (outcome, failed) {
             (Outcome::Done, 0) => self.successful_without_retry += 1,
             (Outcome::Done, _) => self.successful_with_retry += 1,

@@ -268,7 +268,7 @@ impl Component for Topic {
         let number = self.producer_of(home);
         let site = cx.site(visit.site);
         let sync = site.note == SYNC;
-        let mut draws = cx.site_draws(visit);
+        let mut draws = cx.identity_at(visit.site, visit.slot);
         let record = Record {
             key: draws.next_u64(),
             at: cx.nanos(),

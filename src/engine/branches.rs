@@ -34,10 +34,11 @@ impl Engine<'_> {
             let Some(child) = self.take_slot() else { break };
             self.cx.requests.copy_frames(slot, child);
             let parent = self.cx.requests[slot];
+            let attempt = self.cx.requests.attempt(slot);
             let r = &mut self.cx.requests[child];
             r.key = match apart {
                 true => parent.key,
-                false => crate::random::child_key(parent.key, i as u64),
+                false => crate::random::child_key(parent.key ^ attempt, i as u64) ^ attempt,
             };
             r.start = parent.start;
             r.intended = parent.intended;

@@ -121,7 +121,7 @@ impl Engine<'_> {
                     }
                 }
                 Instr::Branch { table, site } => {
-                    let u = self.draw_unit(site, slot);
+                    let u = self.cx.draws_at(site, slot).unit();
                     let t = &self.tables[table as usize];
                     let i = t
                         .cumulative
@@ -178,7 +178,7 @@ impl Engine<'_> {
                 }
                 Instr::Fail { fault, site } => {
                     let share = self.draw_share(site, slot);
-                    if self.draw_unit(site, slot) < share {
+                    if self.cx.draws_at(site, slot).unit() < share {
                         self.cx.requests[slot].pc = pc;
                         if !self.raise(slot, Fault::from_index(fault), self.scope_at[pc as usize]) {
                             return;
@@ -261,16 +261,11 @@ impl Engine<'_> {
         }
     }
 
-    fn draw_unit(&self, site: u32, slot: u32) -> f64 {
-        let purpose = self.cx.sites[site as usize].purpose;
-        crate::random::Draws::new(purpose, self.cx.requests[slot].key).unit()
-    }
-
     fn draw_rounds(&self, site: u32, slot: u32) -> u64 {
         let s = &self.cx.sites[site as usize];
         match &s.sampler {
             Some(sampler) => {
-                let mut draws = crate::random::Draws::new(s.purpose, self.cx.requests[slot].key);
+                let mut draws = self.cx.draws_at(site, slot);
                 libm::round(self.cx.sample_number(sampler, &mut draws)).max(0.0) as u64
             }
             None => self.cx.recorded(site, slot).map_or(1, |n| libm::round(n) as u64),

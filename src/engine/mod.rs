@@ -174,6 +174,7 @@ impl<'m> Engine<'m> {
                 recorded: s.law.as_ref().and_then(recorded).cloned().map(Box::new),
                 keys: s.keys.as_ref().map(|k| k.sampler()),
                 note: s.note,
+                by_request: s.by_request,
             })
             .collect();
         let coin = options
@@ -183,6 +184,7 @@ impl<'m> Engine<'m> {
         let mut cx = Context::new(SimTime::from_nanos(options.duration), stride, sites, coin);
         cx.requests.expect(options.budget.memory);
         cx.record_frame = model.record_frame.unwrap_or(0);
+        cx.requests.note_attempts(model.attempt_frame);
         for _ in 0..model.replicas {
             cx.replicas.push(Replica {
                 up: true,

@@ -71,6 +71,8 @@ pub struct Site {
     pub keys: Option<PopularitySampler>,
     /// A number of the kind's own, fixed when the step was compiled.
     pub note: u32,
+    /// Whether it draws for what the request is about, the same in every attempt.
+    pub by_request: bool,
 }
 
 /// One replica of a service.
@@ -429,6 +431,12 @@ impl Context {
         Draws::new(self.purposes[purpose as usize], self.requests[slot].key)
     }
 
+    /// The draws for a purpose named by [`Context::purpose`] of what a request is about: the same in every attempt.
+    #[inline(always)]
+    pub fn identity_draws(&self, purpose: u32, slot: u32) -> Draws {
+        Draws::new(self.purposes[purpose as usize], self.requests.identity(slot))
+    }
+
     /// The draws for a purpose that belong to no request, as a poller's k-th interval.
     pub fn draws_of(&self, purpose: u32, key: u64) -> Draws {
         Draws::new(self.purposes[purpose as usize], key)
@@ -441,6 +449,22 @@ impl Context {
             self.sites[visit.site as usize].purpose,
             self.requests[visit.slot].key,
         )
+    }
+
+    /// The draws of a request at a step: in each attempt others, unless they are for what the request is about.
+    #[inline(always)]
+    pub fn draws_at(&self, site: u32, slot: u32) -> Draws {
+        let s = at(&self.sites, site);
+        match s.by_request {
+            true => Draws::new(s.purpose, self.requests.identity(slot)),
+            false => Draws::new(s.purpose, self.requests[slot].key),
+        }
+    }
+
+    /// The draws at a step of what the request is about: the same in every attempt.
+    #[inline(always)]
+    pub fn identity_at(&self, site: u32, slot: u32) -> Draws {
+        Draws::new(at(&self.sites, site).purpose, self.requests.identity(slot))
     }
 
     /// Draws from a step's law; zero where it has none.

@@ -42,7 +42,7 @@ pub const REFUSED: u8 = 128;
 #[derive(Copy, Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Request {
-    /// Keys its draws; loops change it from round to round and put it back.
+    /// Keys its draws; loops and attempts change it from round to round and put it back.
     pub key: u64,
     /// When it was really started, nanoseconds.
     pub start: u64,
@@ -107,6 +107,8 @@ pub struct Requests {
     peak: usize,
     /// The room to take at once when the slab becomes large; zero for none.
     room: usize,
+    /// The frame whose word is what attempts and deliveries have added to the key, if the model has any.
+    attempts: Option<u16>,
 }
 
 impl Requests {
@@ -120,7 +122,13 @@ impl Requests {
             live: 0,
             peak: 0,
             room: 0,
+            attempts: None,
         }
+    }
+
+    /// Says which frame notes what attempts and deliveries add to a request's key.
+    pub fn note_attempts(&mut self, frame: Option<u16>) {
+        self.attempts = frame;
     }
 
     /// Says how many bytes there may be. A large slab takes address space for all of them at once: growing means copying,
@@ -141,6 +149,10 @@ impl Requests {
             let r = &mut self.slots[slot as usize];
             self.free = r.next;
             *r = EMPTY;
+            if let Some(frame) = self.attempts {
+                let f = self.frame_index(slot, frame);
+                self.frame(f).word = 0;
+            }
             return Some(slot);
         }
         self.grow()
@@ -233,6 +245,39 @@ impl Requests {
     /// The component's word of a frame.
     pub fn word(&self, index: u32) -> u64 {
         at(&self.frames, index).word
+    }
+
+    /// Has a request's draws differ by `by` from now on, or takes that back, while it stays the same request.
+    pub fn vary(&mut self, slot: u32, by: u64) {
+        self[slot].key ^= by;
+        if let Some(frame) = self.attempts {
+            let f = self.frame_index(slot, frame);
+            self.frame(f).word ^= by;
+        }
+    }
+
+    /// A thread takes up a request, a record or a row with the key `identity`, for the attempt that adds `by` to it.
+    pub fn take_up(&mut self, slot: u32, identity: u64, by: u64) {
+        self[slot].key = identity ^ by;
+        if let Some(frame) = self.attempts {
+            let f = self.frame_index(slot, frame);
+            self.frame(f).word = by;
+        }
+    }
+
+    /// What attempts and deliveries have added to a request's key.
+    #[inline(always)]
+    pub fn attempt(&self, slot: u32) -> u64 {
+        match self.attempts {
+            Some(frame) => self.word(self.frame_index(slot, frame)),
+            None => 0,
+        }
+    }
+
+    /// The key of what the request is about, the same in every attempt.
+    #[inline(always)]
+    pub fn identity(&self, slot: u32) -> u64 {
+        self[slot].key ^ self.attempt(slot)
     }
 
     /// Copies all frames of one request to another, as a child takes over its parent's scopes.
@@ -407,4 +452,9 @@ pub fn round_key(which: u32, round: u64) -> u64 {
     } else {
         crate::random::child_key((which as u64) << 32 | 0x6c6f_6f70, round)
     }
+}
+
+/// What the delivery of a record or row adds to its key after so many failed tries; nothing in the first one.
+pub fn delivery_key(tries: u64) -> u64 {
+    round_key(1 << 17, tries)
 }

@@ -110,6 +110,7 @@ struct Parts {
     run: RunPlan,
     objectives: Vec<super::objective::Objective>,
     record_frame: Option<u16>,
+    attempt_frame: Option<u16>,
 }
 
 impl Parts {
@@ -131,6 +132,7 @@ impl Parts {
             run: self.run,
             objectives: self.objectives,
             record_frame: self.record_frame,
+            attempt_frame: self.attempt_frame,
             replicas,
         }
     }
@@ -170,6 +172,9 @@ impl<'a> Checker<'a> {
         let deadlines = drafts.iter().any(|d| d.plan.timeout.is_some()) as u16;
         let record_frame = record_frame.then_some(deadlines);
         let reserved = deadlines + record_frame.is_some() as u16;
+        let repeats = components.iter().any(|e| e.plan.catches());
+        let attempt_frame = repeats.then_some(reserved);
+        let reserved = reserved + repeats as u16;
         let timeline = timeline::check(self.document, &self.names, &components, self.sink);
         let mut compiler = Compiler::new(
             &components,
@@ -209,6 +214,7 @@ impl<'a> Checker<'a> {
             run,
             objectives,
             record_frame,
+            attempt_frame,
         })
     }
 

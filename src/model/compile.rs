@@ -119,7 +119,7 @@ impl<'a> Compiler<'a> {
             What::Delay(_) => "delay".into(),
             What::Call { flow } => format!("call {}", flow.value),
             What::Publish { to, .. } => name(to),
-            What::Choose(_) => "choose".into(),
+            What::Choose { .. } => "choose".into(),
             What::Parallel { .. } => "parallel".into(),
             What::Repeat { .. } => "repeat".into(),
             What::Each(_) => "each".into(),

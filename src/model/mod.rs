@@ -169,6 +169,8 @@ pub struct Model {
     pub objectives: Vec<objective::Objective>,
     /// The frame that notes which record a request replays, if a step takes recorded values.
     pub record_frame: Option<u16>,
+    /// The frame that notes what attempts and deliveries add to a request's key, if anything is tried again.
+    pub attempt_frame: Option<u16>,
     /// Number of replicas of all services.
     pub replicas: u32,
 }

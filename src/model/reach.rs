@@ -42,7 +42,7 @@ impl<'a> Reach<'a> {
                 What::Cpu { time, allocates, .. } => [Some(time), allocates.as_ref()],
                 What::Query { time, cpu, .. } => [time.as_ref(), cpu.as_ref()],
                 What::Delay(law) | What::Repeat { times: law, .. } => [Some(law), None],
-                What::Fail { share } => [share.as_ref(), None],
+                What::Fail { share, .. } => [share.as_ref(), None],
                 _ => [None, None],
             };
             let laws = laws.into_iter().flatten();
@@ -60,7 +60,7 @@ impl<'a> Reach<'a> {
                         self.flow(i);
                     }
                 }
-                What::Choose(branches) => branches.iter().for_each(|b| self.steps(&b.1)),
+                What::Choose { branches, .. } => branches.iter().for_each(|b| self.steps(&b.1)),
                 What::Parallel { branches, .. } => branches.iter().for_each(|b| self.steps(b)),
                 What::Repeat { steps, .. } | What::Each(steps) => self.steps(steps),
                 What::Cpu { .. } | What::Delay(_) | What::Fail { .. } | What::Reply => {}

@@ -48,8 +48,11 @@ pub enum What {
         to: ComponentId,
         options: BTreeMap<String, Item>,
     },
-    /// One of several, by weight.
-    Choose(Vec<(f64, Vec<Step>)>),
+    /// One of several, by weight: anew in every attempt, or the same for the same request.
+    Choose {
+        branches: Vec<(f64, Vec<Step>)>,
+        by_request: bool,
+    },
     /// All at once; go on when `quorum` of them are done, or all if it is zero. Those that are not needed any more are
     /// cancelled, or go on by themselves.
     Parallel {
@@ -61,8 +64,8 @@ pub enum What {
     Repeat { times: Law, steps: Vec<Step> },
     /// For each of the things that an agent's thread has in hand, one after the other.
     Each(Vec<Step>),
-    /// End with an error, with this probability.
-    Fail { share: Option<Law> },
+    /// End with an error, with this probability: anew in every attempt, or the same for the same request.
+    Fail { share: Option<Law>, by_request: bool },
     /// Answer the flow's caller, which goes on.
     Reply,
 }
@@ -72,7 +75,7 @@ pub fn replies(steps: &[Step]) -> bool {
     steps.iter().any(|s| match &s.what {
         What::Reply => true,
         What::Use { steps, .. } | What::Repeat { steps, .. } => replies(steps),
-        What::Choose(branches) => branches.iter().any(|b| replies(&b.1)),
+        What::Choose { branches, .. } => branches.iter().any(|b| replies(&b.1)),
         _ => false,
     })
 }
@@ -93,7 +96,11 @@ pub const VERBS: &[(&str, &[&str], &str)] = &[
     ("delay", &[], "wait this long"),
     ("call", &[], "run another flow at its service"),
     ("publish", &[], "hand a message to a topic or an outbox"),
-    ("choose", &[], "one of `[{ weight = 0.3, steps = [..] }, ..]`"),
+    (
+        "choose",
+        &["by"],
+        "one of `[{ weight = 0.3, steps = [..] }, ..]`; in a later attempt or delivery again, or `by = \"request\"` the same",
+    ),
     (
         "parallel",
         &["join", "rest"],
@@ -105,7 +112,11 @@ pub const VERBS: &[(&str, &[&str], &str)] = &[
         &[],
         "run these steps for every record of a batch, or every row of an outbox",
     ),
-    ("fail", &[], "end with an error, with this probability"),
+    (
+        "fail",
+        &["by"],
+        "end with an error, with this probability; `by = \"request\"` as above",
+    ),
     (
         "reply",
         &[],
@@ -249,7 +260,9 @@ impl<'a> StepReader<'a> {
             }
             "choose" => {
                 self.only(table, "choose", allowed, &[]);
+                let by_request = self.by_request(table)?;
                 self.choose(&verb.item)
+                    .map(|branches| What::Choose { branches, by_request })
             }
             "parallel" => {
                 self.only(table, "parallel", allowed, &[]);
@@ -326,7 +339,9 @@ impl<'a> StepReader<'a> {
             _ => {
                 self.only(table, "fail", allowed, &[]);
                 let share = verb.item.share("`fail`", self.sink)?;
+                let by_request = self.by_request(table)?;
                 Some(What::Fail {
+                    by_request,
                     share: Some(Law::Constant { value: share.0 }),
                 })
             }
@@ -394,6 +409,27 @@ impl<'a> StepReader<'a> {
         }
     }
 
+    /// Whether a choice is the request's own, the same in every attempt.
+    fn by_request(&mut self, table: &Table) -> Option<bool> {
+        let Some(item) = table.get("by") else {
+            return Some(false);
+        };
+        match item.as_str() {
+            Some("attempt") => Some(false),
+            Some("request") => Some(true),
+            _ => {
+                self.sink
+                    .error(
+                        item.span.clone(),
+                        "bad-choice",
+                        format!("`by` of a step of {} is neither \"attempt\" nor \"request\"", self.what),
+                    )
+                    .help("\"attempt\" chooses again when the request is tried again, \"request\" chooses the same");
+                None
+            }
+        }
+    }
+
     fn use_step(&mut self, verb: &Entry, table: &Table) -> Option<What> {
         let name = verb.item.text("what a step uses", self.sink)?;
         let holders: Vec<(&'static str, ComponentId)> = self
@@ -436,7 +472,7 @@ impl<'a> StepReader<'a> {
         })
     }
 
-    fn choose(&mut self, item: &Item) -> Option<What> {
+    fn choose(&mut self, item: &Item) -> Option<Vec<(f64, Vec<Step>)>> {
         let items = item.list("`choose`", self.sink)?;
         let mut branches = Vec::new();
         for i in items {
@@ -476,7 +512,7 @@ impl<'a> StepReader<'a> {
                 .help("write [{ weight = 0.3, steps = [..] }, { weight = 0.7, steps = [..] }]");
             return None;
         }
-        Some(What::Choose(branches))
+        Some(branches)
     }
 
     fn inner(&mut self, table: &Table, span: &Span) -> Option<Vec<Step>> {

@@ -120,6 +120,22 @@ fn a_failing_record_is_delivered_ten_times_on_the_same_thread_and_then_skipped()
 }
 
 #[test]
+fn a_poison_record_fails_in_every_delivery() {
+    // One record in four, whoever gets it and however often: not 0.25^10.
+    let o = observe(
+        &model(1, "10/s", "steps = [{ fail = 0.25, by = \"request\" }]"),
+        1000.0,
+    );
+    // 10,000 records: four standard errors are 0.17/s.
+    near(figure(&o, "consumer.c", "skipped"), 2.5, 0.18);
+    near(
+        figure(&o, "consumer.c", "retried"),
+        9.0 * figure(&o, "consumer.c", "skipped"),
+        0.02,
+    );
+}
+
+#[test]
 fn a_record_that_is_given_up_goes_to_the_dead_letter_topic() {
     let source = model(
         2,

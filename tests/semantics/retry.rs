@@ -83,6 +83,51 @@ fn each_attempt_draws_anew() {
     );
 }
 
+/// Requests of a retry of three attempts around these steps, at 100/s for 1000 s: the share that fails.
+fn failing(before: &str, inside: &str) -> f64 {
+    let o = observe(
+        &format!(
+            "[retry.again]\nmax-attempts = 3\nwait-duration = \"1ms\"\n{before}\n\
+             [flow.call]\nsteps = [{{ use = \"again\", steps = [{inside}] }}]\n\
+             [workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"\nflow = \"call\"\nstart-time = \"1s\"\n"
+        ),
+        1001.0,
+    );
+    figure(&o, "flow.call", "failure_share")
+}
+
+#[test]
+fn a_later_attempt_asks_for_the_same_row() {
+    // One of two rows is held for ever: half of all requests want it, however often they try.
+    let row = "[lock.row]\nkey = \"uniform(2)\"\nwait-timeout = \"0s\"\n\
+               [flow.holder]\nsteps = [{ use = \"row\", steps = [{ delay = \"2000s\" }] }]\n"
+        .to_owned()
+        + &requests(&[(0.0, "holder")]);
+    let take = "{ use = \"row\", steps = [] }";
+    let parallel = format!("{{ parallel = [{{ steps = [{take}] }}] }}");
+    for inside in [take, &parallel] {
+        // 100,000 requests: four standard errors are 0.0063.
+        near(failing(&row, inside), 0.5, 0.0064);
+    }
+}
+
+#[test]
+fn a_choice_or_failure_by_request_is_the_same_in_every_attempt() {
+    let choose =
+        |by: &str| format!("{{ choose = [{{ steps = [{{ fail = \"100%\" }}] }}, {{ steps = [] }}]{by} }}");
+    near(failing("", &choose("")), 0.125, 0.0045);
+    near(failing("", &choose(", by = \"attempt\"")), 0.125, 0.0045);
+    near(failing("", &choose(", by = \"request\"")), 0.5, 0.0064);
+    near(failing("", "{ fail = \"50%\", by = \"request\" }"), 0.5, 0.0064);
+}
+
+#[test]
+fn a_later_attempt_goes_as_often_round_a_loop() {
+    // Rounded to no round or one. Half of the requests go round once, and do so in each attempt.
+    let inside = "{ repeat = \"uniform(0, 1)\", steps = [{ fail = \"100%\" }] }";
+    near(failing("", inside), 0.5, 0.0064);
+}
+
 #[test]
 fn what_comes_after_a_retry_draws_as_if_nothing_had_failed() {
     let model = |share: &str| {

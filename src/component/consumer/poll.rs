@@ -2,6 +2,7 @@
 
 use super::{Consumer, SKIPPED};
 use crate::kernel::log::Span;
+use crate::kernel::request::delivery_key;
 use crate::kernel::{Admission, Caught, Context, Record, Visit};
 use crate::random::child_key;
 
@@ -89,7 +90,7 @@ impl Consumer {
         self.counts.polls += 1;
         self.counts.polled += thread.spans.iter().map(|s| s.to - s.from).sum::<u64>();
         thread.record = log.record(first.partition, first.from);
-        cx.requests[slot].key = self.key_in_hand(slot, cx);
+        cx.requests.take_up(slot, self.key_in_hand(slot, cx), 0);
         let limit = now.saturating_add(self.plan.max_poll_interval);
         self.poll_limit.set(limit, cx);
         Admission::Proceed
@@ -168,12 +169,11 @@ impl Consumer {
                 thread.record = log.record(span.partition, thread.at.1);
                 thread.at.1 += 1;
                 let key = thread.record.map_or(0, |r| r.key);
-                cx.requests[slot].key = match thread.failed {
-                    Some((p, o, tries)) if (p, o + 1) == (span.partition, thread.at.1) => {
-                        child_key(key, tries)
-                    }
-                    _ => key,
+                let tries = match thread.failed {
+                    Some((p, o, tries)) if (p, o + 1) == (span.partition, thread.at.1) => tries,
+                    _ => 0,
                 };
+                cx.requests.take_up(slot, key, delivery_key(tries));
                 return Admission::Proceed;
             }
             thread.at.0 += 1;
@@ -181,7 +181,7 @@ impl Consumer {
         }
         if self.plan.batch {
             thread.record = thread.spans.first().and_then(|s| log.record(s.partition, s.from));
-            cx.requests[slot].key = self.key_in_hand(slot, cx);
+            cx.requests.take_up(slot, self.key_in_hand(slot, cx), 0);
         }
         Admission::Skip
     }

@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
                 None => certain(0.0),
             },
             What::Publish { to, .. } => self.visit(*to, None, &[], weight, &step.span),
-            What::Choose(branches) => {
+            What::Choose { branches, .. } => {
                 let total: f64 = branches.iter().map(|b| b.0).sum();
                 let mut whole = Passage {
                     time: 0.0,
@@ -279,7 +279,7 @@ impl<'a> Walk<'a> {
                     after: None,
                 }
             }
-            What::Fail { share } => Passage {
+            What::Fail { share, .. } => Passage {
                 time: 0.0,
                 passes: 1.0 - mean(share),
                 after: None,

@@ -29,8 +29,9 @@ impl Compiler<'_> {
             }
             What::Call { flow } => self.call(flow, here),
             What::Publish { to, options } => self.publish(*to, options, here, span),
-            What::Choose(branches) => {
+            What::Choose { branches, by_request } => {
                 let site = self.site(here.path.clone(), None);
+                self.sites[site as usize].by_request = *by_request;
                 let weights: Vec<f64> = branches.iter().map(|b| b.0).collect();
                 let bodies: Vec<(usize, &Vec<Step>)> = branches.iter().map(|b| &b.1).enumerate().collect();
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
@@ -55,6 +56,7 @@ impl Compiler<'_> {
             }
             What::Repeat { times, steps } => {
                 let site = self.site(here.path.clone(), Some(times.clone()));
+                self.sites[site as usize].by_request = true;
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
                 asm.repeat(
                     site,
@@ -80,8 +82,9 @@ impl Compiler<'_> {
                         .help("it belongs into the steps of a flow, outside the branches of `parallel`");
                 }
             },
-            What::Fail { share } => {
+            What::Fail { share, by_request } => {
                 let site = self.site(here.path.clone(), share.clone());
+                self.sites[site as usize].by_request = *by_request;
                 self.asm.emit(
                     Instr::Fail {
                         fault: step::FAIL as u8,
