@@ -1,6 +1,6 @@
 //! What runs: flows compiled to flat instructions, with the scopes that are open at each of them.
 
-use crate::kernel::NONE;
+use crate::kernel::{Faults, NONE};
 
 /// No frame.
 pub const NO_FRAME: u16 = u16::MAX;
@@ -107,6 +107,8 @@ pub enum ScopeKind {
     Fork { frame: u16, cancels: bool, apart: bool },
     /// The outermost scope of a forked child.
     Child { frame: u16 },
+    /// Steps whose failure, if it is one of these, goes on at `target`.
+    Try { on: Faults, target: u32 },
 }
 
 /// Targets of a weighted choice or of a fork.
@@ -341,6 +343,21 @@ impl Assembler {
         for end in ends {
             self.land(end);
         }
+    }
+
+    /// Runs `body`, and if it fails with one of these faults `instead`.
+    pub fn attempt<T>(&mut self, on: Faults, bodies: (T, T), mut write: impl FnMut(&mut Self, T)) {
+        self.open(ScopeKind::Try { on, target: NONE });
+        let scope = self.scope;
+        write(self, bodies.0);
+        self.close(0);
+        let over = self.jump("nothing failed");
+        let here = self.here();
+        if let ScopeKind::Try { target, .. } = &mut self.program.scopes[scope as usize].kind {
+            *target = here;
+        }
+        write(self, bodies.1);
+        self.land(over);
     }
 
     /// Runs all bodies at once and goes on when `quorum` of them are done, or all if it is zero. Those that are not

@@ -23,10 +23,10 @@
 mod health;
 
 use super::contract::*;
-use super::faults::Faults;
+use super::faults;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::request::REFUSED;
-use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
+use crate::kernel::{Admission, Context, Fault, Faults, Outcome, Visit};
 use health::Health;
 
 /// As running.
@@ -132,7 +132,7 @@ impl Component for Balancer {
         let weights = weights(reader, policy);
         let max_fails = reader.count_in("max-fails", 0..=u32::MAX as u64);
         let fail_timeout = reader.duration("fail-timeout");
-        let fail_on = Faults::read(reader, "fail-on", Faults::NONE);
+        let fail_on = faults::read(reader, "fail-on", Faults::NONE);
         let to = names.resolve(&["service"], &to?, reader)?;
         Some(Plan {
             to,

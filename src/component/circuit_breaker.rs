@@ -20,9 +20,9 @@ mod window;
 
 use super::alarm::Alarm;
 use super::contract::*;
-use super::faults::Faults;
+use super::faults;
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
+use crate::kernel::{Admission, Context, Fault, Faults, Outcome, Visit};
 use crate::quantity::SimTime;
 use window::Window;
 
@@ -191,8 +191,8 @@ impl Component for CircuitBreaker {
         let permitted = reader.count_in("permitted-number-of-calls-in-half-open-state", 1..=1_000_000);
         let automatic = reader.boolean("automatic-transition-from-open-to-half-open");
         let longest = reader.duration("max-wait-duration-in-half-open-state");
-        let record = Faults::read(reader, "record", Faults::ALL);
-        let ignore = Faults::read(reader, "ignore", Faults::NONE);
+        let record = faults::read(reader, "record", Faults::ALL);
+        let ignore = faults::read(reader, "ignore", Faults::NONE);
         Some(Plan {
             by_time: by_time?,
             size: size?,

@@ -15,7 +15,7 @@ mod consumer;
 mod database;
 mod external;
 mod facts;
-mod faults;
+pub mod faults;
 mod first_come;
 mod hand_off;
 mod heap;

@@ -15,10 +15,10 @@
 //! choices `by = "request"`.
 
 use super::contract::*;
-use super::faults::Faults;
+use super::faults;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::request::round_key;
-use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Visit};
+use crate::kernel::{Admission, Caught, Context, Fault, Faults, Outcome, Visit};
 use crate::quantity::{SimDuration, SimTime};
 
 /// As running. A visit's word counts the attempts that failed.
@@ -153,8 +153,8 @@ impl Component for Retry {
             false => Some(None),
         };
         let jitter = reader.share("jitter");
-        let on = Faults::read(reader, "on", Faults::ALL);
-        let ignore = Faults::read(reader, "ignore", Faults::NONE);
+        let on = faults::read(reader, "on", Faults::ALL);
+        let ignore = faults::read(reader, "ignore", Faults::NONE);
         let exponential = exponential?;
         if !exponential {
             for name in ["multiplier", "max-wait-duration"] {

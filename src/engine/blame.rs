@@ -29,7 +29,7 @@ impl Engine<'_> {
                     }
                 }
                 ScopeKind::Fork { frame, .. } => fork = Some(frame),
-                ScopeKind::Loop { .. } | ScopeKind::Child { .. } => {}
+                ScopeKind::Loop { .. } | ScopeKind::Child { .. } | ScopeKind::Try { .. } => {}
             }
         }
         if let Some(visit) = call {

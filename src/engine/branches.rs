@@ -50,7 +50,12 @@ impl Engine<'_> {
             r.flags = CHILD | (parent.flags & crate::kernel::request::AGENT);
             r.state = State::Ready;
             // Children are linked through the word of their own first frame.
-            let ScopeKind::Child { frame: own } = self.scopes[self.scope_at[target as usize] as usize].kind
+            let Some(own) = self
+                .around(self.scope_at[target as usize])
+                .find_map(|s| match s.kind {
+                    ScopeKind::Child { frame } => Some(frame),
+                    _ => None,
+                })
             else {
                 unreachable!("a branch does not begin in a child's scope")
             };

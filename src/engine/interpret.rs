@@ -356,6 +356,12 @@ impl Engine<'_> {
                 }
                 ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
                 ScopeKind::Fork { frame, cancels, .. } => self.leave_children(slot, frame, cancels),
+                ScopeKind::Try { on, target } => {
+                    if on.contains(fault) && !self.is_over(slot, s.parent) {
+                        self.cx.requests[slot].pc = target;
+                        return true;
+                    }
+                }
                 ScopeKind::Child { frame } => {
                     self.join(slot, frame, Some(fault));
                     return false;
@@ -419,7 +425,7 @@ impl Engine<'_> {
                 }
                 ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
                 ScopeKind::Fork { frame, cancels, .. } => self.leave_children(slot, frame, cancels),
-                ScopeKind::Child { .. } => {}
+                ScopeKind::Child { .. } | ScopeKind::Try { .. } => {}
             }
             scope = s.parent;
         }

@@ -121,6 +121,7 @@ impl<'a> Compiler<'a> {
             What::Publish { to, .. } => name(to),
             What::Choose { .. } => "choose".into(),
             What::Parallel { .. } => "parallel".into(),
+            What::Try { .. } => "try".into(),
             What::Repeat { .. } => "repeat".into(),
             What::Each(_) => "each".into(),
             What::Fail { .. } => "fail".into(),

@@ -61,6 +61,10 @@ impl<'a> Reach<'a> {
                     }
                 }
                 What::Choose { branches, .. } => branches.iter().for_each(|b| self.steps(&b.1)),
+                What::Try { steps, instead, .. } => {
+                    self.steps(steps);
+                    self.steps(instead);
+                }
                 What::Parallel { branches, .. } => branches.iter().for_each(|b| self.steps(b)),
                 What::Repeat { steps, .. } | What::Each(steps) => self.steps(steps),
                 What::Cpu { .. } | What::Delay(_) | What::Fail { .. } | What::Reply => {}

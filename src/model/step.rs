@@ -1,5 +1,6 @@
 //! Steps of a flow as checked, before they are compiled.
 
+mod branching;
 mod look_up;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use crate::component::{ComponentId, Names};
 use crate::diagnostic::{Sink, Span};
 use crate::distribution::{Law, LawUnit};
 use crate::document::{Entry, Item, Spanned, Table, Value};
-use crate::kernel::Fault;
+use crate::kernel::{Fault, Faults};
 
 /// One step.
 #[derive(Clone, Debug)]
@@ -60,6 +61,12 @@ pub enum What {
         quorum: u32,
         cancels: bool,
     },
+    /// Steps, and others instead if they fail with one of these faults.
+    Try {
+        steps: Vec<Step>,
+        instead: Vec<Step>,
+        on: Faults,
+    },
     /// Several times, one after the other.
     Repeat { times: Law, steps: Vec<Step> },
     /// For each of the things that an agent's thread has in hand, one after the other.
@@ -76,6 +83,7 @@ pub fn replies(steps: &[Step]) -> bool {
         What::Reply => true,
         What::Use { steps, .. } | What::Repeat { steps, .. } => replies(steps),
         What::Choose { branches, .. } => branches.iter().any(|b| replies(&b.1)),
+        What::Try { steps, instead, .. } => replies(steps) || replies(instead),
         _ => false,
     })
 }
@@ -105,6 +113,11 @@ pub const VERBS: &[(&str, &[&str], &str)] = &[
         "parallel",
         &["join", "rest"],
         "all of `[{ steps = [..] }, ..]` at once; on when `join` of them are done (all), the `rest` going on by itself (`\"finish\"`) or being cut off (`\"cancel\"`)",
+    ),
+    (
+        "try",
+        &["else", "on"],
+        "run these steps; if one fails, go on with those of `else` (a fallback), which may be none; `on` lists the faults for which that is done (all)",
     ),
     ("repeat", &["steps"], "run `steps` this many times"),
     (
@@ -258,47 +271,9 @@ impl<'a> StepReader<'a> {
                 let options = self.options(table, "publish", allowed, to);
                 Some(What::Publish { to, options })
             }
-            "choose" => {
-                self.only(table, "choose", allowed, &[]);
-                let by_request = self.by_request(table)?;
-                self.choose(&verb.item)
-                    .map(|branches| What::Choose { branches, by_request })
-            }
-            "parallel" => {
-                self.only(table, "parallel", allowed, &[]);
-                let items = verb.item.list("`parallel`", self.sink)?;
-                let quorum = self.quorum(table, items.len());
-                let cancels = self.rest(table);
-                let mut branches = Vec::new();
-                for i in items {
-                    let t = i.table("a branch of `parallel`", self.sink)?;
-                    self.only(t, "a branch of `parallel`", &["steps"], &[]);
-                    branches.push(self.inner(t, &i.span)?);
-                }
-                if branches.is_empty() {
-                    self.sink
-                        .error(verb.item.span.clone(), "empty-list", "`parallel` has no branches");
-                    return None;
-                }
-                if branches.len() > MOST_BRANCHES {
-                    self.sink
-                        .error(
-                            verb.item.span.clone(),
-                            "too-many",
-                            format!(
-                                "`parallel` has {} branches, more than {MOST_BRANCHES}",
-                                branches.len()
-                            ),
-                        )
-                        .help("each branch is a request of its own: repeat fewer of them");
-                    return None;
-                }
-                Some(What::Parallel {
-                    branches,
-                    quorum: quorum?,
-                    cancels: cancels?,
-                })
-            }
+            "choose" => self.choose(verb, table, allowed),
+            "parallel" => self.parallel(verb, table, allowed),
+            "try" => self.attempt(verb, table, allowed),
             "repeat" => {
                 self.only(table, "repeat", allowed, &[]);
                 let times = match &verb.item.value {
@@ -348,88 +323,6 @@ impl<'a> StepReader<'a> {
         }
     }
 
-    /// How many branches must be done; zero for all.
-    fn quorum(&mut self, table: &Table, branches: usize) -> Option<u32> {
-        let Some(item) = table.get("join") else {
-            return Some(0);
-        };
-        let join = item.count("`join`", self.sink)?;
-        if join == 0 || join > branches as u64 {
-            self.sink
-                .error(
-                    item.span.clone(),
-                    "out-of-range",
-                    format!(
-                        "a step of {} goes on when {join} of {branches} branches are done",
-                        self.what
-                    ),
-                )
-                .help(format!(
-                    "`join` lies between 1 and {branches}; without it all must be done"
-                ));
-            return None;
-        }
-        Some(if join == branches as u64 { 0 } else { join as u32 })
-    }
-
-    /// Whether branches beyond those that must be done are cancelled.
-    fn rest(&mut self, table: &Table) -> Option<bool> {
-        let Some(item) = table.get("rest") else {
-            return Some(false);
-        };
-        match item.as_str() {
-            _ if table.get("join").is_none() => {
-                self.sink
-                    .error(
-                        item.span.clone(),
-                        "does-not-apply",
-                        format!(
-                            "a step of {} has a `rest` and no `join`: all branches must be done",
-                            self.what
-                        ),
-                    )
-                    .help("say with `join` how many are enough");
-                None
-            }
-            Some("finish") => Some(false),
-            Some("cancel") => Some(true),
-            _ => {
-                self.sink
-                    .error(
-                        item.span.clone(),
-                        "bad-choice",
-                        format!(
-                            "`rest` of a step of {} is neither \"finish\" nor \"cancel\"",
-                            self.what
-                        ),
-                    )
-                    .help("\"finish\" lets the other branches go on by themselves, \"cancel\" ends them");
-                None
-            }
-        }
-    }
-
-    /// Whether a choice is the request's own, the same in every attempt.
-    fn by_request(&mut self, table: &Table) -> Option<bool> {
-        let Some(item) = table.get("by") else {
-            return Some(false);
-        };
-        match item.as_str() {
-            Some("attempt") => Some(false),
-            Some("request") => Some(true),
-            _ => {
-                self.sink
-                    .error(
-                        item.span.clone(),
-                        "bad-choice",
-                        format!("`by` of a step of {} is neither \"attempt\" nor \"request\"", self.what),
-                    )
-                    .help("\"attempt\" chooses again when the request is tried again, \"request\" chooses the same");
-                None
-            }
-        }
-    }
-
     fn use_step(&mut self, verb: &Entry, table: &Table) -> Option<What> {
         let name = verb.item.text("what a step uses", self.sink)?;
         let holders: Vec<(&'static str, ComponentId)> = self
@@ -470,49 +363,6 @@ impl<'a> StepReader<'a> {
             options,
             steps,
         })
-    }
-
-    fn choose(&mut self, item: &Item) -> Option<Vec<(f64, Vec<Step>)>> {
-        let items = item.list("`choose`", self.sink)?;
-        let mut branches = Vec::new();
-        for i in items {
-            let t = i.table("a branch of `choose`", self.sink)?;
-            self.only(t, "a branch of `choose`", &["steps", "weight"], &[]);
-            let weight = match t.get("weight") {
-                Some(w) => match &w.value {
-                    Value::String(_) => w.share("`weight`", self.sink)?.0,
-                    _ => w.number("`weight`", self.sink)?,
-                },
-                None => 1.0,
-            };
-            if !(weight.is_finite() && weight >= 0.0) {
-                let span = t.get("weight").map_or(&i.span, |w| &w.span).clone();
-                self.sink
-                    .error(
-                        span,
-                        "out-of-range",
-                        format!("a weight of {weight}; it must be zero or more"),
-                    )
-                    .help("weights count against one another: 1 and 3 are a quarter and three quarters");
-                return None;
-            }
-            let steps = match t.get("steps") {
-                Some(s) => self.list(s),
-                None => Vec::new(),
-            };
-            branches.push((weight, steps));
-        }
-        if branches.iter().map(|b| b.0).sum::<f64>() <= 0.0 {
-            self.sink
-                .error(
-                    item.span.clone(),
-                    "no-weight",
-                    "`choose` has no branch with a weight above zero",
-                )
-                .help("write [{ weight = 0.3, steps = [..] }, { weight = 0.7, steps = [..] }]");
-            return None;
-        }
-        Some(branches)
     }
 
     fn inner(&mut self, table: &Table, span: &Span) -> Option<Vec<Step>> {

@@ -110,3 +110,96 @@ fn a_law_may_read_its_values_from_a_file() {
         std::fs::remove_file(file).expect("removing the file");
     }
 }
+
+/// What one request of these steps comes to: how long it took, or the fault that it ended with.
+fn outcome(components: &str, steps: &str, more: &str) -> Result<f64, String> {
+    let text = format!(
+        "{components}\n[flow.f]\nsteps = [{steps}]\n{more}\n{}",
+        requests(&[(1.0, "f")])
+    );
+    let o = observe(&text, 100.0);
+    if let Some(time) = o.figure("flow.f", "response_time_max")
+        && figure(&o, "flow.f", "throughput") > 0.0
+    {
+        return Ok(time);
+    }
+    let fault = plimsoll::kernel::Fault::ALL.iter().find(|f| {
+        o.figure("flow.f", &format!("failures_{}", f.name()))
+            .is_some_and(|n| n > 0.0)
+    });
+    Err(fault.map_or("nothing".into(), |f| f.name().into()))
+}
+
+#[test]
+fn a_fallback_runs_instead_of_what_failed_and_the_request_goes_on() {
+    let steps = "{ try = [{ delay = \"10ms\" }, { fail = \"100%\" }, { delay = \"5s\" }], else = [{ delay = \"20ms\" }] }, { delay = \"40ms\" }";
+    near(outcome("", steps, "").unwrap(), 0.07, 1e-9);
+    // Nothing failed.
+    near(outcome("", &steps.replace("100%", "0%"), "").unwrap(), 5.05, 1e-9);
+    // Nothing is done instead.
+    let nothing = steps.replace("[{ delay = \"20ms\" }]", "[]");
+    near(outcome("", &nothing, "").unwrap(), 0.05, 1e-9);
+}
+
+#[test]
+fn a_fallback_that_fails_fails_the_request() {
+    let steps = "{ try = [{ fail = \"100%\" }], else = [{ fail = \"100%\" }] }";
+    assert_eq!(outcome("", steps, ""), Err("failed".into()));
+    let outer = format!("{{ try = [{steps}], else = [{{ delay = \"1ms\" }}] }}");
+    near(outcome("", &outer, "").unwrap(), 0.001, 1e-9);
+}
+
+#[test]
+fn a_fallback_is_for_the_faults_it_names() {
+    let steps = "{ try = [{ use = \"limit\", steps = [{ delay = \"10s\" }] }], else = [{ delay = \"20ms\" }], on = [\"timed-out\"] }";
+    let limit = "[time-limiter.limit]\ntimeout-duration = \"1s\"";
+    near(outcome(limit, steps, "").unwrap(), 1.02, 1e-9);
+    let others = steps.replace("timed-out", "not-permitted");
+    assert_eq!(outcome(limit, &others, ""), Err("timed_out".into()));
+}
+
+#[test]
+fn a_time_limit_around_a_fallback_ends_it_too() {
+    let steps =
+        "{ use = \"limit\", steps = [{ try = [{ delay = \"10s\" }], else = [{ delay = \"20ms\" }] }] }";
+    let limit = "[time-limiter.limit]\ntimeout-duration = \"1s\"";
+    assert_eq!(outcome(limit, steps, ""), Err("timed_out".into()));
+}
+
+#[test]
+fn what_failed_has_given_back_what_it_held_when_its_fallback_runs() {
+    // The second lock is taken where the first one's wait was too long, and the pool's only connection is free again.
+    let components = "[connection-pool.db]\nmaximum-pool-size = 1\n[lock.first]\nwait-timeout = \"2s\"\n[lock.second]\n\
+                      [flow.holder]\nsteps = [{ use = \"first\", steps = [{ delay = \"50s\" }] }]";
+    let steps = "{ try = [{ use = \"db\", steps = [{ use = \"first\", steps = [] }] }], else = [{ use = \"db\", steps = [\
+                 { use = \"second\", steps = [{ delay = \"10ms\" }] }] }], on = [\"lock_timeout\"] }";
+    let holder = requests(&[(0.0, "holder")]).replace("w000", "holder");
+    near(outcome(components, steps, &holder).unwrap(), 2.01, 1e-6);
+}
+
+#[test]
+fn a_caller_falls_back_when_the_process_it_called_dies() {
+    let service = "[service.api]\n[flow.there]\nat = \"api\"\nsteps = [{ STEP }]\n[[timeline]]\nat = \"2s\"\nrestart = \"api\"\nfor = \"50s\"";
+    let call = "{ try = [{ call = \"there\" }], else = [{ delay = \"20ms\" }] }";
+    let plain = service.replace("{ STEP }", "{ delay = \"10s\" }");
+    near(outcome(&plain, call, "").unwrap(), 1.02, 1e-9);
+    // Code of the process that died runs no fallback.
+    let own = service.replace("{ STEP }", "{ try = [{ delay = \"10s\" }], else = [] }");
+    assert_eq!(outcome(&own, "{ call = \"there\" }", ""), Err("killed".into()));
+}
+
+#[test]
+fn a_fallback_moves_no_draw_of_the_steps_it_stands_around() {
+    let time = |steps: &str| outcome("", steps, "").unwrap();
+    let plain = time("{ delay = \"exp(1s)\" }, { delay = \"exp(1s)\" }");
+    let tried = time(
+        "{ try = [{ delay = \"exp(1s)\" }], else = [{ delay = \"exp(9s)\" }] }, { delay = \"exp(1s)\" }",
+    );
+    assert_eq!(plain, tried);
+}
+
+#[test]
+fn a_branch_may_begin_with_a_fallback() {
+    let steps = "{ parallel = [{ steps = [{ try = [{ fail = \"100%\" }], else = [{ delay = \"20ms\" }] }] }, { steps = [] }] }";
+    near(outcome("", steps, "").unwrap(), 0.02, 1e-9);
+}

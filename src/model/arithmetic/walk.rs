@@ -8,6 +8,7 @@ use super::super::step::{Step, What};
 use crate::component::{ComponentId, Facts, Plan};
 use crate::diagnostic::Span;
 use crate::distribution::Law;
+use crate::kernel::Fault;
 
 /// Visits and server-seconds of each component, by id.
 #[derive(Clone, Debug)]
@@ -240,6 +241,21 @@ impl<'a> Walk<'a> {
                     }
                 }
                 whole
+            }
+            What::Try { steps, instead, on } => {
+                let part = self.steps(steps, weight);
+                // Only what fails by itself is known before a run.
+                let caught = if on.contains(Fault::Failed) {
+                    1.0 - part.passes
+                } else {
+                    0.0
+                };
+                let other = self.steps(instead, weight * caught);
+                Passage {
+                    time: part.time + times(caught, other.time),
+                    passes: part.passes + caught * other.passes,
+                    after: part.after,
+                }
             }
             What::Parallel { branches, quorum, .. } => {
                 let mut longest = 0.0f64;

@@ -40,6 +40,18 @@ impl Compiler<'_> {
                 });
                 self.asm = asm;
             }
+            What::Try { steps, instead, on } => {
+                let mut inner = here.clone();
+                inner.path = format!("{}/else", here.path);
+                let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
+                let bodies = ((steps, outer), (instead, &inner));
+                asm.attempt(*on, bodies, |asm, (steps, here)| {
+                    std::mem::swap(&mut self.asm, asm);
+                    self.steps(steps, here);
+                    std::mem::swap(&mut self.asm, asm);
+                });
+                self.asm = asm;
+            }
             What::Parallel {
                 branches,
                 quorum,
