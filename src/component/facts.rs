@@ -12,6 +12,10 @@ pub struct Facts {
     pub time: f64,
     /// Work that one server does in a second, in seconds of demand.
     pub speed: f64,
+    /// What its capacity is multiplied by when all of it is busy, as by hyper-threads.
+    pub boost: f64,
+    /// Mean seconds that a visitor who waits for the outcome is there at least, where a step decides whether it does.
+    pub outcome: f64,
     /// Share of the visits whose steps run, as a cache's misses.
     pub inside: f64,
     /// Share of the visits that fail by themselves.
@@ -57,6 +61,8 @@ impl Default for Facts {
             unit: "permits",
             time: 0.0,
             speed: 1.0,
+            boost: 1.0,
+            outcome: 0.0,
             inside: 1.0,
             failure: 0.0,
             attempts: 1.0,

@@ -253,6 +253,7 @@ impl Component for Host {
         Facts {
             unit: "cores",
             speed: plan.speed,
+            boost: 1.0 + plan.contention.second_thread,
             ..Facts::default()
         }
     }

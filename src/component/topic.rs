@@ -185,7 +185,11 @@ impl Component for Topic {
     }
 
     fn facts(plan: &Plan) -> Facts {
+        let sent = plan.send_time.as_ref();
+        let outcome = sent.map_or(0.0, |law| law.mean().unwrap_or(f64::INFINITY));
         Facts {
+            time: if plan.sync { outcome } else { 0.0 },
+            outcome,
             partitions: Some(u64::from(plan.partitions)),
             ..Facts::default()
         }

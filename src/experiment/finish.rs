@@ -99,6 +99,7 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
     let settings = &plan.settings;
     let mut metrics = estimate::metrics(&seen, settings.confidence);
     let (verdict, reason) = verdict::verdict(plan, &seen, &metrics);
+    let bottleneck = verdict::bottleneck(plan, &seen, &metrics);
     let mut notes = Vec::new();
     if settings.warm_up == WarmUp::Nothing {
         notes.push(
@@ -146,7 +147,6 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
             Some((figure.clone(), found.values.0.clone()))
         })
         .collect();
-    let bottleneck = verdict::bottleneck(&plan.model, &metrics);
     let objective = verdict::objective(&plan.model, &metrics);
     let warm_up_s = seen.warm_up as f64 * 1e-9;
     let point = Point {

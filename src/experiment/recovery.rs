@@ -84,9 +84,10 @@ fn departure(workload: &WorkloadPlan) -> Departure {
     }
 }
 
-/// When the disturbance ended, in seconds, and what the replications show of the time after it; `None` if there is none or
-/// the run is too short around it.
-pub fn recovered(model: &Model, seen: &Collected) -> Option<(f64, Recovery)> {
+/// When the disturbance ended, in seconds, and what the replications show of the time after it; `None` if there is none, the
+/// run is too short around it, or less than the share `carried` of what arrived was carried before: then there is nothing
+/// good to go back to.
+pub fn recovered(model: &Model, seen: &Collected, carried: f64) -> Option<(f64, Recovery)> {
     let span = disturbance(model)?;
     let window = *seen.times.0.first()?;
     let watched: Vec<Watched> = seen
@@ -98,7 +99,29 @@ pub fn recovered(model: &Model, seen: &Collected) -> Option<(f64, Recovery)> {
         })
         .collect();
     let found = recovery(&watched, window, span, FALSE_ALARM).ok()??;
-    Some((span.1, found))
+    let (came, done) = (
+        before(seen, "offered", span.0),
+        before(seen, "throughput", span.0),
+    );
+    (done >= carried * came).then_some((span.1, found))
+}
+
+/// What all flows show a second in the second half of the time up to `until`.
+fn before(seen: &Collected, name: &str, until: f64) -> f64 {
+    let flows = seen
+        .columns
+        .iter()
+        .filter(|c| c.subject.starts_with("flow.") && c.name == name);
+    flows
+        .map(|column| {
+            let values = seen.times.0.iter().zip(&column.values.0);
+            let there: Vec<f64> = values
+                .filter(|(t, v)| (0.5 * until..=until).contains(*t) && v.is_finite())
+                .map(|(_, v)| *v)
+                .collect();
+            there.iter().sum::<f64>() / there.len().max(1) as f64
+        })
+        .sum()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What the figures of a point say: how it bears its load, what gives way first, whether the objective is met.
 
+mod growth;
+
 use super::PointPlan;
 use super::collect::{Collected, Cut};
 use super::estimate::{told, value};
@@ -9,7 +11,8 @@ use crate::model::Model;
 use crate::program::ScopeKind;
 use crate::quantity::SimDuration;
 use crate::statistics::recovery::{Recovery, State};
-use crate::statistics::trend::{FALSE_ALARM, Growth, NEAR_CRITICAL, STRETCHES, growth_over_replications};
+use crate::statistics::trend::{Growth, NEAR_CRITICAL};
+use growth::Left;
 
 /// Losses for want of capacity from which more arrives than is carried.
 const OVERLOADED_LOSS: f64 = 0.05;
@@ -23,6 +26,8 @@ const AS_BUSY: f64 = 0.05;
 const CAPACITY_FAULTS: &[&str] = &[
     "rejected",
     "acquire_timeout",
+    "not_permitted",
+    "unavailable",
     "timed_out",
     "too_many_connections",
     "connect_timeout",
@@ -85,24 +90,26 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
             rate(arriving)
         )
     };
-    if let Some((until, found)) = recovered(&plan.model, seen) {
+    let otherwise = otherwise_failing(metrics, offered);
+    if let Some((until, found)) = recovered(&plan.model, seen, 1.0 - OVERLOADED_LOSS - otherwise.0) {
         let (verdict, mut text) = after_disturbance(until, &found);
         if verdict == Verdict::Recovered && loss >= CRITICAL_LOSS {
             text = format!("{text}; in all {}", lost());
         }
         return (verdict, text);
     }
-    if loss >= OVERLOADED_LOSS {
-        return (Verdict::Overloaded, lost());
-    }
     let closed = plan.model.workloads.iter().all(|w| w.is_closed());
-    // Users wait for one another's answers, but records and rows are left behind in any number.
-    let bounded = closed && backlog(metrics).is_none();
-    let growth = if bounded { None } else { growth(seen) };
-    if let Some((Growth::Growing, slope)) = growth
-        && slope >= GROWTH_THAT_MATTERS * offered
-        && !passes(plan)
-    {
+    let growth = growth_of(plan, seen, metrics);
+    let slope = overflowing(growth, offered);
+    if loss >= OVERLOADED_LOSS {
+        let behind = slope.map(|slope| growth::backlogs(seen, metrics, slope));
+        let text = match behind.filter(|left| !left.is_empty()) {
+            Some(left) => format!("{}; besides, {}", lost(), growth::told(&left)),
+            None => lost(),
+        };
+        return (Verdict::Overloaded, text);
+    }
+    if let Some(slope) = slope {
         return (Verdict::Overloaded, growing(seen, metrics, slope));
     }
     if seen.transient_lasts {
@@ -121,16 +128,16 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
             )
         } else {
             format!(
-                "all that arrives is carried, but {} is at {}",
+                "{} arrive and {} are carried, but {} is at {}",
+                rate(offered),
+                rate(carried),
                 b.subject,
                 percent(b.utilisation)
             )
         };
         return (Verdict::NearCritical, text);
     }
-    if let Some((Growth::Undecided, _)) = growth
-        && !passes(plan)
-    {
+    if let Some((Growth::Undecided, _)) = growth {
         let text = "the run is short against the system's memory: whether the number inside grows cannot be told; make it longer";
         return (Verdict::Undecided, text.to_owned());
     }
@@ -144,7 +151,7 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
             "{} arrive and {} are carried{room}{}",
             rate(offered),
             rate(carried),
-            otherwise_failing(metrics, offered)
+            otherwise.1
         ),
     )
 }
@@ -198,32 +205,29 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// The longest backlog at the end of the run, of a group or an outbox.
-fn backlog(metrics: &[Metric]) -> Option<&Metric> {
-    let kept = |m: &&Metric| match m.name.as_str() {
-        "lag_end" => m.subject.starts_with("consumer."),
-        "pending_end" => true,
-        _ => false,
-    };
-    let known = metrics.iter().filter(kept).filter(|m| m.mean.is_finite());
-    known.max_by(|a, b| a.mean.total_cmp(&b.mean))
+/// Whether the number inside grows, and by how much a second; `None` where that says nothing: the load changes by plan, or
+/// users wait for one another's answers and nothing is left behind.
+fn growth_of(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<(Growth, f64)> {
+    let closed = plan.model.workloads.iter().all(|w| w.is_closed());
+    if passes(plan) || closed && !growth::leaves_behind(metrics) {
+        return None;
+    }
+    growth::growth(seen)
+}
+
+/// The growth, if it is one that matters against what arrives.
+fn overflowing(growth: Option<(Growth, f64)>, offered: f64) -> Option<f64> {
+    match growth {
+        Some((Growth::Growing, slope)) if slope >= GROWTH_THAT_MATTERS * offered => Some(slope),
+        _ => None,
+    }
 }
 
 /// What is said of a number inside that grows by `slope` a second.
 fn growing(seen: &Collected, metrics: &[Metric], slope: f64) -> String {
-    let grew = slope * (seen.shortest.0 - seen.warm_up as f64 * 1e-9);
-    if let Some(left) = backlog(metrics).filter(|m| m.mean >= 0.5 * grew) {
-        let (what, done) = match left.name.as_str() {
-            "lag_end" => ("lag", "consumed"),
-            _ => ("backlog", "sent"),
-        };
-        let carried = mean(metrics, &left.subject, done).unwrap_or(0.0);
-        return format!(
-            "the {what} of {} grows by {}: {} are {done}",
-            left.subject,
-            rate(slope),
-            rate(carried)
-        );
+    let left = growth::backlogs(seen, metrics, slope);
+    if !left.is_empty() {
+        return growth::told(&left);
     }
     let of = |name: &str| rate(mean(metrics, SYSTEM, name).unwrap_or(0.0));
     format!(
@@ -232,17 +236,6 @@ fn growing(seen: &Collected, metrics: &[Metric], slope: f64) -> String {
         of("offered"),
         of("throughput")
     )
-}
-
-/// Growth of the number inside, requests and backlogs, a second.
-fn growth(seen: &Collected) -> Option<(Growth, f64)> {
-    let series: Vec<Vec<f64>> = seen.inside.iter().map(|b| b.0.clone()).collect();
-    // A stretch is a whole number of windows; what is left over was dropped.
-    let width = *seen.times.0.first()?;
-    let windows = (seen.shortest.0 / width).round() - (seen.warm_up as f64 * 1e-9 / width).ceil();
-    let each = (windows / STRETCHES as f64).floor().max(1.0);
-    let trend = growth_over_replications(&series, each * width, FALSE_ALARM).ok()?;
-    Some((trend.growth, trend.slope.mean))
 }
 
 /// How often a second requests fail by a fault of this sort, and its name, for those that were seen.
@@ -268,14 +261,15 @@ fn largest(mut parts: Vec<(f64, String)>) -> String {
     words.join(", ")
 }
 
-/// What fails for other reasons than want of capacity, if that is worth a word.
-fn otherwise_failing(metrics: &[Metric], offered: f64) -> String {
+/// The share that fails for other reasons than want of capacity, and what is said of it if it is worth a word.
+fn otherwise_failing(metrics: &[Metric], offered: f64) -> (f64, String) {
     let parts = failures(metrics, |fault| !CAPACITY_FAULTS.contains(&fault));
     let share = parts.iter().map(|p| p.0).sum::<f64>() / offered;
-    match share >= CRITICAL_LOSS {
+    let text = match share >= CRITICAL_LOSS {
         true => format!("; {} fails: {}", value(Unit::Share, share), largest(parts)),
         false => String::new(),
-    }
+    };
+    (share, text)
 }
 
 /// The share of what arrives that is lost for want of capacity, what arrives a second, and by which failures.
@@ -294,7 +288,9 @@ fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, f64, Stri
         }
     }
     let sum: f64 = parts.iter().map(|p| p.0).sum();
-    (sum / arriving, arriving, largest(parts))
+    // In a short time more may end than arrives.
+    let ended = mean(metrics, SYSTEM, "throughput").unwrap_or(0.0) + sum;
+    (sum / arriving.max(ended), arriving, largest(parts))
 }
 
 /// The component that holds the others up.
@@ -379,8 +375,24 @@ fn noun(kind: &str) -> &str {
     }
 }
 
-/// What gives way first: `host.vps cpu 99 %`.
-pub fn bottleneck(model: &Model, metrics: &[Metric]) -> Option<String> {
+/// What gives way first: what leaves more and more behind, else who is busiest.
+pub fn bottleneck(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<String> {
+    let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
+    let slope = overflowing(growth_of(plan, seen, metrics), offered);
+    let left = slope.and_then(|slope| growth::backlogs(seen, metrics, slope).into_iter().next());
+    match left {
+        Some(Left { subject, slope, .. }) => Some(match mean(metrics, &subject, "utilisation") {
+            Some(busy) if subject.starts_with("consumer.") => {
+                format!("{subject} {} {}", noun("consumer"), percent(busy))
+            }
+            _ => format!("{subject} behind by {}", rate(slope)),
+        }),
+        None => busy_or_waiting(&plan.model, metrics),
+    }
+}
+
+/// Who is busiest, or waited for longest: `host.vps cpu 99 %`.
+fn busy_or_waiting(model: &Model, metrics: &[Metric]) -> Option<String> {
     if let Some(b) = busiest(model, metrics) {
         return Some(format!(
             "{} {} {}",

@@ -121,6 +121,7 @@ pub fn arithmetic(model: &Model) -> Arithmetic {
     let loads = sums.loads();
     sums.overloaded(&loads, &open);
     sums.wished();
+    sums.hurried();
     sums.pools();
     sums.nested();
     sums.order();
@@ -365,7 +366,8 @@ impl Calculation<'_> {
         if let Some(rate) = facts.rate {
             return Some(rate * instances);
         }
-        self.model.components[i].plan.capacity().map(|c| c * instances)
+        let each = self.model.components[i].plan.capacity()?;
+        Some(each * facts.boost * instances)
     }
 
     /// What of that is asked for.

@@ -189,7 +189,10 @@ fn one_that_is_busy_nearly_all_the_time_leaves_no_room() {
     assert_eq!(judged(&steady(), &busy(0.949)).0, Verdict::Stable);
     let (verdict_, why) = judged(&steady(), &busy(0.95));
     assert_eq!(verdict_, Verdict::NearCritical);
-    assert_eq!(why, "all that arrives is carried, but station.desk is at 95 %");
+    assert_eq!(
+        why,
+        "10/s arrive and 10/s are carried, but station.desk is at 95 %"
+    );
     let (verdict_, why) = verdict(&plan(USERS, ""), &steady(), &busy(0.96));
     assert_eq!(verdict_, Verdict::NearCritical);
     assert_eq!(
@@ -240,7 +243,7 @@ fn of_components_about_as_busy_the_innermost_holds_the_others_up() {
             ("station.desk", "utilisation", desk),
             ("station.back", "utilisation", back),
         ]);
-        bottleneck(&model, &metrics)
+        busy_or_waiting(&model, &metrics)
     };
     assert_eq!(of(0.9, 0.86).as_deref(), Some("station.back servers 86 %"));
     assert_eq!(of(0.9, 0.84).as_deref(), Some("station.desk servers 90 %"));
@@ -258,7 +261,7 @@ fn of_components_about_as_busy_the_innermost_holds_the_others_up() {
             ("station.desk", "utilisation", desk),
             ("station.back", "utilisation", back),
         ]);
-        let said = bottleneck(side, &metrics).expect("somebody is busy");
+        let said = busy_or_waiting(side, &metrics).expect("somebody is busy");
         assert!(said.starts_with(&format!("station.{first} ")), "{said}");
     }
 }
@@ -271,7 +274,7 @@ fn where_nobody_has_a_capacity_the_longest_wait_gives_way_first() {
             ("station.desk", "waiting_time_mean", desk),
             ("station.back", "waiting_time_mean", back),
         ]);
-        bottleneck(&model, &metrics)
+        busy_or_waiting(&model, &metrics)
     };
     assert_eq!(waits(0.2, 0.1).as_deref(), Some("station.desk waiting 200ms"));
     assert_eq!(waits(0.1, 0.2).as_deref(), Some("station.back waiting 200ms"));
@@ -360,7 +363,7 @@ fn after_a_disturbance_it_is_said_whether_the_system_is_as_before() {
         verdict(
             &plan,
             &seen,
-            &carrying(10.0, &[(SYSTEM, "failures_rejected", lost)]),
+            &carrying(10.0 - lost, &[(SYSTEM, "failures_rejected", lost)]),
         )
     };
     let (verdict_, why) = said(2.0, 600.0, 10.0, 0.04);
@@ -383,4 +386,140 @@ fn after_a_disturbance_it_is_said_whether_the_system_is_as_before() {
     assert!(!why.contains("in all"), "{why}");
     let (verdict_, why) = said(2.0, 600.0, 5.0, 0.0);
     assert_eq!(verdict_, Verdict::Overloaded, "{why}");
+}
+
+/// Columns of a run of 1000 s whose backlogs grow by so many a second.
+fn with_backlogs(mut seen: Collected, list: &[(&str, &str, f64)]) -> Collected {
+    for (subject, name, slope) in list {
+        let values = seen.times.0.iter().map(|t| slope * t).collect();
+        seen.columns.push(crate::experiment::collect::Column {
+            subject: (*subject).to_owned(),
+            name: (*name).to_owned(),
+            unit: Unit::Count,
+            values: Bits(values),
+        });
+    }
+    seen
+}
+
+#[test]
+fn each_backlog_is_told_its_own_growth_and_gives_way_before_who_is_busy() {
+    let left = [
+        ("consumer.slow", "lag", 0.6),
+        ("outbox.rows", "pending", 0.4),
+        ("consumer.fast", "lag", 0.01),
+    ];
+    let seen = with_backlogs(growing(1.0), &left);
+    let metrics = carrying(
+        10.0,
+        &[
+            ("consumer.slow", "lag_end", 600.0),
+            ("consumer.slow", "consumed", 9.4),
+            ("consumer.slow", "utilisation", 0.99),
+            ("consumer.fast", "consumed", 10.0),
+            ("outbox.rows", "pending_end", 400.0),
+            ("outbox.rows", "sent", 9.6),
+            ("station.desk", "utilisation", 0.5),
+        ],
+    );
+    let plan = plan(OPEN, "");
+    let (verdict_, why) = verdict(&plan, &seen, &metrics);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert_eq!(
+        why,
+        "the lag of consumer.slow grows by 0.6/s: 9.4/s are consumed; the backlog of outbox.rows grows by 0.4/s: 9.6/s are sent"
+    );
+    assert_eq!(
+        bottleneck(&plan, &seen, &metrics).as_deref(),
+        Some("consumer.slow threads 99 %")
+    );
+    let rows = with_backlogs(growing(1.0), &left[1..2]);
+    let rows = with_backlogs(rows, &[("consumer.slow", "lag", 0.2)]);
+    assert_eq!(
+        bottleneck(&plan, &rows, &metrics).as_deref(),
+        Some("outbox.rows behind by 0.4/s")
+    );
+    // Steady backlogs give no way.
+    assert_eq!(
+        bottleneck(&plan, &steady(), &metrics).as_deref(),
+        Some("station.desk servers 50 %")
+    );
+    // Most of the growth is elsewhere.
+    let elsewhere = with_backlogs(growing(1.0), &[("consumer.slow", "lag", 0.1)]);
+    let (_, why) = verdict(&plan, &elsewhere, &metrics);
+    assert!(why.starts_with("the number inside grows"), "{why}");
+    // Losses come first, and are not all.
+    let mut lossy = metrics;
+    lossy.extend(figures(&[(SYSTEM, "failures_rejected", 2.0)]));
+    let (verdict_, why) = verdict(&plan, &rows, &lossy);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert!(
+        why.contains("rejected 2/s; besides, the backlog of outbox.rows"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_measured_time_too_short_for_a_trend_is_judged_by_what_came_and_went() {
+    let short = |carried: [f64; 4]| {
+        let mut seen = seen(|_, _| 100.0);
+        seen.inside.iter_mut().for_each(|b| b.0.truncate(5));
+        let mut add = |name: &str, values: [f64; 4]| {
+            seen.figures.push(crate::experiment::collect::Values {
+                subject: SYSTEM.into(),
+                name: name.into(),
+                unit: Unit::PerSecond,
+                values: Bits(values.to_vec()),
+                pooled: None,
+            });
+        };
+        add("offered", [10.0, 10.1, 9.9, 10.0]);
+        add("throughput", carried);
+        add("failures", [0.0; 4]);
+        let metrics = carrying(
+            carried.iter().sum::<f64>() / 4.0,
+            &[("station.desk", "utilisation", 0.5)],
+        );
+        judged(&seen, &metrics)
+    };
+    let (verdict_, why) = short([3.0, 3.1, 3.0, 3.1]);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert_eq!(
+        why,
+        "the number inside grows by 6.95/s: 10/s arrive, 3.05/s are carried"
+    );
+    // What is carried about makes up for what comes: nothing is shown.
+    let (verdict_, why) = short([10.0, 10.2, 9.8, 10.1]);
+    assert_eq!(verdict_, Verdict::Undecided, "{why}");
+}
+
+#[test]
+fn more_may_end_than_arrives_and_no_more_is_lost_than_ended() {
+    let metrics = carrying(5.0, &[(SYSTEM, "failures_client_timeout", 15.0)]);
+    let (verdict_, why) = judged(&steady(), &metrics);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert!(why.starts_with("75 % of 10/s is lost"), "{why}");
+}
+
+#[test]
+fn what_was_overloaded_before_a_disturbance_does_not_recover() {
+    let (plan, seen) = outage(2.0, 600.0, 10.0);
+    let said = |before: f64, more: &[(&str, &str, f64)]| {
+        let mut seen = seen.clone();
+        for (name, rate) in [("offered", 10.0), ("throughput", before)] {
+            let values = Bits(vec![rate; 100]);
+            seen.columns.push(crate::experiment::collect::Column {
+                subject: "flow.visit".into(),
+                name: name.into(),
+                unit: Unit::PerSecond,
+                values,
+            });
+        }
+        verdict(&plan, &seen, &carrying(10.0, more)).0
+    };
+    assert_eq!(said(9.6, &[]), Verdict::Recovered);
+    let lost = [(SYSTEM, "failures_rejected", 6.0)];
+    assert_eq!(said(4.0, &lost), Verdict::Overloaded);
+    // Failing by itself was part of being well.
+    assert_eq!(said(9.0, &[(SYSTEM, "failures_failed", 1.0)]), Verdict::Recovered);
 }

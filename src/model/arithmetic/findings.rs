@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::text::{rate, seconds, significant};
 use super::walk::{Crowd, Sums};
-use super::{Calculation, Groups, Load};
+use super::{Calculation, Groups, Load, Stream};
 use crate::component::{ComponentId, counted};
 use crate::diagnostic::Severity;
 use crate::document::Value;
@@ -95,6 +95,77 @@ impl Calculation<'_> {
             };
             let text = format!("`{text}` cannot be reached: at most {} come", rate(reached));
             self.warn("out-of-reach", text, span).notes = notes;
+        }
+    }
+
+    /// Response times that the objective wants of users who are answered no faster than their number and the capacity
+    /// allow: N / X - Z (Little's law over a user's whole cycle).
+    pub fn hurried(&mut self) {
+        let [
+            Stream {
+                name,
+                rate: most,
+                users: Some(users),
+                ..
+            },
+        ] = self.streams.as_slice()
+        else {
+            return;
+        };
+        if users.paced || *most <= 0.0 {
+            return;
+        }
+        let least = users.number / most - users.think;
+        let sum = format!(
+            "workload `{name}`: {} users / {} - {} = {}",
+            significant(users.number),
+            rate(*most),
+            seconds(users.think),
+            seconds(least)
+        );
+        let flows = self.model.workloads.first().map_or(0, |w| w.mix.len());
+        let wishes: Vec<(f64, String, String, f64)> = self
+            .model
+            .objectives
+            .iter()
+            .filter(|o| o.below && (flows == 1 || o.subject == "system"))
+            .filter_map(|o| {
+                let share = match o.figure.strip_prefix("response_time_")? {
+                    "mean" | "max" => 1.0,
+                    "p50" => 0.5,
+                    "p90" => 0.9,
+                    "p95" => 0.95,
+                    "p99" => 0.99,
+                    _ => 0.999,
+                };
+                Some((o.bound, o.subject.clone(), o.text.clone(), share))
+            })
+            .collect();
+        for (wish, subject, text, share) in wishes {
+            if wish >= least {
+                continue;
+            }
+            let tail = (least - share * wish) / (1.0 - share);
+            let end = match share {
+                1.0 => String::new(),
+                _ => format!(
+                    ", and then the slowest {} % would take {} on average",
+                    significant(100.0 * (1.0 - share)),
+                    seconds(tail)
+                ),
+            };
+            let term = text.split(' ').next().unwrap_or_default();
+            let span = match subject.strip_prefix("flow.") {
+                Some(f) => self
+                    .span(&["objective", f, term])
+                    .or_else(|| self.span(&["objective", term])),
+                None => self.span(&["objective", term]),
+            };
+            let text = format!(
+                "`{text}` is out of reach: the mean is at least {}{end}",
+                seconds(least)
+            );
+            self.warn("out-of-reach", text, span).notes.push(sum.clone());
         }
     }
 

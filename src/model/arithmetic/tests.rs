@@ -474,3 +474,63 @@ rate = "120/s"
     near(load(&a, "consumer.ledger").load, 0.6);
     assert!(told(&a, "overload").contains("the lag of `rows` grows without bound"));
 }
+
+#[test]
+fn users_who_are_answered_no_faster_than_capacity_allows_make_response_times_out_of_reach() {
+    let model = |objective: &str| {
+        format!(
+            "[station.desk]\n[flow.visit]\nsteps = [{{ use = \"desk\", time = \"exp(4ms)\" }}]\n\
+             [workload.w]\nexecutor = \"users\"\nusers = 500\nthink-time = \"uniform(100ms, 500ms)\"\n\
+             [objective]\n{objective}\n"
+        )
+    };
+    // 500 / 250/s - 0.3 s = 1.7 s.
+    let a = sums(&model("mean = \"< 100ms\""));
+    let said = told(&a, "out-of-reach");
+    assert!(
+        said.contains("`mean < 100ms` is out of reach: the mean is at least 1.7s"),
+        "{said}"
+    );
+    assert!(said.contains("500 users / 250/s - 300ms = 1.7s"), "{said}");
+    // The slowest hundredth: (1.7 - 0.99 x 0.16) / 0.01.
+    let said = told(&sums(&model("p99 = \"< 160ms\"")), "out-of-reach");
+    assert!(said.contains("the slowest 1 % would take 2m 34"), "{said}");
+    for within in ["mean = \"< 1.8s\"", "p99 = \"< 2s\""] {
+        let a = sums(&model(within));
+        assert!(a.warnings.iter().all(|d| d.id != "out-of-reach"), "{within}");
+    }
+}
+
+#[test]
+fn a_send_that_is_waited_for_holds_what_its_caller_holds() {
+    let model = |default: &str, step: &str| {
+        format!(
+            "[connection-pool.redis]\nmaximum-pool-size = 10\n[topic.t]\nsend-time = \"75ms\"\n{default}\n\
+             [flow.issue]\nsteps = [{{ use = \"redis\", steps = [{{ publish = \"t\"{step} }}] }}]\n\
+             [workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"\n"
+        )
+    };
+    let response = |default: &str, step: &str| sums(&model(default, step)).streams[0].response;
+    near(response("send = \"sync\"", ""), 0.075);
+    near(
+        load(&sums(&model("send = \"sync\"", "")), "connection-pool.redis").load,
+        7.5,
+    );
+    near(response("", ", send = \"sync\""), 0.075);
+    assert_eq!(response("send = \"sync\"", ", send = \"async\""), 0.0);
+    assert_eq!(response("", ""), 0.0);
+}
+
+#[test]
+fn hyper_threads_carry_more_than_their_cores() {
+    let a = sums(
+        "[host.vm]\ncores = 2\nhyper-thread-gain = 0.25\n[flow.f]\nsteps = [{ cpu = \"exp(5ms)\", on = \"vm\" }]\n\
+         [workload.w]\nexecutor = \"users\"\nusers = 20\n",
+    );
+    near(a.streams[0].rate, 500.0);
+    assert!(
+        load(&a, "host.vm").sum.ends_with("of 2.5 cores"),
+        "{}",
+        load(&a, "host.vm").sum
+    );
+}

@@ -223,7 +223,14 @@ impl<'a> Walk<'a> {
                 Some(index) => self.flow(index, weight),
                 None => certain(0.0),
             },
-            What::Publish { to, .. } => self.visit(*to, None, &[], weight, &step.span),
+            What::Publish { to, options } => {
+                let waits = options.get("send").and_then(|item| item.as_str());
+                let time = waits.map(|how| match how {
+                    "sync" => self.facts[to.0 as usize].outcome,
+                    _ => 0.0,
+                });
+                self.visit(*to, time, &[], weight, &step.span)
+            }
             What::Choose { branches, .. } => {
                 let total: f64 = branches.iter().map(|b| b.0).sum();
                 let mut whole = Passage {
