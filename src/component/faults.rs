@@ -11,7 +11,7 @@ pub fn read(reader: &mut Reader, key: &str, absent: Faults) -> Option<Faults> {
     }
     let what = format!("a fault in `{key}` of {}", reader.what());
     let items = reader.list(key)?;
-    named(&items, &what, reader.sink())
+    named(items, &what, reader.sink())
 }
 
 /// The set that a list names.

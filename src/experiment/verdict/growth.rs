@@ -70,7 +70,7 @@ pub fn backlogs(seen: &Collected, metrics: &[Metric], slope: f64) -> Vec<Left> {
         let mut points = times
             .zip(values.iter().copied())
             .filter(|(t, v)| *t >= warm && v.is_finite());
-        let (first, last) = (points.next()?, points.last()?);
+        let (first, last) = (points.next()?, points.next_back()?);
         Some((last.1 - first.1) / (last.0 - first.0))
     };
     let mut left: Vec<Left> = seen

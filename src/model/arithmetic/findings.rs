@@ -8,7 +8,7 @@ use super::{Calculation, Groups, Load, Stream};
 use crate::component::{ComponentId, counted};
 use crate::diagnostic::Severity;
 use crate::document::Value;
-use crate::model::check::words;
+use crate::model::check::{quoted, words};
 
 impl Calculation<'_> {
     fn called(&self, id: ComponentId) -> String {
@@ -156,10 +156,16 @@ impl Calculation<'_> {
             };
             let term = text.split(' ').next().unwrap_or_default();
             let span = match subject.strip_prefix("flow.") {
-                Some(f) => self
-                    .span(&["objective", f, term])
-                    .or_else(|| self.span(&["objective", term])),
-                None => self.span(&["objective", term]),
+                Some(f)
+                    if self
+                        .model
+                        .document
+                        .get(&format!("objective.{}", quoted(f)))
+                        .is_some() =>
+                {
+                    self.span(&["objective", f, term])
+                }
+                _ => self.span(&["objective", term]),
             };
             let text = format!(
                 "`{text}` is out of reach: the mean is at least {}{end}",
