@@ -406,6 +406,8 @@ mod tests {
                 in_flight: 0,
                 stalled: Line::default(),
                 pause: Default::default(),
+                limit: None,
+                cpu: Default::default(),
             };
             replicas
         ];

@@ -279,6 +279,11 @@ impl Connector {
         !self.backlog.is_empty()
     }
 
+    /// Whether the connection of a visitor that was answered stays open.
+    pub fn keeps(&mut self, visit: Visit, cx: &Context) -> bool {
+        cx.requests.word(visit.frame) & KEPT != 0 && self.of_user(visit.slot, cx).holder == IDLE
+    }
+
     /// The server closes the connection of a visitor that it turns away.
     pub fn close(&mut self, visit: Visit, cx: &mut Context) {
         self.forget(visit, cx);

@@ -151,7 +151,7 @@ pub trait Component: Sized {
 
     /// Servers or permits busy over time since the measurement began, in server-nanoseconds, where that is not
     /// simply those inside less those waiting.
-    fn busy(&self, _now: SimTime) -> Option<f64> {
+    fn busy(&self, _now: SimTime, _cx: &Context) -> Option<f64> {
         None
     }
 
@@ -549,9 +549,17 @@ impl Build<'_> {
     }
 
     /// Cores of the host on which the replica of this instance runs.
-    pub fn host_capacity(&self) -> Option<f64> {
+    fn host_capacity(&self) -> Option<f64> {
         let host = self.layout.hosts.get(self.layout.placed_in.get(&self.id)?)?;
         self.layout.capacities.get(host.0 as usize).copied().flatten()
+    }
+
+    /// Processors that a program in the replica of this instance counts: its host's, or its limit rounded up.
+    pub fn processors(&self) -> Option<f64> {
+        let cores = self.host_capacity()?;
+        let service = self.layout.placed_in.get(&self.id)?;
+        let limit = self.layout.capacities.get(service.0 as usize).copied().flatten();
+        Some(limit.map_or(cores, |limit| cores.min(libm::ceil(limit))))
     }
 }
 

@@ -36,6 +36,7 @@
 //! (processor sharing), `context_switches` a second (round robin).
 
 use super::contract::*;
+use super::cpu_limit::{CpuLimits, Job};
 use super::first_come::FirstCome;
 use super::load_average::{self, LoadAverage};
 use super::outsiders::{self, OthersPlan, Outsiders};
@@ -69,6 +70,49 @@ struct Sharing {
     jobs: ProcessorSharing,
     /// Jobs of paused replicas, with what they have left.
     paused: Vec<(u32, u32, u64)>,
+    limits: CpuLimits,
+}
+
+impl Sharing {
+    /// A job comes, or goes on.
+    #[inline]
+    fn enter(&mut self, slot: u32, demand: u64, cx: &mut Context) {
+        self.limits.settle(&mut self.jobs, cx);
+        if let Job::Runs = self.limits.admit(slot, demand, &mut self.jobs, cx) {
+            self.jobs.enter(slot, demand, cx);
+        }
+        self.limits.schedule(&self.jobs, cx);
+    }
+
+    fn wake(&mut self, cx: &mut Context) {
+        self.limits.settle(&mut self.jobs, cx);
+        self.jobs.wake(cx, |slot, cx| cx.proceed(slot));
+        self.limits.schedule(&self.jobs, cx);
+    }
+
+    /// A period has begun, or a quota is used up.
+    fn wake_limits(&mut self, cx: &mut Context) {
+        // What is done at this instant is done within its quota.
+        self.wake(cx);
+        let paused = &mut self.paused;
+        self.limits
+            .wake(&mut self.jobs, cx, |jobs, replica, slot, left, cx| {
+                match cx.is_paused(replica) {
+                    true => paused.push((replica, slot, left)),
+                    false => jobs.enter(slot, left, cx),
+                }
+            });
+    }
+
+    fn remove(&mut self, slot: u32, cx: &mut Context) {
+        if let Some(i) = self.paused.iter().position(|p| p.1 == slot) {
+            self.paused.remove(i);
+        } else if !self.limits.remove(slot) {
+            self.limits.settle(&mut self.jobs, cx);
+            self.jobs.remove(slot, cx);
+            self.limits.schedule(&self.jobs, cx);
+        }
+    }
 }
 
 /// As checked.
@@ -82,6 +126,13 @@ pub struct Plan {
     quantum: u64,
     switch_time: u64,
     others: Option<OthersPlan>,
+}
+
+impl Plan {
+    /// Whether threads share the cores, so that their CPU time can be limited.
+    pub fn shares(&self) -> bool {
+        self.discipline == Discipline::Sharing
+    }
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -98,6 +149,7 @@ const DISCIPLINES: &[&str] = &["processor-sharing", "fcfs", "round-robin"];
 /// Tags above those of the cores.
 const OTHERS_COME: u32 = u32::MAX;
 const OTHERS_GO: u32 = u32::MAX - 1;
+const LIMITS_TIMER: u32 = u32::MAX - 2;
 /// Each core of a round has a timer of its own.
 const MOST_IN_TURN: f64 = 4096.0;
 
@@ -270,6 +322,7 @@ impl Component for Host {
                 Cores::Sharing(Sharing {
                     jobs: ProcessorSharing::new(plan.cores, plan.speed, plan.contention, timer),
                     paused: Vec::new(),
+                    limits: CpuLimits::new(build.timer(LIMITS_TIMER)),
                 })
             }
             Discipline::FirstCome => {
@@ -312,7 +365,7 @@ impl Component for Host {
                     return Admission::Proceed;
                 }
                 cx.unwaited(visit.instance);
-                cores.jobs.enter(visit.slot, visit.demand, cx);
+                cores.enter(visit.slot, visit.demand, cx);
                 Admission::Wait
             }
         }
@@ -328,7 +381,11 @@ impl Component for Host {
     fn load(&mut self, threads: i32, cx: &mut Context) {
         self.others = self.others.saturating_add_signed(threads as i64);
         match &mut self.cores {
-            Cores::Sharing(cores) => cores.jobs.set_others(self.others, cx),
+            Cores::Sharing(cores) => {
+                cores.limits.settle(&mut cores.jobs, cx);
+                cores.jobs.set_others(self.others, cx);
+                cores.limits.schedule(&cores.jobs, cx);
+            }
             // Who is on a core stays; fewer are taken up behind them.
             Cores::FirstCome(cores) => cores.set_others(self.others as usize, cx),
             Cores::RoundRobin(cores) => cores.set_others(self.others as usize, cx),
@@ -358,7 +415,8 @@ impl Component for Host {
             return;
         }
         match &mut self.cores {
-            Cores::Sharing(cores) => cores.jobs.wake(cx, |slot, cx| cx.proceed(slot)),
+            Cores::Sharing(cores) if tag == LIMITS_TIMER => cores.wake_limits(cx),
+            Cores::Sharing(cores) => cores.wake(cx),
             Cores::RoundRobin(cores) => cores.wake((tag - CORE_TIMERS) as usize, cx),
             Cores::FirstCome(_) => {}
         }
@@ -368,14 +426,7 @@ impl Component for Host {
         match &mut self.cores {
             Cores::FirstCome(cores) => cores.cancel(visit, cx),
             Cores::RoundRobin(cores) => cores.cancel(visit, cx),
-            Cores::Sharing(cores) => match cores.paused.iter().position(|p| p.1 == visit.slot) {
-                Some(i) => {
-                    cores.paused.remove(i);
-                }
-                None => {
-                    cores.jobs.remove(visit.slot, cx);
-                }
-            },
+            Cores::Sharing(cores) => cores.remove(visit.slot, cx),
         }
     }
 
@@ -384,7 +435,9 @@ impl Component for Host {
             Cores::FirstCome(cores) => cores.freeze(replica, cx),
             Cores::RoundRobin(cores) => cores.freeze(replica, cx),
             Cores::Sharing(cores) => {
+                cores.limits.settle(&mut cores.jobs, cx);
                 let taken = cores.jobs.take(replica, cx);
+                cores.limits.schedule(&cores.jobs, cx);
                 let taken = taken.into_iter().map(|(slot, left)| (replica, slot, left));
                 cores.paused.extend(taken);
             }
@@ -402,7 +455,7 @@ impl Component for Host {
                 cores.paused = stay;
                 let back: Vec<(u32, u32, u64)> = back;
                 for (_, slot, left) in back {
-                    cores.jobs.enter(slot, left.max(1), cx);
+                    cores.enter(slot, left.max(1), cx);
                 }
             }
         }
@@ -412,7 +465,11 @@ impl Component for Host {
         self.speed = plan.speed;
         self.outsiders.adopt(&plan.others, self.instance, cx);
         match &mut self.cores {
-            Cores::Sharing(cores) => cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx),
+            Cores::Sharing(cores) => {
+                cores.limits.settle(&mut cores.jobs, cx);
+                cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx);
+                cores.limits.schedule(&cores.jobs, cx);
+            }
             Cores::FirstCome(cores) => {
                 cx.set_run_queue(self.instance, plan.cores as u32);
                 cores.adopt(plan.cores as u32, cx);
@@ -469,7 +526,7 @@ impl Component for Host {
         }
     }
 
-    fn busy(&self, now: SimTime) -> Option<f64> {
+    fn busy(&self, now: SimTime, _: &Context) -> Option<f64> {
         match &self.cores {
             Cores::Sharing(cores) => Some(cores.jobs.busy.area(now) as f64 / 1000.0),
             Cores::RoundRobin(cores) => Some(cores.busy.area(now) as f64),

@@ -22,7 +22,7 @@
 //!
 //! A wait that closes a circle of waits is a deadlock: the one that closes it fails with `deadlock`, at once (InnoDB) or
 //! after `deadlock-timeout` (PostgreSQL, 1 s). Only waits for locks are looked at. A row is named by the draw of the
-//! request's key, so a round of a loop and another attempt of a retry meet a row of their own.
+//! request's key: a round of a loop meets a row of its own, another attempt of a retry the same one.
 //!
 //! Readings: `contention_share` (acquisitions that had to wait), `queue_of_a_key_max` (longest line before one key),
 //! `hottest_key_share` (acquisitions of the most popular key), `hottest_key_utilisation`, `deadlocks` and `lock_timeouts`
@@ -314,7 +314,7 @@ impl Component for Lock {
         self.deadlock.rearm(cx);
     }
 
-    fn busy(&self, now: SimTime) -> Option<f64> {
+    fn busy(&self, now: SimTime, _: &Context) -> Option<f64> {
         Some(self.held.area(now) as f64)
     }
 

@@ -11,6 +11,7 @@ mod circuit_breaker;
 mod connection_adder;
 mod connection_pool;
 mod connector;
+mod cpu_limit;
 mod consumer;
 mod database;
 mod external;
@@ -207,8 +208,8 @@ macro_rules! components {
             pub fn hears(&self) -> bool {
                 match self { $(Instance::$kind(_) => <$module::$kind as Component>::HEARS),* }
             }
-            pub fn busy(&self, now: SimTime) -> Option<f64> {
-                match self { $(Instance::$kind(c) => c.busy(now)),* }
+            pub fn busy(&self, now: SimTime, cx: &Context) -> Option<f64> {
+                match self { $(Instance::$kind(c) => c.busy(now, cx)),* }
             }
             pub fn reset(&mut self, now: SimTime) {
                 match self { $(Instance::$kind(c) => c.reset(now)),* }

@@ -64,6 +64,9 @@ pub struct ProcessorSharing {
     /// Virtual time, 2^-32 ns.
     clock: u128,
     rate: u64,
+    /// CPU time that one running thread had so far, 2^-32 ns, and has in a nanosecond.
+    cpu: u128,
+    cpu_rate: u64,
     last: u64,
     /// Jobs by virtual finish time, then order of coming; those in `gone` are stale.
     jobs: BinaryHeap<Reverse<(u128, u32, u32)>>,
@@ -99,6 +102,8 @@ impl ProcessorSharing {
             contention,
             clock: 0,
             rate: 0,
+            cpu: 0,
+            cpu_rate: 0,
             last: 0,
             jobs: BinaryHeap::new(),
             gone: BTreeSet::new(),
@@ -133,12 +138,20 @@ impl ProcessorSharing {
         self.loss = 1.0 - efficiency;
         let share = threads / n * self.speed * efficiency;
         self.rate = libm::round(share * ONE).max(1.0) as u64;
+        // A second thread of a core is a processor to the scheduler.
+        let beside = if self.contention.second_thread > 0.0 {
+            2.0
+        } else {
+            1.0
+        };
+        self.cpu_rate = libm::round((beside * self.cores / n).min(1.0) * ONE).max(1.0) as u64;
     }
 
     #[inline]
     fn advance(&mut self, now: u64) {
         if self.running > 0 {
             self.clock += (now - self.last) as u128 * self.rate as u128;
+            self.cpu += (now - self.last) as u128 * self.cpu_rate as u128;
             self.lost += self.lost_since(now);
         }
         self.last = now;
@@ -306,6 +319,22 @@ impl ProcessorSharing {
         self.runnable.add(now, others as i64 - self.others as i64);
         self.others = others;
         self.changed(cx);
+    }
+
+    /// CPU time that one running thread has had up to now, 2^-32 ns.
+    pub fn cpu_clock(&mut self, now: u64) -> u128 {
+        self.advance(now);
+        self.cpu
+    }
+
+    /// What a running thread has of it in a nanosecond.
+    pub fn cpu_rate(&self) -> u64 {
+        self.cpu_rate
+    }
+
+    /// Jobs of a replica.
+    pub fn running_of(&self, replica: u32) -> u64 {
+        self.of_process.get(replica as usize + 1).copied().unwrap_or(0)
     }
 
     /// Threads that would run if they could.

@@ -4,15 +4,27 @@
 //! [service.order-api]
 //! host = "vps"          # all replicas share it; { cores = 2 } gives each its own
 //! replicas = 3
+//! cpu-limit = 1.5       # cores, as a container's limit
 //! ```
+//!
+//! `cpu-limit` is a quota of Linux's scheduler: in each `cpu-period` the threads of a replica may have `cpu-limit` × `cpu-period` of CPU
+//! time together, on however many cores. When it is used up, all of them stand still until the next period: four threads on
+//! four cores use up 50 ms in 12.5 ms. Nothing is saved up for later. Periods of replicas begin one after another, evenly spread.
+//! A JVM counts as many processors as the limit, rounded up. Its collectors' threads do not draw on the quota here.
+//!
+//! Readings with a limit: `utilisation` of it, `cpu_used` (cores), `throttled_periods` (share of the periods with work, as
+//! `container_cpu_cfs_throttled_periods_total` over `container_cpu_cfs_periods_total`) and `throttled_time`, the share of time in which
+//! the replica stood still.
 
 use super::contract::*;
 use crate::document::{Form, Key, Reader, Value, key};
-use crate::kernel::{Admission, Context, Visit};
-use crate::quantity::SimDuration;
+use crate::kernel::{Admission, Context, CpuLimit, NONE, Visit};
+use crate::quantity::{SimDuration, SimTime};
 
-/// What the kind is called.
-pub struct Service;
+/// As running: its number among all replicas.
+pub struct Service {
+    replica: u32,
+}
 
 /// As checked.
 #[derive(Clone, Debug)]
@@ -23,6 +35,8 @@ pub struct Plan {
     pub host: Option<ComponentId>,
     /// Cores of a host of each replica's own.
     pub own_cores: bool,
+    /// Cores' worth of CPU time, and the period in which it is counted.
+    pub limit: Option<(f64, SimDuration)>,
 }
 
 impl Plan {
@@ -33,6 +47,7 @@ impl Plan {
             start_up: SimDuration::ZERO,
             host: None,
             own_cores: false,
+            limit: None,
         }
     }
 }
@@ -57,12 +72,37 @@ impl Component for Service {
             Some("\"0s\""),
             "from a restart until it takes requests",
         ),
+        key(
+            "cpu-limit",
+            Form::Number,
+            None,
+            "most CPU time of a replica, in cores (Kubernetes `limits.cpu`); without it there is no limit",
+        ),
+        key(
+            "cpu-period",
+            Form::Duration,
+            Some("\"100ms\""),
+            "the period in which the limit is counted (Linux `cpu.max`, 100 ms)",
+        ),
     ];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         let replicas = reader.count_in("replicas", 1..=MOST_REPLICAS);
         let start_up = reader.duration("start-up-time");
+        let limit = match reader.has("cpu-limit") {
+            true => reader.number_in("cpu-limit", 0.001..=1e6).map(Some),
+            false => Some(None),
+        };
+        let period = reader.positive_duration("cpu-period");
+        if limit == Some(None) && reader.has("cpu-period") {
+            let span = reader.key_span("cpu-period");
+            reader.sink().warning(
+                span,
+                "no-effect",
+                "`cpu-period` has no effect without a `cpu-limit`",
+            );
+        }
         let mut host = None;
         let mut own_cores = false;
         match reader.item("host").map(|i| (&i.value, i.span.clone())) {
@@ -90,6 +130,7 @@ impl Component for Service {
             start_up: start_up?,
             host,
             own_cores,
+            limit: limit?.zip(period),
         })
     }
 
@@ -97,8 +138,59 @@ impl Component for Service {
         Err("a service is reached by `call`, not by `use`".into())
     }
 
-    fn build(_: &Plan, _: &mut Build) -> Self {
-        Service
+    fn capacity(plan: &Plan) -> Option<f64> {
+        plan.limit.map(|l| l.0)
+    }
+
+    fn facts(_: &Plan) -> Facts {
+        Facts {
+            unit: "cores",
+            ..Facts::default()
+        }
+    }
+
+    fn build(plan: &Plan, build: &mut Build) -> Self {
+        let first = build.layout.first_replica.get(&build.id).copied();
+        let replica = first.map_or(NONE, |first| first + build.replica);
+        if let (Some((cores, period)), Some(mine)) = (plan.limit, build.cx.replicas.get_mut(replica as usize))
+        {
+            let period = period.nanos();
+            mine.limit = Some(CpuLimit {
+                quota: libm::round(cores * period as f64) as u64,
+                period,
+                phase: (u128::from(build.replica) * u128::from(period) / u128::from(plan.replicas)) as u64,
+            });
+        }
+        Service { replica }
+    }
+
+    fn busy(&self, _: SimTime, cx: &Context) -> Option<f64> {
+        let replica = cx.replicas.get(self.replica as usize)?;
+        replica.limit.map(|_| replica.cpu.used as f64)
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let Some(replica) = cx
+            .replicas
+            .get(self.replica as usize)
+            .filter(|r| r.limit.is_some())
+        else {
+            return;
+        };
+        let span = (cx.now() - since).nanos().max(1) as f64;
+        let cpu = replica.cpu;
+        let share = match cpu.periods {
+            0 => f64::NAN,
+            n => cpu.throttled_periods as f64 / n as f64,
+        };
+        out.add("cpu_used", Unit::Count, Combine::Sum, cpu.used as f64 / span);
+        out.add("throttled_periods", Unit::Share, Combine::Mean, share);
+        out.add(
+            "throttled_time",
+            Unit::Share,
+            Combine::Mean,
+            cpu.throttled as f64 / span,
+        );
     }
 
     fn enter(&mut self, _: Visit, _: &mut Context) -> Admission {

@@ -13,7 +13,7 @@ use crate::distribution::{Columns, Law, Sampler};
 use crate::kernel::context::{TIMER_BIT, Times};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, FAILING, State};
 use crate::kernel::{
-    Context, Effect, Fault, Line, Meter, NONE, Replica, Seats, Site, TimerId, TimerOwner, rank,
+    Context, CpuUse, Effect, Fault, Line, Meter, NONE, Replica, Seats, Site, TimerId, TimerOwner, rank,
 };
 use crate::metric::Gauge;
 use crate::model::{Change, Model};
@@ -194,6 +194,8 @@ impl<'m> Engine<'m> {
                 in_flight: 0,
                 stalled: Line::default(),
                 pause: Gauge::default(),
+                limit: None,
+                cpu: CpuUse::default(),
             });
         }
         let seats: u64 = model.layout.seats.len() as u64;
@@ -449,6 +451,10 @@ impl<'m> Engine<'m> {
         }
         for r in &mut self.cx.replicas {
             r.pause.reset(now);
+            r.cpu = CpuUse {
+                since: now.nanos(),
+                ..CpuUse::default()
+            };
         }
         for l in &mut self.cx.logs {
             l.reset(now);

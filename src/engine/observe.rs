@@ -237,7 +237,7 @@ impl Recorder {
                 let (p, q) = (m.present.area(now), m.waiting.area(now));
                 was.present = was.present.wrapping_sub(p);
                 was.waiting = was.waiting.wrapping_sub(q);
-                was.busy -= components[i as usize].busy(now).unwrap_or((p - q) as f64);
+                was.busy -= components[i as usize].busy(now, cx).unwrap_or((p - q) as f64);
             }
         }
     }
@@ -313,7 +313,7 @@ impl Recorder {
                 let (p, q) = (m.present.area(now), m.waiting.area(now));
                 present += p;
                 waiting += q;
-                busy += components[i as usize].busy(now).unwrap_or((p - q) as f64);
+                busy += components[i as usize].busy(now, cx).unwrap_or((p - q) as f64);
                 self.probe_buffer.clear();
                 components[i as usize].probe(cx, &mut self.probe_buffer);
                 if probes.is_empty() {
@@ -597,7 +597,9 @@ impl Figures {
             let (p, q) = (m.present.area(now), m.waiting.area(now));
             present += p;
             waiting += q;
-            busy += engine.components[i].busy(now).unwrap_or((p - q) as f64);
+            busy += engine.components[i]
+                .busy(now, &engine.cx)
+                .unwrap_or((p - q) as f64);
             queue_max = queue_max.max(m.waiting.max());
             system_max = system_max.max(m.present.max());
             let mine = [

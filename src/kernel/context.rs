@@ -75,6 +75,31 @@ pub struct Site {
     pub by_request: bool,
 }
 
+/// A replica's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuLimit {
+    /// Core-nanoseconds in each period.
+    pub quota: u64,
+    /// Nanoseconds.
+    pub period: u64,
+    /// When the first period begins, nanoseconds.
+    pub phase: u64,
+}
+
+/// What a replica used and missed since the measurement began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuUse {
+    /// When the measurement began, nanoseconds.
+    pub since: u64,
+    /// Core-nanoseconds.
+    pub used: u64,
+    /// Periods in which it had work, and those in which it was stopped.
+    pub periods: u64,
+    pub throttled_periods: u64,
+    /// Nanoseconds in which it stood still.
+    pub throttled: u64,
+}
+
 /// One replica of a service.
 #[derive(Clone, Debug)]
 pub struct Replica {
@@ -92,6 +117,9 @@ pub struct Replica {
     pub stalled: super::Line,
     /// Time spent in pauses.
     pub pause: Gauge,
+    /// How much CPU time it may have, if that is limited, and what it had.
+    pub limit: Option<CpuLimit>,
+    pub cpu: CpuUse,
 }
 
 /// A limited number of places that several components share, as a database server's connections.

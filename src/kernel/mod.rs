@@ -10,7 +10,7 @@ pub mod request;
 pub mod rows;
 pub(crate) mod unchecked;
 
-pub use context::{Context, Effect, Replica, Seats, Site, TimerId, TimerOwner};
+pub use context::{Context, CpuLimit, CpuUse, Effect, Replica, Seats, Site, TimerId, TimerOwner};
 pub use fault::{Fault, Faults};
 pub use log::{Log, Record, Rows};
 pub use meter::Meter;

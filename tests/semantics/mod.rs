@@ -3,6 +3,7 @@
 mod balancer;
 mod cache;
 mod connection_pool;
+mod cpu_limit;
 mod database;
 mod external;
 mod guards;

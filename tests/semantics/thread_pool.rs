@@ -340,3 +340,42 @@ fn a_priority_queue_serves_the_smallest_number_first_and_equals_in_turn() {
         near(*found, expected, 1e-9);
     }
 }
+
+/// Four users without think time at a pool of one thread that works 10 ms a request.
+fn near_clients(read_on: &str, delay: &str) -> Observations {
+    observe(
+        &format!(
+            "[service.api]\n[thread-pool.tomcat]\nin = \"api\"\nmax-threads = 1\nmax-keep-alive-requests = -1\n{read_on}\n\
+             [flow.f]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"10ms\" }}] }}{delay}]\n\
+             [workload.w]\nexecutor = \"users\"\nusers = 4\n"
+        ),
+        100.0,
+    )
+}
+
+#[test]
+fn a_thread_that_reads_on_goes_on_with_the_client_it_has_answered() {
+    let behind = near_clients("", "");
+    near(figure(&behind, "flow.f", "response_time_p50"), 0.040, 1e-4);
+    // Who sends the next request at once keeps the thread for ever.
+    let first = near_clients("read-on = \"1ms\"", "");
+    near(figure(&first, "flow.f", "response_time_p50"), 0.010, 1e-4);
+    near(figure(&first, "thread-pool.tomcat", "read_on"), 100.0, 0.1);
+    // Who needs 2 ms for that finds the thread gone, 1 ms later than it could have been.
+    let late = near_clients("read-on = \"1ms\"", ", { delay = \"2ms\" }");
+    near(figure(&late, "flow.f", "throughput"), 1.0 / 0.011, 0.1);
+    near(figure(&late, "flow.f", "response_time_p50"), 0.044, 1e-4);
+    assert_eq!(figure(&late, "thread-pool.tomcat", "read_on"), 0.0);
+}
+
+#[test]
+fn a_share_of_near_clients_overtakes_the_queue() {
+    // Found with probability exp(-0.1): the one thread stays with a client for a geometric number of requests.
+    let o = near_clients("read-on = \"exp(1ms)\"", ", { delay = \"0.1ms\" }");
+    let found = figure(&o, "thread-pool.tomcat", "read_on") / figure(&o, "flow.f", "throughput");
+    near(found, 0.905, 0.01);
+    // Their mean is as before: four users, and what a thread waits for the next request besides.
+    let x = figure(&o, "flow.f", "throughput");
+    near(figure(&o, "flow.f", "response_time_mean"), 4.0 / x, 1e-3);
+    near(figure(&o, "flow.f", "response_time_p50"), 0.0101, 2e-4);
+}

@@ -305,7 +305,7 @@ impl Component for Heap {
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
-        let cpus = build.host_capacity().unwrap_or(1.0);
+        let cpus = build.processors().unwrap_or(1.0);
         let memory = plan.shape.as_ref().map(|d| Memory::new(d.shape(cpus)));
         let plain = plan.pauses.as_ref().map(|p| match p {
             Pauses::Laws { every, lasts } => Plain::Laws {

@@ -1,6 +1,9 @@
 //! What is written of a thread pool, as checked: Tomcat's keys or an executor's.
 
+use super::super::connection_pool::law;
 use super::super::connector::Limits;
+use crate::component::contract::Names;
+use crate::distribution::Law;
 use crate::document::Reader;
 
 /// As checked.
@@ -8,6 +11,8 @@ use crate::document::Reader;
 pub struct Plan {
     pub(super) threads: Threads,
     pub(super) limits: Option<Limits>,
+    /// Tomcat: how long a thread that has answered looks for the next request of the connection.
+    pub(super) read_on: Option<Law>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,6 +44,7 @@ const TOMCAT_ONLY: &[&str] = &[
     "abort-on-overflow",
     "tcp-syn-retries",
     "tcp-syn-linear-timeouts",
+    "read-on",
 ];
 
 const JAVA_ONLY: &[&str] = &[
@@ -50,7 +56,7 @@ const JAVA_ONLY: &[&str] = &[
 ];
 
 /// Reads the table by the rules of its executor; keys of the other one are refused.
-pub(super) fn check(reader: &mut Reader) -> Option<Plan> {
+pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
     let java = reader.choice("executor")? == "java";
     let (others, mode) = if java {
         (TOMCAT_ONLY, "\"java\"")
@@ -79,7 +85,7 @@ pub(super) fn check(reader: &mut Reader) -> Option<Plan> {
     let plan = if java {
         check_java(reader)
     } else {
-        check_tomcat(reader)
+        check_tomcat(reader, names)
     };
     plan.filter(|_| fits)
 }
@@ -101,7 +107,8 @@ fn limit(reader: &mut Reader, name: &str) -> Option<u64> {
     Some(value as u64)
 }
 
-fn check_tomcat(reader: &mut Reader) -> Option<Plan> {
+fn check_tomcat(reader: &mut Reader, names: &Names) -> Option<Plan> {
+    let read_on = law(reader, "read-on", names);
     let max = reader.count_in("max-threads", 1..=u32::MAX as u64);
     let core = reader.count("min-spare-threads");
     let queue = reader.count("max-queue-capacity");
@@ -144,6 +151,7 @@ fn check_tomcat(reader: &mut Reader) -> Option<Plan> {
             syn_retries: syn_retries? as u32,
             syn_linear: syn_linear? as u32,
         }),
+        read_on: read_on?,
     })
 }
 
@@ -194,5 +202,6 @@ fn check_java(reader: &mut Reader) -> Option<Plan> {
             by_priority,
         },
         limits: None,
+        read_on: None,
     })
 }

@@ -56,6 +56,14 @@ impl ThreadPool {
             Combine::Max,
             front.in_backlog.max() as f64,
         );
+        if let Some(reading_on) = &self.reading_on {
+            out.add(
+                "read_on",
+                Unit::PerSecond,
+                Combine::Sum,
+                per_second(reading_on.found),
+            );
+        }
         out.add(
             "syns_dropped",
             Unit::PerSecond,

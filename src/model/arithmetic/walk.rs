@@ -203,7 +203,7 @@ impl<'a> Walk<'a> {
             }
             What::Cpu { time, on, .. } => {
                 let host = on.or_else(|| self.host());
-                certain(self.compute(host, mean_of(time), weight))
+                certain(self.compute(host, on.is_none(), mean_of(time), weight))
             }
             What::Query { database, time, cpu } => {
                 let entry = &self.model.components[database.0 as usize];
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
                     _ => None,
                 };
                 let cpu = match cpu {
-                    Some(law) => self.compute(host, mean_of(law), weight),
+                    Some(law) => self.compute(host, false, mean_of(law), weight),
                     None => 0.0,
                 };
                 self.visit(*database, Some(mean(time) + cpu), &[], weight, &step.span)
@@ -381,11 +381,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn compute(&mut self, host: Option<ComponentId>, demand: f64, weight: f64) -> f64 {
+    fn compute(&mut self, host: Option<ComponentId>, own: bool, demand: f64, weight: f64) -> f64 {
         let Some(host) = host else { return demand };
         let time = demand / self.facts[host.0 as usize].speed;
         self.sums.visits[host.0 as usize] += weight;
         self.sums.busy[host.0 as usize] += times(weight, time);
+        if let Some(service) = self.services.last().copied().filter(|_| own) {
+            self.sums.visits[service.0 as usize] += weight;
+            self.sums.busy[service.0 as usize] += times(weight, time);
+        }
         time
     }
 

@@ -120,6 +120,32 @@ impl Checker<'_> {
         Some(layout)
     }
 
+    /// Limits of CPU time need a host whose threads share its cores.
+    pub(super) fn limits(&mut self, components: &[Entry], hosts: &BTreeMap<ComponentId, ComponentId>) {
+        for (i, e) in components.iter().enumerate() {
+            if !matches!(&e.plan, Plan::Service(p) if p.limit.is_some()) {
+                continue;
+            }
+            let host = hosts
+                .get(&ComponentId(i as u32))
+                .map(|h| &components[h.0 as usize]);
+            let why = match host.map(|h| &h.plan) {
+                None => "has no `host`",
+                Some(Plan::Host(p)) if !p.shares() => "has a host whose threads do not share its cores",
+                _ => continue,
+            };
+            let path = format!("service.{}.cpu-limit", super::quoted(&e.name));
+            let span = self.document.get(&path).map_or(0..0, |item| item.span.clone());
+            self.sink
+                .error(
+                    span,
+                    "does-not-apply",
+                    format!("service `{}` has a `cpu-limit` and {why}", e.name),
+                )
+                .help("put it on a host with processor sharing, as `host = { cores = 2 }`");
+        }
+    }
+
     #[allow(clippy::type_complexity)]
     pub(super) fn services(
         &self,
