@@ -330,8 +330,14 @@ impl Collector {
         let times = &self.samples[sample].histogram;
         percentile(times, p)?;
         let parts = &self.parts[sample];
+        // A bucket is wider than times that are all alike, and takes some of them to lie above the greatest: none does.
+        let greatest = times.max().map_or(f64::INFINITY, |max| max as f64 - 0.5);
         let counts = |value: f64| -> Vec<(f64, f64)> {
-            let count = |part: &Packed| (part.count() as f64, part.above(value * 1e9));
+            let above = |part: &Packed| match value * 1e9 {
+                nanos if nanos >= greatest => 0.0,
+                nanos => part.above(nanos),
+            };
+            let count = |part: &Packed| (part.count() as f64, above(part));
             let mut counts: Vec<(f64, f64)> = parts.iter().map(count).collect();
             // The last replications may have had none.
             counts.resize(self.out.replications as usize, (0.0, 0.0));

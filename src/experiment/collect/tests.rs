@@ -201,3 +201,34 @@ fn percentiles_are_those_of_all_times_together() {
             .all(|f| (f.name == "response_time_p50") == f.pooled.is_some())
     );
 }
+
+#[test]
+fn times_that_are_all_alike_have_percentiles_without_width() {
+    let constant = |nanos: u64| {
+        let mut o = seen(&[("s", "response_time_p90", 0.0), ("s", "response_time_p99", 0.0)]);
+        let mut histogram = Histogram::new();
+        (0..1000).for_each(|_| histogram.record(nanos));
+        o.samples = vec![Times {
+            subject: "s".to_owned(),
+            what: "response_time".to_owned(),
+            histogram,
+        }];
+        o
+    };
+    // Wherever in its bucket the one time lies.
+    for nanos in [10_000_000, 10_010_000, 10_050_000] {
+        let all = gathered(vec![constant(nanos), constant(nanos), constant(nanos)]);
+        for figure in &all.figures {
+            let pooled = figure.pooled.as_ref().expect("a percentile");
+            let value = Bit(nanos as f64 * 1e-9);
+            assert_eq!(pooled.quantile, value, "{}", figure.name);
+            assert_eq!(
+                pooled.limits,
+                Some((value, value)),
+                "{}: {:?}",
+                figure.name,
+                pooled.note
+            );
+        }
+    }
+}
