@@ -60,8 +60,13 @@ impl Area {
     }
 }
 
-/// A place for a text of `size` near `point`, over as little of `lines` as can be and over none of
-/// `taken`; `None` when the frame has no room.
+/// Steps in which places for a text are tried.
+const STEP: f64 = 8.0;
+/// The least distance of a text's middle from what it points at, upwards or downwards.
+const CLEAR: f64 = 24.0;
+
+/// The nearest place to `point` for a text of `size` over none of `lines` and none of `taken`; `None` when the frame has
+/// no such room.
 pub fn beside(
     point: (f64, f64),
     size: (f64, f64),
@@ -69,35 +74,37 @@ pub fn beside(
     lines: &[Vec<(f64, f64)>],
     taken: &[Area],
 ) -> Option<Area> {
-    let mut best: Option<(f64, Area)> = None;
-    for down in [-26.0, 26.0, -50.0, 50.0, -80.0, 80.0, -115.0, 115.0] {
-        for right in [0.0, -0.45, 0.45, -0.9, 0.9] {
-            let (x, y) = (point.0 + right * size.0, point.1 + down);
-            let half = size.0 / 2.0;
-            let x = x.clamp(
-                frame.left + 4.0 + half,
-                (frame.right - 4.0 - half).max(frame.left + 4.0 + half),
-            );
+    let half = size.0 / 2.0;
+    let least = frame.left + 4.0 + half;
+    let most = (frame.right - 4.0 - half).max(least);
+    let steps = |room: f64| (room / STEP).ceil() as i32;
+    let mut places: Vec<(f64, Area)> = Vec::new();
+    for down in -steps(point.1 - frame.top)..=steps(frame.bottom - point.1) {
+        let down = f64::from(down) * STEP;
+        if down.abs() < CLEAR {
+            continue;
+        }
+        let y = point.1 + down;
+        for right in -steps(point.0 - frame.left)..=steps(frame.right - point.0) {
+            let x = (point.0 + f64::from(right) * STEP).clamp(least, most);
             let area = Area {
                 left: x - half,
                 right: x + half,
                 top: y - size.1 / 2.0,
                 bottom: y + size.1 / 2.0,
             };
-            if area.top < frame.top + 2.0 || area.bottom > frame.bottom - 2.0 || area.right > frame.right {
+            let outside =
+                area.top < frame.top + 2.0 || area.bottom > frame.bottom - 2.0 || area.right > frame.right;
+            if outside || taken.iter().any(|other| other.touches(&area)) {
                 continue;
             }
-            if taken.iter().any(|other| other.touches(&area)) {
-                continue;
-            }
-            let covered: usize = lines.iter().map(|line| covered(line, &area)).sum();
-            let cost = covered as f64 * 12.0 + down.abs() + (x - point.0).abs() * 0.15;
-            if best.is_none_or(|(least, _)| cost < least) {
-                best = Some((cost, area));
-            }
+            // Far aside counts less than far up or down, where other lines are.
+            places.push(((y - point.1).abs() + (x - point.0).abs() * 0.3, area));
         }
     }
-    best.map(|(_, area)| area)
+    places.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let free = |area: &Area| lines.iter().all(|line| covered(line, area) == 0);
+    places.into_iter().map(|(_, area)| area).find(free)
 }
 
 /// How much of a line runs under an area, sampled every few points.
