@@ -364,16 +364,15 @@ impl Collector {
                 .collect();
         }
         for ((sums, counts), column) in self.sums.iter_mut().zip(columns) {
+            // A breaker shows a rate of -1, as the real one does, while it has none: nothing to take a mean of.
+            let rate_of_breaker =
+                column.subject.starts_with("circuit-breaker.") && column.name.ends_with("_rate");
+            let seen = |v: f64| v.is_finite() && !(rate_of_breaker && v < 0.0);
             if column.values.len() > sums.len() {
                 sums.resize(column.values.len(), 0.0);
                 counts.resize(column.values.len(), 0);
             }
-            for (i, v) in column
-                .values
-                .into_iter()
-                .enumerate()
-                .filter(|(_, v)| v.is_finite())
-            {
+            for (i, v) in column.values.into_iter().enumerate().filter(|(_, v)| seen(*v)) {
                 sums[i] += v;
                 counts[i] += 1;
             }
