@@ -98,7 +98,7 @@ pub fn read(number: usize, table: &Table, sink: &mut Sink) -> Option<AxisPlan> {
         _ => vec![range(&mut reader)?; paths.len()],
     };
     let count = columns[0].len();
-    let numbers = numbers(&columns[0]);
+    let mut numbers = numbers(&columns[0]);
     let changes: Vec<Vec<Change>> = (0..count)
         .map(|i| {
             paths
@@ -115,7 +115,13 @@ pub fn read(number: usize, table: &Table, sink: &mut Sink) -> Option<AxisPlan> {
     // An axis with a name of its own is told by its first path, if that tells its values apart.
     let first: Vec<String> = columns[0].iter().map(written).collect();
     let apart = (1..count).all(|i| !first[..i].contains(&first[i]));
-    let zipped = columns.windows(2).any(|pair| pair[0] != pair[1]) && !(label.is_some() && apart);
+    let differ = columns.windows(2).any(|pair| pair[0] != pair[1]);
+    let zipped = differ && !(label.is_some() && apart);
+    // Values that share the number of their first path would share their place in tables and pictures.
+    let shared = |(_, n): &(String, Vec<f64>)| (1..count).any(|i| n[..i].contains(&n[i]));
+    if differ && numbers.as_ref().is_some_and(shared) {
+        numbers = None;
+    }
     let values = (0..count)
         .map(|i| AxisValue {
             label: if zipped {
@@ -429,6 +435,30 @@ mod tests {
         assert_eq!(
             labels(&format!("{zipped}values = [[1, 1], [7, 8]]")),
             ["1 / 7", "1 / 8"]
+        );
+    }
+
+    #[test]
+    fn points_that_share_the_value_of_the_first_path_have_places_of_their_own() {
+        let plan = |values: &str| {
+            axis(&format!("paths = ['a.t', 'b.m']\nvalues = {values}"))
+                .unwrap()
+                .axis
+        };
+        let shared = plan("[['10s', '10s', '20s'], [100, 1000, 100]]");
+        assert!(
+            shared.values.iter().all(|value| value.number.is_none()),
+            "{shared:?}"
+        );
+        assert_eq!(shared.values[1].label, "10s / 1000");
+        assert_eq!(shared.unit, "");
+        let own = plan("[['10s', '20s'], [100, 1000]]");
+        assert_eq!(own.values[1].number, Some(20.0));
+        // The same number written in two ways is the same place.
+        let twice = plan("[['1s', '1000ms'], [1, 2]]");
+        assert!(
+            twice.values.iter().all(|value| value.number.is_none()),
+            "{twice:?}"
         );
     }
 
