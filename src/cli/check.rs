@@ -97,11 +97,17 @@ fn told(found: &Experiment, experiment: bool) -> String {
     let Some(point) = found.points.first() else {
         return "nothing to run".to_owned();
     };
-    let settings = &point.settings;
+    let durations = || found.points.iter().map(|point| point.settings.duration);
+    let shortest = durations().min().unwrap_or_default();
+    let longest = durations().max().unwrap_or_default();
+    let long = SimDuration::from_nanos;
     let length = format!(
         "{} of {}",
-        count(settings.replications as usize, "replication"),
-        SimDuration::from_nanos(settings.duration)
+        count(point.settings.replications as usize, "replication"),
+        match shortest == longest {
+            true => long(longest).to_string(),
+            false => format!("{} to {}", long(shortest), long(longest)),
+        }
     );
     if experiment {
         return format!("fine: {}, {length}", count(found.points.len(), "point"));

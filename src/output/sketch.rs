@@ -86,7 +86,7 @@ fn curve(
         }
     }
 
-    let mut out = vec![heading(panel, scale)];
+    let mut out = vec![fitted(&heading(panel, scale), width)];
     for (at, text) in canvas.rows().into_iter().enumerate() {
         let label = ticks
             .iter()
@@ -220,7 +220,7 @@ fn bars(panel: &Panel, names: &[String], scale: Scale, width: usize) -> Vec<Stri
     let Some(room) = width.checked_sub(names + figures + 4).filter(|room| *room >= 8) else {
         return Vec::new();
     };
-    let mut out = vec![heading(panel, scale)];
+    let mut out = vec![fitted(&heading(panel, scale), width)];
     for (at, label) in kept.into_iter().zip(labels) {
         let bar = &bars[at];
         let share = if most > 0.0 && bar.value.is_finite() {

@@ -5,7 +5,9 @@ mod fixture;
 use std::path::Path;
 
 use crate::experiment::results::*;
-use crate::output::{InputFile, ManifestInput, csv, json, pictures, plot, table, terminal, write_all};
+use crate::output::{
+    InputFile, ManifestInput, csv, explain, json, pictures, plot, table, terminal, write_all,
+};
 
 use fixture::*;
 
@@ -181,6 +183,35 @@ fn a_breaker_has_panels_of_its_own() {
         .collect();
     assert_eq!(labels.len(), 2, "{labels:?}");
     survives(&results);
+}
+
+#[test]
+fn what_was_not_observed_did_not_change() {
+    let with = |mean: f64| {
+        let share = |name: &str, mean: f64| metric("consumer.c", name, Unit::Share, mean, 0.001);
+        let metrics = vec![share("poll_idle_ratio", mean), share("hit_ratio", mean / 2.0)];
+        point(0, &[], metrics, Verdict::Stable)
+    };
+    let found = explain::changes(&with(0.8), &with(0.2));
+    assert_eq!(found[0], "poll idle ratio of consumer.c falls from 80 % to 20 %");
+    assert_eq!(found.len(), 2);
+    for (before, after) in [(f64::NAN, f64::NAN), (0.8, f64::NAN), (f64::NAN, 0.2)] {
+        assert!(explain::changes(&with(before), &with(after)).is_empty());
+    }
+}
+
+#[test]
+fn a_figure_that_is_the_same_everywhere_has_no_range() {
+    let mut results = named_axis();
+    for point in &mut results.points {
+        let found = point
+            .metrics
+            .iter_mut()
+            .find(|metric| metric.name == "throughput");
+        (found.unwrap()).clone_from(&metric(SYSTEM, "throughput", Unit::PerSecond, 80.0, 2.0));
+    }
+    let text = terminal(&results, 120, false);
+    assert!(text.contains("Throughput is 80 ± 2 /s at all points."), "{text}");
 }
 
 #[test]
