@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::check::of_points;
 use super::exit::Exit;
 use super::partial::{Lock, Partial};
 use super::progress::Bar;
 use super::{RunArgs, colour, complain, fail, print, profile, say, width};
 use crate::experiment::Done;
+use crate::experiment::results::Kind;
 use crate::experiment::{Control, Experiment, Failure, Loaded, carry_out, load, load_model};
 use crate::output::{self, InputFile, ManifestInput};
 
@@ -30,6 +32,11 @@ fn carry(args: &RunArgs, loaded: Loaded) -> Exit {
     let Some(experiment) = loaded.experiment else {
         return Exit::Impossible;
     };
+    if experiment.kind == Kind::Sweep {
+        // What figures do not show: settings that contradict one another.
+        let ids = ["too-many-connections", "deadlock", "inverted-timeouts"];
+        complain(&of_points(&experiment, |warning| ids.contains(&warning.id)));
+    }
     let folder = args
         .out
         .clone()
