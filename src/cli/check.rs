@@ -25,7 +25,8 @@ pub fn check(args: &CheckArgs) -> Exit {
         text.push_str(&sums.table(&point.model));
     }
     if experiment {
-        complain(&of_points(&found, |_| true));
+        // The line of each point tells of overload.
+        complain(&of_points(&found, |warning| warning.id != "overload"));
         text.push_str(&each_point(&found));
     }
     if args.listing {

@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::partial::{Lock, Partial};
 use super::progress::Bar;
 use super::{RunArgs, colour, complain, fail, print, profile, say, width};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::experiment::Done;
 use crate::experiment::results::Kind;
 use crate::experiment::{Control, Experiment, Failure, Loaded, carry_out, load, load_model};
@@ -35,7 +36,8 @@ fn carry(args: &RunArgs, loaded: Loaded) -> Exit {
     if experiment.kind == Kind::Sweep {
         // What figures do not show: settings that contradict one another.
         let ids = ["too-many-connections", "deadlock", "inverted-timeouts"];
-        complain(&of_points(&experiment, |warning| ids.contains(&warning.id)));
+        let told = |found: &Diagnostic| ids.contains(&found.id) && found.severity == Severity::Warning;
+        complain(&of_points(&experiment, told));
     }
     let folder = args
         .out
