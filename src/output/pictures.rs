@@ -405,6 +405,8 @@ fn knees(results: &Results, groups: &[&reading::Line], subject: &str, name: &str
         })
     };
     let mut notes: Vec<Note> = Vec::new();
+    // Where lines run together, one note is enough.
+    let mut known: Vec<(&str, Option<f64>)> = Vec::new();
     for (line, group) in groups.iter().enumerate() {
         let mut named: Vec<&str> = Vec::new();
         for point in &group.points {
@@ -414,7 +416,11 @@ fn knees(results: &Results, groups: &[&reading::Line], subject: &str, name: &str
             let pressed = matches!(point.verdict, Verdict::NearCritical | Verdict::Overloaded);
             if pressed && !named.contains(&component) {
                 named.push(component);
-                notes.extend(note(line, point));
+                let place = (component, x.and_then(|x| place(results, point, x, numeric)));
+                if !known.contains(&place) {
+                    known.push(place);
+                    notes.extend(note(line, point));
+                }
             }
         }
         if groups.len() > 1 && notes.len() >= 3 {

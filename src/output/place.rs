@@ -54,6 +54,12 @@ impl Area {
         x > self.left - room && x < self.right + room && y > self.top - room && y < self.bottom + room
     }
 
+    /// The place on the edge from which an arrow points at `point`.
+    pub fn near(&self, point: (f64, f64)) -> (f64, f64) {
+        let x = point.0.clamp(self.left + 6.0, self.right - 6.0);
+        (x, if self.top > point.1 { self.top } else { self.bottom })
+    }
+
     fn touches(&self, other: &Area) -> bool {
         let apart = self.right + 4.0 < other.left || other.right + 4.0 < self.left;
         !(apart || self.bottom + 4.0 < other.top || other.bottom + 4.0 < self.top)
@@ -95,7 +101,9 @@ pub fn beside(
             };
             let outside =
                 area.top < frame.top + 2.0 || area.bottom > frame.bottom - 2.0 || area.right > frame.right;
-            if outside || taken.iter().any(|other| other.touches(&area)) {
+            let arrow = [point, area.near(point)];
+            let in_the_way = |other: &Area| other.touches(&area) || covered(&arrow, other) > 0;
+            if outside || taken.iter().any(in_the_way) {
                 continue;
             }
             // Far aside counts less than far up or down, where other lines are.
@@ -166,6 +174,30 @@ mod tests {
         let other = beside((200.0, 150.0), (120.0, 20.0), &frame(), &flat, &[one]).unwrap();
         assert_eq!(covered(&flat[0], &one) + covered(&flat[0], &other), 0);
         assert!(!one.touches(&other));
+    }
+
+    #[test]
+    fn a_note_covers_no_line_or_is_left_out() {
+        // A line through the point to the right, one above it, and an interval of another beside it.
+        let lines = vec![
+            vec![(50.0, 260.0), (400.0, 250.0)],
+            vec![(0.0, 200.0), (400.0, 20.0)],
+            vec![(120.0, 100.0), (120.0, 300.0)],
+        ];
+        let found = beside((50.0, 260.0), (150.0, 20.0), &frame(), &lines, &[]).unwrap();
+        assert!(lines.iter().all(|line| covered(line, &found) == 0), "{found:?}");
+        let full: Vec<Vec<(f64, f64)>> = (0..30)
+            .map(|i| vec![(0.0, 10.0 * f64::from(i)), (400.0, 10.0 * f64::from(i))])
+            .collect();
+        assert_eq!(beside((50.0, 260.0), (150.0, 20.0), &frame(), &full, &[]), None);
+    }
+
+    #[test]
+    fn an_arrow_runs_through_no_note() {
+        let point = (100.0, 290.0);
+        let one = beside(point, (150.0, 20.0), &frame(), &[], &[]).unwrap();
+        let other = beside(point, (150.0, 20.0), &frame(), &[], &[one]).unwrap();
+        assert_eq!(covered(&[point, other.near(point)], &one), 0, "{one:?} {other:?}");
     }
 
     #[test]

@@ -145,6 +145,10 @@ fn a_note_points_at_the_line_that_it_is_about() {
     let picture = pictures::curve(&results);
     let panel = &picture.panels[0];
     assert!(panel.notes.iter().any(|note| note.line > 0), "{:?}", panel.notes);
+    for (at, note) in panel.notes.iter().enumerate() {
+        let same = |other: &crate::output::chart::Note| other.x == note.x && other.text == note.text;
+        assert!(!panel.notes[..at].iter().any(same), "{:?}", panel.notes);
+    }
     for note in &panel.notes {
         let line = &panel.lines[note.line];
         assert!(

@@ -263,7 +263,7 @@ fn names_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
 fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> io::Result<()> {
     let mut taken = Vec::new();
     let of = panel.lines.len();
-    let drawn: Vec<Vec<(f64, f64)>> = panel
+    let mut drawn: Vec<Vec<(f64, f64)>> = panel
         .lines
         .iter()
         .enumerate()
@@ -282,10 +282,7 @@ fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
         let Some(area) = beside(place, size, frame, &drawn, &taken) else {
             continue;
         };
-        let near = (
-            place.0.clamp(area.left + 6.0, area.right - 6.0),
-            if area.top > place.1 { area.top } else { area.bottom },
-        );
+        let near = area.near(place);
         pen.line(&[place, near], INK, 1.0)?;
         let corners = [
             (area.left, area.top),
@@ -306,6 +303,7 @@ fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
             HPos::Center,
         )?;
         taken.push(area);
+        drawn.push(vec![place, near]);
     }
     Ok(())
 }
