@@ -260,6 +260,12 @@ fn names_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
     Ok(())
 }
 
+/// Where the mark stands that a note is about.
+fn pointed_at(panel: &Panel, note: &Note, frame: &Frame) -> Option<(f64, f64)> {
+    let line = panel.lines.get(note.line)?;
+    frame.place(note.x + aside(line, note.line, panel.lines.len()), note.y)
+}
+
 fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> io::Result<()> {
     let mut taken = Vec::new();
     let of = panel.lines.len();
@@ -306,4 +312,58 @@ fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
         drawn.push(vec![place, near]);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::results::Unit;
+    use crate::output::scale::Span;
+
+    #[test]
+    fn a_note_points_at_its_mark_where_marks_stand_side_by_side() {
+        let line = |y: f64| Line {
+            label: String::new(),
+            marks: vec![Mark {
+                x: 0.0,
+                y,
+                interval: None,
+            }],
+            connected: false,
+        };
+        let note = |line: usize, y: f64| Note {
+            line,
+            x: 0.0,
+            y,
+            text: String::new(),
+        };
+        let panel = Panel {
+            title: String::new(),
+            unit: Unit::Count,
+            logarithmic: false,
+            lines: vec![line(0.2), line(0.4), line(0.6)],
+            notes: vec![note(0, 0.2), note(1, 0.4), note(2, 0.6)],
+        };
+        let span = |from, to| Span {
+            from,
+            to,
+            logarithmic: false,
+        };
+        let frame = Frame {
+            left: 0.0,
+            right: 300.0,
+            top: 0.0,
+            bottom: 100.0,
+            across: span(-0.5, 1.5),
+            up: span(0.0, 1.0),
+            factor: 1.0,
+        };
+        for note in &panel.notes {
+            let drawn = shifted(&panel.lines[note.line], note.line, 3);
+            let mark = frame.place(drawn.marks[0].x, drawn.marks[0].y);
+            assert_eq!(pointed_at(&panel, note, &frame), mark);
+        }
+        let apart = |at: usize| pointed_at(&panel, &panel.notes[at], &frame).unwrap().0;
+        assert!(apart(0) < apart(1) && apart(1) < apart(2));
+    }
 }
