@@ -275,15 +275,11 @@ fn notes_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
         .enumerate()
         .flat_map(|(at, line)| obstacles(&shifted(line, at, of), frame))
         .collect();
-    for Note { line, x, y, text } in &panel.notes {
-        let aside = panel
-            .lines
-            .get(*line)
-            .map_or(0.0, |found| aside(found, *line, of));
-        let Some(place) = frame.place(x + aside, *y) else {
+    for note in &panel.notes {
+        let Some(place) = pointed_at(panel, note, frame) else {
             continue;
         };
-        let text = cut(text, 12.0, false, (frame.right - frame.left) * 0.6);
+        let text = cut(&note.text, 12.0, false, (frame.right - frame.left) * 0.6);
         let size = (measure(&text, 12.0, false) + 12.0, 20.0);
         let Some(area) = beside(place, size, frame, &drawn, &taken) else {
             continue;
