@@ -4,7 +4,9 @@ use super::exit::Exit;
 use super::{CheckArgs, complain, print};
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::{self, Value};
-use crate::experiment::{Experiment, Loaded, Overrides, Sheet, load_model, load_model_text, load_text};
+use crate::experiment::{
+    Experiment, Input, Loaded, Overrides, Said, Sheet, apart, load_model, load_model_text, load_text,
+};
 use crate::model::arithmetic::arithmetic;
 use crate::output::table::{cells, padded};
 use crate::quantity::SimDuration;
@@ -23,6 +25,8 @@ pub fn check(args: &CheckArgs) -> Exit {
         text.push_str(&sums.table(&point.model));
     }
     if experiment {
+        // The line of each point tells of overload.
+        complain(&of_points(&found, |warning| warning.id != "overload"));
         text.push_str(&each_point(&found));
     }
     if args.listing {
@@ -56,9 +60,36 @@ pub(super) fn either(args: &CheckArgs) -> (Loaded, bool) {
     (loaded, experiment)
 }
 
+/// Points of an experiment whose sums are done.
+const MOST: usize = 60;
+
+/// What arithmetic warns of at the points of an experiment, each once, with the points: of each place in the file in
+/// which it lies.
+pub(super) fn of_points(found: &Experiment, wanted: impl Fn(&Diagnostic) -> bool) -> Vec<Sheet> {
+    let [own, model, ..] = found.inputs.as_slice() else {
+        return Vec::new();
+    };
+    let shown = &found.points[..found.points.len().min(MOST)];
+    let mut said = Said::default();
+    for point in shown {
+        let mut sink = Sink::default();
+        let warnings = arithmetic(&point.model).warnings.into_iter();
+        warnings.filter(&wanted).for_each(|warning| sink.push(warning));
+        said.note(sink, &point.label);
+    }
+    let (in_model, set) = apart(said.finish(shown.len()), model.content.len());
+    let sheets = [(model, in_model), (own, set)].into_iter();
+    let sheets = sheets.filter(|(_, diagnostics)| !diagnostics.is_empty());
+    let sheet = |(input, diagnostics): (&Input, Vec<Diagnostic>)| Sheet {
+        path: input.path.display().to_string(),
+        source: String::from_utf8_lossy(&input.content).into_owned(),
+        diagnostics,
+    };
+    sheets.map(sheet).collect()
+}
+
 /// A line of arithmetic for each point of an experiment.
 fn each_point(found: &Experiment) -> String {
-    const MOST: usize = 60;
     let mut text = String::from("\nWhat arithmetic says; waiting is not counted\n\n");
     let shown = &found.points[..found.points.len().min(MOST)];
     let wide = shown.iter().map(|p| cells(&p.label)).max().unwrap_or(0);
@@ -97,11 +128,17 @@ fn told(found: &Experiment, experiment: bool) -> String {
     let Some(point) = found.points.first() else {
         return "nothing to run".to_owned();
     };
-    let settings = &point.settings;
+    let durations = || found.points.iter().map(|point| point.settings.duration);
+    let shortest = durations().min().unwrap_or_default();
+    let longest = durations().max().unwrap_or_default();
+    let long = SimDuration::from_nanos;
     let length = format!(
         "{} of {}",
-        count(settings.replications as usize, "replication"),
-        SimDuration::from_nanos(settings.duration)
+        count(point.settings.replications as usize, "replication"),
+        match shortest == longest {
+            true => long(longest).to_string(),
+            false => format!("{} to {}", long(shortest), long(longest)),
+        }
     );
     if experiment {
         return format!("fine: {}, {length}", count(found.points.len(), "point"));

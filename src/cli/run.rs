@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::check::of_points;
 use super::exit::Exit;
 use super::partial::{Lock, Partial};
 use super::progress::Bar;
 use super::{RunArgs, colour, complain, fail, print, profile, say, width};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::experiment::Done;
+use crate::experiment::results::Kind;
 use crate::experiment::{Control, Experiment, Failure, Loaded, carry_out, load, load_model};
 use crate::output::{self, InputFile, ManifestInput};
 
@@ -30,6 +33,12 @@ fn carry(args: &RunArgs, loaded: Loaded) -> Exit {
     let Some(experiment) = loaded.experiment else {
         return Exit::Impossible;
     };
+    if experiment.kind == Kind::Sweep {
+        // What figures do not show: settings that contradict one another.
+        let ids = ["too-many-connections", "deadlock", "inverted-timeouts"];
+        let told = |found: &Diagnostic| ids.contains(&found.id) && found.severity == Severity::Warning;
+        complain(&of_points(&experiment, told));
+    }
     let folder = args
         .out
         .clone()

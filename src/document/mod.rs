@@ -115,25 +115,39 @@ impl Value {
 
 impl Item {
     /// The same value as if all of it stood at one place.
-    fn placed_at(mut self, span: &Span) -> Item {
-        self.span = span.clone();
-        self.value = match self.value {
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| item.placed_at(span)).collect()),
+    fn placed_at(self, span: &Span) -> Item {
+        self.respanned(&|_| span.clone())
+    }
+
+    /// The same value as if so many bytes stood before the text that it comes from.
+    #[must_use]
+    pub fn moved(self, by: usize) -> Item {
+        self.respanned(&|span| span.start + by..span.end + by)
+    }
+
+    fn respanned(self, place: &dyn Fn(&Span) -> Span) -> Item {
+        let value = match self.value {
+            Value::Array(items) => {
+                Value::Array(items.into_iter().map(|item| item.respanned(place)).collect())
+            }
             Value::Table(table) => Value::Table(Table {
                 entries: table
                     .entries
                     .into_iter()
                     .map(|entry| Entry {
                         key: entry.key,
-                        key_span: span.clone(),
-                        item: entry.item.placed_at(span),
+                        key_span: place(&entry.key_span),
+                        item: entry.item.respanned(place),
                     })
                     .collect(),
-                span: span.clone(),
+                span: place(&table.span),
             }),
             other => other,
         };
-        self
+        Item {
+            value,
+            span: place(&self.span),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Dotted paths into a document, and its canonical text.
 
 use super::{Document, Entry, Item, Table, Value, code};
-use crate::diagnostic::nearest;
+use crate::diagnostic::{Span, nearest};
 
 /// One step of a path.
 #[derive(PartialEq, Debug)]
@@ -91,6 +91,25 @@ impl Document {
     /// # Errors
     /// Says which part of the path is missing and the nearest name there is.
     pub fn set(&mut self, path: &str, value: Value) -> Result<(), String> {
+        self.put(path, value, None)
+    }
+
+    /// As [`Document::set`] for a value that keeps its own place, with the place of what names it.
+    ///
+    /// # Errors
+    /// As [`Document::set`].
+    pub fn set_from(&mut self, path: &str, item: Item, named: Span) -> Result<(), String> {
+        self.put(path, item.value, Some((item.span, named)))
+    }
+
+    fn put(&mut self, path: &str, value: Value, own: Option<(Span, Span)>) -> Result<(), String> {
+        let placed = |around: Span| match own {
+            Some((span, named)) => (named, Item { value, span }),
+            None => {
+                let span = around.clone();
+                (around.clone(), Item { value, span }.placed_at(&around))
+            }
+        };
         let steps = steps(path)?;
         let mut place = Place::Table(&mut self.root);
         for (at, step) in steps.iter().enumerate() {
@@ -101,16 +120,9 @@ impl Document {
                     match table.entries.iter().position(|entry| entry.key == *key) {
                         Some(found) => &mut table.entries[found].item,
                         None if last => {
-                            let span = table.span.clone();
-                            table.entries.push(Entry {
-                                key: key.clone(),
-                                key_span: span.clone(),
-                                item: Item {
-                                    value,
-                                    span: span.clone(),
-                                }
-                                .placed_at(&span),
-                            });
+                            let (key_span, item) = placed(table.span.clone());
+                            let key = key.clone();
+                            table.entries.push(Entry { key, key_span, item });
                             return Ok(());
                         }
                         None => return Err(no_such_key(key, &parent, table)),
@@ -141,12 +153,7 @@ impl Document {
                 }
             };
             if last {
-                let span = item.span.clone();
-                *item = Item {
-                    value,
-                    span: span.clone(),
-                }
-                .placed_at(&span);
+                *item = placed(item.span.clone()).1;
                 return Ok(());
             }
             place = Place::of(&mut item.value);

@@ -330,8 +330,14 @@ impl Collector {
         let times = &self.samples[sample].histogram;
         percentile(times, p)?;
         let parts = &self.parts[sample];
+        // A bucket is wider than times that are all alike, and takes some of them to lie above the greatest: none does.
+        let greatest = times.max().map_or(f64::INFINITY, |max| max as f64 - 0.5);
         let counts = |value: f64| -> Vec<(f64, f64)> {
-            let count = |part: &Packed| (part.count() as f64, part.above(value * 1e9));
+            let above = |part: &Packed| match value * 1e9 {
+                nanos if nanos >= greatest => 0.0,
+                nanos => part.above(nanos),
+            };
+            let count = |part: &Packed| (part.count() as f64, above(part));
             let mut counts: Vec<(f64, f64)> = parts.iter().map(count).collect();
             // The last replications may have had none.
             counts.resize(self.out.replications as usize, (0.0, 0.0));
@@ -358,16 +364,15 @@ impl Collector {
                 .collect();
         }
         for ((sums, counts), column) in self.sums.iter_mut().zip(columns) {
+            // A breaker shows a rate of -1, as the real one does, while it has none: nothing to take a mean of.
+            let rate_of_breaker =
+                column.subject.starts_with("circuit-breaker.") && column.name.ends_with("_rate");
+            let seen = |v: f64| v.is_finite() && !(rate_of_breaker && v < 0.0);
             if column.values.len() > sums.len() {
                 sums.resize(column.values.len(), 0.0);
                 counts.resize(column.values.len(), 0);
             }
-            for (i, v) in column
-                .values
-                .into_iter()
-                .enumerate()
-                .filter(|(_, v)| v.is_finite())
-            {
+            for (i, v) in column.values.into_iter().enumerate().filter(|(_, v)| seen(*v)) {
                 sums[i] += v;
                 counts[i] += 1;
             }

@@ -9,7 +9,7 @@ use super::{
     Settings, WINDOWS, WarmUp,
 };
 use crate::diagnostic::{Diagnostic, MOST_KEPT, Severity, Sink};
-use crate::document::{self, Document, Value};
+use crate::document::{self, Document, Item, Value};
 use crate::model::workload::{Arrivals, Profile};
 use crate::model::{self, Model};
 
@@ -45,7 +45,8 @@ pub(super) fn points(
         return None;
     };
     let mut document = base.document.clone();
-    let mut whole = apply(&mut document, &draft.fixed, sink);
+    let behind = behind(base.source.len());
+    let mut whole = apply(&mut document, &draft.fixed, behind, sink);
     for (path, value) in &overrides.set {
         if let Err(why) = document.set(path, value.clone()) {
             sink.push(Diagnostic::error("unknown-path", format!("--set {path}: {why}")));
@@ -64,7 +65,7 @@ pub(super) fn points(
         let mut document = document.clone();
         let mut fits = true;
         for (axis, at) in draft.axes.iter().zip(&coordinates) {
-            fits &= apply(&mut document, &axis.changes[*at], sink);
+            fits &= apply(&mut document, &axis.changes[*at], behind, sink);
         }
         if !fits {
             // The same path fails at every point.
@@ -104,7 +105,8 @@ pub(super) fn points(
             });
         }
     }
-    let diagnostics = said.finish(count);
+    let (diagnostics, set) = apart(said.finish(count), base.source.len());
+    set.into_iter().for_each(|told| sink.push(told));
     if !diagnostics.is_empty() {
         sheets.push(Sheet {
             path: base.path.display().to_string(),
@@ -115,16 +117,42 @@ pub(super) fn points(
     (out.len() == count).then_some(out)
 }
 
-fn apply(document: &mut Document, changes: &[Change], sink: &mut Sink) -> bool {
-    let mut whole = true;
+/// Where the experiment's text begins in places: what it sets is placed as if it stood behind the model's text.
+fn behind(length: usize) -> usize {
+    length + 1
+}
+
+/// What is said about the model's own text, of so many bytes, and about what the experiment sets, with the place in the
+/// experiment's text.
+pub fn apart(said: Vec<Diagnostic>, length: usize) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    let behind = behind(length);
+    let is_set = |told: &Diagnostic| told.span.as_ref().is_some_and(|span| span.start >= behind);
+    let (mut set, own): (Vec<_>, Vec<_>) = said.into_iter().partition(is_set);
+    for span in set.iter_mut().filter_map(|told| told.span.as_mut()) {
+        *span = span.start - behind..span.end - behind;
+    }
+    (own, set)
+}
+
+fn apply(document: &mut Document, changes: &[Change], behind: usize, sink: &mut Sink) -> bool {
+    let mut said: Vec<String> = Vec::new();
     for change in changes {
-        if let Err(why) = document.set(&change.path, change.value.clone()) {
-            sink.error(change.span.clone(), "unknown-path", why)
+        let item = Item {
+            value: change.value.clone(),
+            span: change.place.clone(),
+        };
+        let named = change.span.start + behind..change.span.end + behind;
+        let Err(why) = document.set_from(&change.path, item.moved(behind), named) else {
+            continue;
+        };
+        // The keys of a table that is not there lack the same.
+        if !said.contains(&why) {
+            sink.error(change.span.clone(), "unknown-path", why.clone())
                 .label("no such place in the model");
-            whole = false;
+            said.push(why);
         }
     }
-    whole
+    said.is_empty()
 }
 
 /// The last axis changes fastest.
@@ -148,7 +176,7 @@ fn label(axes: &[AxisPlan], coordinates: &[usize]) -> String {
 
 /// Diagnostics of all points, each once, with the points at which it arose.
 #[derive(Default)]
-struct Said {
+pub struct Said {
     list: Vec<Told>,
     /// Errors, and others, that differ from one another; so many of each that nobody reads more are kept.
     kept: [usize; 2],
@@ -166,7 +194,8 @@ impl Said {
     /// Points that are named.
     const SHOWN: usize = 4;
 
-    fn note(&mut self, sink: Sink, label: &str) {
+    /// Takes what is said of the next point.
+    pub fn note(&mut self, sink: Sink, label: &str) {
         for (i, d) in sink.into_vec().into_iter().enumerate() {
             // Mostly every point has the same to say in the same order.
             let known = match self.list.get(i).is_some_and(|t| t.what == d) {
@@ -199,7 +228,8 @@ impl Said {
         self.lost && self.kept[1] > 0
     }
 
-    fn finish(self, points: usize) -> Vec<Diagnostic> {
+    /// All that was said of so many points.
+    pub fn finish(self, points: usize) -> Vec<Diagnostic> {
         let lost = self.lost;
         let with_points = |Told { what, at, count }: Told| {
             if count == points && points != 1 || at[0].is_empty() {

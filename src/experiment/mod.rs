@@ -24,6 +24,7 @@ pub mod trials;
 pub mod verdict;
 
 pub use finish::{Done, key};
+pub use grid::{Said, apart};
 pub use read::{Input, Loaded, Overrides, Sheet, load, load_model, load_model_text, load_text};
 pub use simulate::{Error, simulate, simulate_with};
 pub use sweep::{Control, Failure, Progress, Store, carry_out};

@@ -55,9 +55,11 @@ pub struct Mark {
     pub interval: Option<(f64, f64)>,
 }
 
-/// A text that points at a place.
+/// A text that points at a mark.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
+    /// The line that the mark stands on.
+    pub line: usize,
     pub x: f64,
     pub y: f64,
     pub text: String,

@@ -48,7 +48,7 @@ pub fn cost_of_a_request(results: &Results) -> Option<String> {
 }
 
 /// Shares of components that differ between two points, the largest difference first.
-fn changes(from: &Point, to: &Point) -> Vec<String> {
+pub(super) fn changes(from: &Point, to: &Point) -> Vec<String> {
     let mut found: Vec<(f64, String)> = Vec::new();
     for before in &from.metrics {
         let idle = ["utilisation", "failure_share"].contains(&before.name.as_str());
@@ -59,7 +59,8 @@ fn changes(from: &Point, to: &Point) -> Vec<String> {
             continue;
         };
         let apart = (after.mean - before.mean).abs();
-        if apart < CHANGED || overlap(before, after) {
+        // Not a number where one of them was not observed.
+        if !apart.is_finite() || apart < CHANGED || overlap(before, after) {
             continue;
         }
         let verb = if after.mean > before.mean {

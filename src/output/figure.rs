@@ -150,8 +150,12 @@ pub fn interval_text(mean: f64, half: Option<f64>) -> String {
     if half == 0.0 || decimals > most.max(0) + 1 {
         return format!("{} ± 0", significant(mean));
     }
-    if mean.abs().max(half) >= 1e7 || decimals > 9 {
+    let size = mean.abs().max(half);
+    if size >= 1e7 || decimals > 9 {
         return format!("{mean:.2e} ± {half:.0e}");
+    }
+    if size < 1e-5 {
+        return format!("{mean:.0e} ± {half:.0e}");
     }
     format!("{} ± {}", fixed(mean, decimals), fixed(half, decimals))
 }
@@ -243,6 +247,8 @@ mod tests {
             (Unit::None, 1e300, 1e299, "1.00e300 ± 1e299"),
             (Unit::None, 1e-300, f64::NAN, "1.00e-300"),
             (Unit::None, -0.4, 96.0, "0 ± 100"),
+            (Unit::Share, 2e-10, 1e-9, "2e-8 ± 1e-7 %"),
+            (Unit::Share, 0.0, 3e-6, "0.0000 ± 0.0003 %"),
         ];
         for (unit, mean, half, expected) in cases {
             assert_eq!(

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod figure;
 pub mod file;
 pub mod json;
+mod label;
 pub mod manifest;
 mod pen;
 pub mod pictures;

@@ -8,6 +8,8 @@ use crate::output::reading;
 const LINES: usize = 7;
 /// Panels one above the other.
 const PANELS: usize = 4;
+/// As many where each was asked for by name.
+const ASKED_PANELS: usize = 8;
 
 /// Every picture of these results, the most important first; those with nothing to show are left out.
 pub fn pictures(results: &Results) -> Vec<Picture> {
@@ -25,7 +27,7 @@ pub fn curve(results: &Results) -> Picture {
     let shown = reading::spread(groups.len(), LINES);
     let wanted = reading::main_metrics(results);
     let mut panels: Vec<Panel> = Vec::new();
-    for (at, (subject, name)) in wanted.iter().take(PANELS).enumerate() {
+    for (at, (subject, name)) in wanted.iter().take(ASKED_PANELS).enumerate() {
         let unit = reading::unit_of(results, subject, name).unwrap_or(Unit::None);
         let lines = shown.iter().map(|group| {
             let group = &groups[*group];
@@ -49,7 +51,8 @@ pub fn curve(results: &Results) -> Picture {
         }
         panels.push(panel);
     }
-    let left_out = left_out(shown.len(), groups.len(), "line");
+    let figures = left_out(wanted.len().min(ASKED_PANELS), wanted.len(), "figure");
+    let left_out = left_out(shown.len(), groups.len(), "line") + &figures;
     Picture {
         file: "curve",
         title: results.title.clone(),
@@ -123,7 +126,7 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
         _ => (1.0, "s"),
     };
     type Wanted = (&'static str, Unit, fn(&SeriesColumn) -> bool);
-    let wanted: [Wanted; 4] = [
+    let wanted: [Wanted; 6] = [
         ("requests", Unit::PerSecond, |column| {
             reading::is_flow(&column.subject)
         }),
@@ -134,7 +137,13 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
             !reading::is_flow(&column.subject)
         }),
         ("number in queue or system", Unit::Count, |column| {
-            !reading::is_flow(&column.subject)
+            !reading::is_flow(&column.subject) && !of_breaker(column)
+        }),
+        ("breaker: 0 closed, 1 half open, 2 open", Unit::Count, |column| {
+            of_breaker(column) && column.name == "state"
+        }),
+        ("breaker: rates in %", Unit::Count, |column| {
+            of_breaker(column) && column.name != "state"
         }),
     ];
     let mut hidden = 0;
@@ -150,8 +159,9 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
             columns.retain(|column| column.subject == SYSTEM);
         }
         // A flow without requests and a sort of failure that never came say nothing.
+        // No more does a breaker that stayed closed.
         let says_nothing = |column: &SeriesColumn| {
-            reading::is_flow(&column.subject)
+            (reading::is_flow(&column.subject) || of_breaker(column))
                 && column.values.iter().all(|value| *value == 0.0 || value.is_nan())
         };
         columns.retain(|column| !says_nothing(column));
@@ -229,6 +239,12 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
         },
         panels,
     }
+}
+
+/// What a circuit breaker shows beside the number inside: a state and two rates in percent.
+fn of_breaker(column: &SeriesColumn) -> bool {
+    column.subject.starts_with("circuit-breaker.")
+        && ["state", "failure_rate", "slow_call_rate"].contains(&column.name.as_str())
 }
 
 fn by_group<'a>(
@@ -377,18 +393,21 @@ fn busiest<'a>(points: &[&'a Point]) -> Vec<&'a str> {
 fn knees(results: &Results, groups: &[&reading::Line], subject: &str, name: &str) -> Vec<Note> {
     let x = reading::x_axis(results);
     let numeric = x.is_some_and(|axis| reading::is_numeric(results, axis));
-    let note = |point: &Point| {
+    let note = |line: usize, point: &Point| {
         let metric = point.metric(subject, name)?;
         let text = reading::clean(point.bottleneck.as_deref()?);
         let x = place(results, point, x?, numeric)?;
         metric.mean.is_finite().then_some(Note {
+            line,
             x,
             y: metric.mean,
             text,
         })
     };
     let mut notes: Vec<Note> = Vec::new();
-    for group in groups {
+    // Where lines run together, one note is enough.
+    let mut known: Vec<(&str, Option<f64>)> = Vec::new();
+    for (line, group) in groups.iter().enumerate() {
         let mut named: Vec<&str> = Vec::new();
         for point in &group.points {
             let Some(component) = reading::bottleneck_subject(point) else {
@@ -397,7 +416,11 @@ fn knees(results: &Results, groups: &[&reading::Line], subject: &str, name: &str
             let pressed = matches!(point.verdict, Verdict::NearCritical | Verdict::Overloaded);
             if pressed && !named.contains(&component) {
                 named.push(component);
-                notes.extend(note(point));
+                let place = (component, x.and_then(|x| place(results, point, x, numeric)));
+                if !known.contains(&place) {
+                    known.push(place);
+                    notes.extend(note(line, point));
+                }
             }
         }
         if groups.len() > 1 && notes.len() >= 3 {
@@ -418,7 +441,7 @@ fn knees(results: &Results, groups: &[&reading::Line], subject: &str, name: &str
         notes.extend(
             named
                 .max_by(|one, other| mean(one).total_cmp(&mean(other)))
-                .and_then(|point| note(point)),
+                .and_then(|point| note(0, point)),
         );
     }
     notes.truncate(3);

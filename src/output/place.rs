@@ -54,14 +54,25 @@ impl Area {
         x > self.left - room && x < self.right + room && y > self.top - room && y < self.bottom + room
     }
 
+    /// The place on the edge from which an arrow points at `point`.
+    pub fn near(&self, point: (f64, f64)) -> (f64, f64) {
+        let x = point.0.clamp(self.left + 6.0, self.right - 6.0);
+        (x, if self.top > point.1 { self.top } else { self.bottom })
+    }
+
     fn touches(&self, other: &Area) -> bool {
         let apart = self.right + 4.0 < other.left || other.right + 4.0 < self.left;
         !(apart || self.bottom + 4.0 < other.top || other.bottom + 4.0 < self.top)
     }
 }
 
-/// A place for a text of `size` near `point`, over as little of `lines` as can be and over none of
-/// `taken`; `None` when the frame has no room.
+/// Steps in which places for a text are tried.
+const STEP: f64 = 8.0;
+/// The least distance of a text's middle from what it points at, upwards or downwards.
+const CLEAR: f64 = 24.0;
+
+/// The nearest place to `point` for a text of `size` over none of `lines` and none of `taken`; `None` when the frame has
+/// no such room.
 pub fn beside(
     point: (f64, f64),
     size: (f64, f64),
@@ -69,35 +80,39 @@ pub fn beside(
     lines: &[Vec<(f64, f64)>],
     taken: &[Area],
 ) -> Option<Area> {
-    let mut best: Option<(f64, Area)> = None;
-    for down in [-26.0, 26.0, -50.0, 50.0, -80.0, 80.0, -115.0, 115.0] {
-        for right in [0.0, -0.45, 0.45, -0.9, 0.9] {
-            let (x, y) = (point.0 + right * size.0, point.1 + down);
-            let half = size.0 / 2.0;
-            let x = x.clamp(
-                frame.left + 4.0 + half,
-                (frame.right - 4.0 - half).max(frame.left + 4.0 + half),
-            );
+    let half = size.0 / 2.0;
+    let least = frame.left + 4.0 + half;
+    let most = (frame.right - 4.0 - half).max(least);
+    let steps = |room: f64| (room / STEP).ceil() as i32;
+    let mut places: Vec<(f64, Area)> = Vec::new();
+    for down in -steps(point.1 - frame.top)..=steps(frame.bottom - point.1) {
+        let down = f64::from(down) * STEP;
+        if down.abs() < CLEAR {
+            continue;
+        }
+        let y = point.1 + down;
+        for right in -steps(point.0 - frame.left)..=steps(frame.right - point.0) {
+            let x = (point.0 + f64::from(right) * STEP).clamp(least, most);
             let area = Area {
                 left: x - half,
                 right: x + half,
                 top: y - size.1 / 2.0,
                 bottom: y + size.1 / 2.0,
             };
-            if area.top < frame.top + 2.0 || area.bottom > frame.bottom - 2.0 || area.right > frame.right {
+            let outside =
+                area.top < frame.top + 2.0 || area.bottom > frame.bottom - 2.0 || area.right > frame.right;
+            let arrow = [point, area.near(point)];
+            let in_the_way = |other: &Area| other.touches(&area) || covered(&arrow, other) > 0;
+            if outside || taken.iter().any(in_the_way) {
                 continue;
             }
-            if taken.iter().any(|other| other.touches(&area)) {
-                continue;
-            }
-            let covered: usize = lines.iter().map(|line| covered(line, &area)).sum();
-            let cost = covered as f64 * 12.0 + down.abs() + (x - point.0).abs() * 0.15;
-            if best.is_none_or(|(least, _)| cost < least) {
-                best = Some((cost, area));
-            }
+            // Far aside counts less than far up or down, where other lines are.
+            places.push(((y - point.1).abs() + (x - point.0).abs() * 0.3, area));
         }
     }
-    best.map(|(_, area)| area)
+    places.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let free = |area: &Area| lines.iter().all(|line| covered(line, area) == 0);
+    places.into_iter().map(|(_, area)| area).find(free)
 }
 
 /// How much of a line runs under an area, sampled every few points.
@@ -159,6 +174,30 @@ mod tests {
         let other = beside((200.0, 150.0), (120.0, 20.0), &frame(), &flat, &[one]).unwrap();
         assert_eq!(covered(&flat[0], &one) + covered(&flat[0], &other), 0);
         assert!(!one.touches(&other));
+    }
+
+    #[test]
+    fn a_note_covers_no_line_or_is_left_out() {
+        // A line through the point to the right, one above it, and an interval of another beside it.
+        let lines = vec![
+            vec![(50.0, 260.0), (400.0, 250.0)],
+            vec![(0.0, 200.0), (400.0, 20.0)],
+            vec![(120.0, 100.0), (120.0, 300.0)],
+        ];
+        let found = beside((50.0, 260.0), (150.0, 20.0), &frame(), &lines, &[]).unwrap();
+        assert!(lines.iter().all(|line| covered(line, &found) == 0), "{found:?}");
+        let full: Vec<Vec<(f64, f64)>> = (0..30)
+            .map(|i| vec![(0.0, 10.0 * f64::from(i)), (400.0, 10.0 * f64::from(i))])
+            .collect();
+        assert_eq!(beside((50.0, 260.0), (150.0, 20.0), &frame(), &full, &[]), None);
+    }
+
+    #[test]
+    fn an_arrow_runs_through_no_note() {
+        let point = (100.0, 290.0);
+        let one = beside(point, (150.0, 20.0), &frame(), &[], &[]).unwrap();
+        let other = beside(point, (150.0, 20.0), &frame(), &[], &[one]).unwrap();
+        assert_eq!(covered(&[point, other.near(point)], &one), 0, "{one:?} {other:?}");
     }
 
     #[test]

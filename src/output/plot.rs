@@ -138,7 +138,16 @@ fn panel_height(panels: usize) -> f64 {
 
 fn height(picture: &Picture) -> f64 {
     let panels = picture.panels.len().max(1);
-    74.0 + panels as f64 * (panel_height(panels) + 60.0) + 38.0
+    74.0 + panels as f64 * (panel_height(panels) + below(picture)) + 38.0
+}
+
+/// Room below a panel for the labels of its axis, which are in two lines where they are names.
+fn below(picture: &Picture) -> f64 {
+    if picture.x.categories.is_some() {
+        74.0
+    } else {
+        60.0
+    }
 }
 
 fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> {
@@ -205,7 +214,7 @@ fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> 
             factor: scale.factor,
         };
         panel_on(pen, panel, &picture.x, &frame)?;
-        top += high + 60.0;
+        top += high + below(picture);
     }
     let label = picture.x.heading();
     let label = cut(&label, 13.0, true, right - left);

@@ -342,6 +342,10 @@ fn range(results: &Results) -> Option<String> {
     if figures.len() < 2 {
         return None;
     }
+    if figure::figure(least.1) == figure::figure(most.1) {
+        let label = capitalised(&full_label(&subject, &name));
+        return Some(format!("{label} is {} at all points.", figure::figure(least.1)));
+    }
     Some(format!(
         "{} ranges from {} ({}) to {} ({}).",
         capitalised(&full_label(&subject, &name)),

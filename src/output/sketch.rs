@@ -3,12 +3,15 @@
 
 use crate::output::chart::{Line, Mark, Panel, XAxis};
 use crate::output::figure::{self, Scale};
+use crate::output::label::apart;
 use crate::output::scale::Span;
 use crate::output::table::{cells, fitted, padded};
 
 const MARKERS: [char; 7] = ['●', '○', '■', '□', '▲', '△', '◆'];
 /// More points than this are drawn as a line without marks.
 const MARKED: usize = 30;
+/// The length that the longest bar has at least, where there is room for it.
+const BAR: usize = 24;
 
 /// Draws a panel `width` columns wide with `rows` rows of plot; empty when there is nothing to draw.
 pub fn sketch(panel: &Panel, x: &XAxis, width: usize, rows: usize) -> Vec<String> {
@@ -83,7 +86,7 @@ fn curve(
         }
     }
 
-    let mut out = vec![heading(panel, scale)];
+    let mut out = vec![fitted(&heading(panel, scale), width)];
     for (at, text) in canvas.rows().into_iter().enumerate() {
         let label = ticks
             .iter()
@@ -126,15 +129,17 @@ fn legend(panel: &Panel, width: usize) -> Vec<String> {
     if panel.lines.len() < 2 {
         return Vec::new();
     }
-    let entry = |(at, line): (usize, &Line)| format!("{} {}", MARKERS[at % MARKERS.len()], line.label);
+    let entry = |(at, label): (usize, &String)| format!("{} {label}", MARKERS[at % MARKERS.len()]);
+    let labels: Vec<String> = panel.lines.iter().map(|line| line.label.clone()).collect();
+    let labels = apart(&labels, width.saturating_sub(4));
     let mut rows: Vec<String> = Vec::new();
-    for entry in panel.lines.iter().enumerate().map(entry) {
+    for entry in labels.iter().enumerate().map(entry) {
         match rows.last_mut() {
             Some(row) if cells(row) + 3 + cells(&entry) <= width => {
                 row.push_str("   ");
                 row.push_str(&entry);
             }
-            _ => rows.push(fitted(&format!("  {entry}"), width)),
+            _ => rows.push(format!("  {entry}")),
         }
     }
     rows
@@ -207,17 +212,16 @@ fn bars(panel: &Panel, names: &[String], scale: Scale, width: usize) -> Vec<Stri
         .filter(|value| value.is_finite())
         .fold(0.0, f64::max);
     let figures = kept.iter().map(|at| cells(&bars[*at].text)).max().unwrap_or(0);
-    let names = kept
-        .iter()
-        .map(|at| cells(&bars[*at].label))
-        .max()
-        .unwrap_or(0)
-        .min(width / 3);
+    // Names are cut only for bars long enough to compare.
+    let most_names = width.saturating_sub(figures + 4 + BAR).max(width / 3);
+    let labels: Vec<String> = kept.iter().map(|at| bars[*at].label.clone()).collect();
+    let labels = apart(&labels, most_names);
+    let names = labels.iter().map(|label| cells(label)).max().unwrap_or(0);
     let Some(room) = width.checked_sub(names + figures + 4).filter(|room| *room >= 8) else {
         return Vec::new();
     };
-    let mut out = vec![heading(panel, scale)];
-    for at in kept {
+    let mut out = vec![fitted(&heading(panel, scale), width)];
+    for (at, label) in kept.into_iter().zip(labels) {
         let bar = &bars[at];
         let share = if most > 0.0 && bar.value.is_finite() {
             (bar.value / most).max(0.0)
@@ -229,7 +233,7 @@ fn bars(panel: &Panel, names: &[String], scale: Scale, width: usize) -> Vec<Stri
         if !eighths.is_multiple_of(8) {
             drawn.push(['▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8 - 1]);
         }
-        let label = padded(&fitted(&bar.label, names), names);
+        let label = padded(&label, names);
         let text = " ".repeat(figures - cells(&bar.text)) + &bar.text;
         out.push(format!("{label}  {text} {drawn}").trim_end().to_owned());
     }

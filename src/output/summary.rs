@@ -15,6 +15,8 @@ pub struct Footnotes {
 
 /// Rows of a table of flows or of components.
 const MOST_ROWS: usize = 100;
+/// The rank of the first figure that an experiment asks for, above that of any other figure.
+const FIRST_ASKED: u8 = 29;
 
 impl Footnotes {
     fn mark(&mut self, reason: &str) -> String {
@@ -100,46 +102,36 @@ pub enum Bottleneck {
 /// One row a point.
 pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes: &mut Footnotes) -> Grid {
     let subject = whole(results);
-    let mut figures: Vec<(String, String, String, u8)> = vec![
-        (
-            subject.to_owned(),
-            "throughput".to_owned(),
-            "throughput".to_owned(),
-            8,
-        ),
-        (
-            subject.to_owned(),
-            "response_time_p50".to_owned(),
-            "p50".to_owned(),
-            2,
-        ),
-        (
-            subject.to_owned(),
-            "response_time_p95".to_owned(),
-            "p95".to_owned(),
-            7,
-        ),
-        (
-            subject.to_owned(),
-            "response_time_p99".to_owned(),
-            "p99".to_owned(),
-            4,
-        ),
-        (
-            subject.to_owned(),
-            "failure_share".to_owned(),
-            "failures".to_owned(),
-            6,
-        ),
+    const USUAL: [(&str, &str, u8); 5] = [
+        ("throughput", "throughput", 8),
+        ("response_time_p50", "p50", 2),
+        ("response_time_p95", "p95", 7),
+        ("response_time_p99", "p99", 4),
+        ("failure_share", "failures", 6),
     ];
-    for (subject, name) in reading::main_metrics(results) {
-        if !figures
+    // What was asked for gives way last, its end before its beginning. What is not always shown stands in front.
+    let asked = results.curve.iter().any(|curve| !curve.metrics.is_empty());
+    let wanted = reading::main_metrics(results);
+    let asked_rank = |of: &str, name: &str| {
+        let at = wanted
             .iter()
-            .any(|(known, named, _, _)| (known, named) == (&subject, &name))
+            .position(|(known, named)| known == of && named == name);
+        at.filter(|_| asked).map(|at| FIRST_ASKED - at.min(9) as u8)
+    };
+    let is_usual = |of: &str, name: &str| of == subject && USUAL.iter().any(|(known, _, _)| *known == name);
+    let mut figures: Vec<(String, String, String, u8)> = Vec::new();
+    for (of, name) in wanted.iter().filter(|(of, name)| !is_usual(of, name)) {
+        if figures
+            .iter()
+            .all(|(known, named, _, _)| (known, named) != (of, name))
         {
-            let head = reading::full_label(&subject, &name);
-            figures.insert(1, (subject, name, head, 5));
+            let rank = asked_rank(of, name).unwrap_or(5);
+            figures.push((of.clone(), name.clone(), reading::full_label(of, name), rank));
         }
+    }
+    for (name, head, rank) in USUAL {
+        let rank = asked_rank(subject, name).unwrap_or(rank);
+        figures.push((subject.to_owned(), name.to_owned(), head.to_owned(), rank));
     }
     let scales: Vec<Scale> = figures
         .iter()
@@ -153,11 +145,11 @@ pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes
         .iter()
         .map(|axis| Column {
             right: reading::is_numeric(results, *axis),
-            ..Column::names(reading::clean(&results.axes[*axis].label), 9, 6)
+            ..Column::names(reading::clean(&results.axes[*axis].label), FIRST_ASKED + 1, 10)
         })
         .collect();
     if axes.is_empty() {
-        columns.push(Column::figures("point", "", 9));
+        columns.push(Column::figures("point", "", FIRST_ASKED + 1));
     }
     for ((_, _, head, rank), scale) in figures.iter().zip(&scales) {
         columns.push(Column::figures(head.as_str(), scale.suffix, *rank));
@@ -165,7 +157,7 @@ pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes
     if objective {
         columns.push(Column::names("objective", 5, 9));
     }
-    columns.push(Column::names("verdict", 10, 13));
+    columns.push(Column::names("verdict", FIRST_ASKED + 2, 13));
     if bottleneck == Bottleneck::Column {
         columns.push(Column::names("bottleneck", 3, 20));
     }

@@ -1,6 +1,14 @@
 //! Tables that fit: the least important columns give way until the rest has room, and the reader is told.
 
+use crate::output::label::apart;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, LineStyle, Table, TableStyle};
+
+/// Columns from this rank on give way last, whatever they say.
+pub const KEPT: u8 = 8;
+/// Names are not cut below this many characters to keep a figure that nobody asked for.
+const LEGIBLE: usize = 20;
+/// Most lines of the head of a column of figures.
+const HEAD_LINES: usize = 4;
 
 /// What a cell says besides its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,48 +115,96 @@ impl Grid {
 
     /// Sets the table in `width` columns of characters.
     pub fn fit(&self, width: usize, colour: bool) -> Fitted {
-        let mut kept: Vec<usize> = (0..self.columns.len()).collect();
-        let mut widths: Vec<usize> = kept.iter().map(|at| self.width_of(*at)).collect();
-        let mut left_out = Vec::new();
-        while total(&widths) > width && !kept.is_empty() {
-            let excess = total(&widths) - width;
-            let slack = |at: usize, width: usize| {
-                self.columns[at]
-                    .least
-                    .map_or(0, |least| width.saturating_sub(least))
-            };
-            let available: usize = kept
+        // Names are cut for what must stay, but hardly for figures that may as well go.
+        let least = |kept: &[usize]| {
+            let may_go = kept
                 .iter()
-                .zip(&widths)
-                .map(|(at, width)| slack(*at, *width))
-                .sum();
-            if available >= excess {
-                let mut excess = excess;
-                while excess > 0 {
-                    // The widest gives way first, so that names stay legible evenly.
-                    let shrinkable = (0..kept.len()).filter(|place| slack(kept[*place], widths[*place]) > 0);
-                    let Some(place) = shrinkable.max_by_key(|place| (widths[*place], *place)) else {
-                        break;
-                    };
-                    widths[place] -= 1;
-                    excess -= 1;
-                }
-                break;
-            }
-            if kept.len() == 1 {
-                widths[0] = width.saturating_sub(1).max(1);
-                break;
-            }
-            let weakest =
-                (0..kept.len()).min_by_key(|place| (self.columns[kept[*place]].rank, usize::MAX - place));
+                .any(|at| self.columns[*at].least.is_none() && self.columns[*at].rank < KEPT);
+            let legible = if may_go { LEGIBLE.min(width / 3) } else { 0 };
+            total(&kept.iter().map(|at| self.least(*at, legible)).collect::<Vec<_>>())
+        };
+        let mut kept: Vec<usize> = (0..self.columns.len()).collect();
+        let mut dropped = Vec::new();
+        while least(&kept) > width && kept.len() > 1 {
+            let weakest = (0..kept.len()).min_by_key(|place| (self.weight(kept[*place]), usize::MAX - place));
             let Some(place) = weakest else { break };
-            left_out.push(self.columns[kept[place]].head.clone());
-            kept.remove(place);
-            widths.remove(place);
+            dropped.push(kept.remove(place));
+        }
+        // Where a wide column left, a narrow one that went before it may have room.
+        for at in dropped.iter().rev() {
+            let place = kept.partition_point(|other| other < at);
+            kept.insert(place, *at);
+            if least(&kept) > width {
+                kept.remove(place);
+            }
+        }
+        let left_out = dropped.iter().filter(|at| !kept.contains(at));
+        let left_out = left_out.map(|at| self.columns[*at].head.clone()).collect();
+
+        let mut widths: Vec<usize> = kept.iter().map(|at| self.width_of(*at)).collect();
+        // Heads are broken before names are cut.
+        for names in [false, true] {
+            let may = |place: &usize| {
+                let column = &self.columns[kept[*place]];
+                column.least.is_some() == names
+            };
+            while total(&widths) > width {
+                let room = |place: &usize| may(place) && widths[*place] > self.least(kept[*place], 0);
+                // The widest gives way first, so that all stay legible.
+                let widest = (0..kept.len()).filter(room);
+                let Some(place) = widest.max_by_key(|place| (widths[*place], *place)) else {
+                    break;
+                };
+                widths[place] -= 1;
+            }
+        }
+        if total(&widths) > width && kept.len() == 1 {
+            widths[0] = width.saturating_sub(1).max(1);
         }
         Fitted {
             lines: self.draw(&kept, &widths, colour),
             left_out,
+        }
+    }
+
+    /// What gives way first has the least: figures that say the same in every row, above all that there is nothing, then
+    /// those of the lowest rank.
+    fn weight(&self, at: usize) -> (u8, u8) {
+        let column = &self.columns[at];
+        let texts = || {
+            self.rows
+                .iter()
+                .filter_map(|row| row.cells.get(at))
+                .map(|cell| cell.0.as_str())
+        };
+        let says = if column.least.is_some() || column.rank >= KEPT {
+            2
+        } else if texts().all(is_nothing) {
+            0
+        } else if self.rows.len() > 1 && texts().all(|text| Some(text) == texts().next()) {
+            1
+        } else {
+            2
+        };
+        (says, column.rank)
+    }
+
+    /// The width below which a column is of no use: names are cut, heads of figures broken.
+    /// Names keep `legible` columns at least.
+    fn least(&self, at: usize, legible: usize) -> usize {
+        let column = &self.columns[at];
+        let natural = self.width_of(at);
+        match column.least {
+            Some(least) => natural.min(least.max(legible)),
+            None => {
+                let figures = self.figures_width(at).max(cells(&column.unit));
+                let mut widths = figures.max(1)..natural;
+                let suffices = |width: &usize| {
+                    let lines = broken(&column.head, *width);
+                    lines.len() <= HEAD_LINES && lines.iter().all(|line| cells(line) <= *width)
+                };
+                widths.find(suffices).unwrap_or(natural)
+            }
         }
     }
 
@@ -169,27 +225,40 @@ impl Grid {
                 CellAlignment::Left
             })
         };
-        let cell = |text: &str, place: usize| aligned(Cell::new(fitted(text, widths[place])), place);
+        let texts = |at: usize| -> Vec<String> {
+            let text = |row: &Row| row.cells.get(at).map_or(String::new(), |cell| cell.0.clone());
+            self.rows.iter().map(text).collect()
+        };
+        let columns: Vec<Vec<String>> = (0..kept.len())
+            .map(|place| apart(&texts(kept[place]), widths[place]))
+            .collect();
         let units = kept.iter().any(|at| !self.columns[*at].unit.is_empty());
-        let heads = kept.iter().enumerate().map(|(place, at)| {
-            let column = &self.columns[*at];
-            let head = fitted(&column.head, widths[place]);
-            let head = if units {
-                format!("{head}\n{}", fitted(&column.unit, widths[place]))
-            } else {
-                head
-            };
-            aligned(Cell::new(head), place).add_attribute(Attribute::Bold)
+        let heads: Vec<Vec<String>> = (0..kept.len())
+            .map(|place| {
+                let column = &self.columns[kept[place]];
+                match column.least {
+                    None => broken(&column.head, widths[place]),
+                    Some(_) => vec![fitted(&column.head, widths[place])],
+                }
+            })
+            .collect();
+        let deep = heads.iter().map(Vec::len).max().unwrap_or(1);
+        let heads = heads.iter().enumerate().map(|(place, lines)| {
+            // A short head stands on the last line, by its figures.
+            let mut lines: Vec<String> = lines.iter().map(|line| fitted(line, widths[place])).collect();
+            lines.splice(0..0, vec![String::new(); deep - lines.len()]);
+            if units {
+                lines.push(fitted(&self.columns[kept[place]].unit, widths[place]));
+            }
+            aligned(Cell::new(lines.join("\n")), place).add_attribute(Attribute::Bold)
         });
         table.set_header(heads);
         // Lines before the first row: the head, perhaps the units, the rule.
-        let above = 2 + usize::from(units);
-        for row in &self.rows {
+        let above = deep + 1 + usize::from(units);
+        for (number, row) in self.rows.iter().enumerate() {
             let cells = kept.iter().enumerate().map(|(place, at)| {
-                let empty = (String::new(), Tint::Plain);
-                let (text, tint) = row.cells.get(*at).unwrap_or(&empty);
-                let cell = cell(text, place);
-                match tint {
+                let cell = aligned(Cell::new(&columns[place][number]), place);
+                match row.cells.get(*at).map_or(Tint::Plain, |cell| cell.1) {
                     Tint::Plain => cell,
                     Tint::Good => cell.fg(Color::Green),
                     Tint::Doubtful => cell.fg(Color::Yellow),
@@ -214,18 +283,34 @@ impl Grid {
     }
 
     fn width_of(&self, at: usize) -> usize {
-        let texts = self
-            .rows
-            .iter()
-            .filter_map(|row| row.cells.get(at))
-            .map(|(text, _)| cells(text));
         let column = &self.columns[at];
-        texts
-            .max()
-            .unwrap_or(0)
+        self.figures_width(at)
             .max(cells(&column.head))
             .max(cells(&column.unit))
     }
+
+    fn figures_width(&self, at: usize) -> usize {
+        let texts = self.rows.iter().filter_map(|row| row.cells.get(at));
+        texts.map(|(text, _)| cells(text)).max().unwrap_or(0)
+    }
+}
+
+/// Whether a figure says that there is nothing: no digit but zero. A mark behind it may be a number in brackets.
+fn is_nothing(text: &str) -> bool {
+    let figure = text.split(" (").next().unwrap_or(text);
+    !figure.chars().any(|char| ('1'..='9').contains(&char))
+}
+
+/// The head of a column in lines of at most `width` columns, as far as its parts allow it.
+fn broken(head: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in head.split_inclusive([' ', '-', '.', '_']) {
+        match lines.last_mut() {
+            Some(line) if cells(line) + cells(part.trim_end()) <= width => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// One space before the first column and two before each other one.
@@ -340,6 +425,70 @@ mod tests {
             "{:?}",
             narrow.lines
         );
+    }
+
+    fn grid(columns: Vec<Column>, rows: &[&[&str]]) -> Grid {
+        let row = |cells: &&[&str]| Row {
+            cells: cells
+                .iter()
+                .map(|text| ((*text).to_owned(), Tint::Plain))
+                .collect(),
+            below: None,
+        };
+        Grid {
+            columns,
+            rows: rows.iter().map(row).collect(),
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_gives_way_to_what_does() {
+        let columns = vec![
+            Column::names("component", 9, 8),
+            Column::figures("wait p95", "ms", 7),
+            Column::figures("rejected", "", 4),
+            Column::figures("lag max", "", 3),
+        ];
+        let rows: [&[&str]; 2] = [
+            &["consumer.writer", "0 ± 0 *", "7", "2340 ± 150"],
+            &["topic.coupons", "0 ± 0", "7", "–"],
+        ];
+        let grid = grid(columns, &rows);
+        assert_eq!(grid.fit(40, false).left_out, ["wait p95"]);
+        assert_eq!(grid.fit(30, false).left_out, ["wait p95", "rejected"]);
+    }
+
+    #[test]
+    fn a_head_is_broken_and_a_narrow_column_comes_back_before_a_name_is_cut() {
+        let columns = vec![
+            Column::names("change", 9, 6),
+            Column::figures("lag max of consumer.writer", "", 20),
+            Column::figures("p50", "ms", 2),
+            Column::figures("a head in one long word: unbreakable-by-anybody", "ms", 4),
+        ];
+        let rows: [&[&str]; 2] = [
+            &["first attempt", "2340 ± 150", "1", "1 ± 1"],
+            &["final", "0 ± 0", "2", "2 ± 1"],
+        ];
+        let fitted = grid(columns, &rows).fit(34, false);
+        assert_eq!(
+            fitted.left_out,
+            ["a head in one long word: unbreakable-by-anybody"]
+        );
+        let text = fitted.lines.join("\n");
+        assert!(
+            text.contains("first attempt") && text.contains("consumer."),
+            "{text}"
+        );
+        assert!(fitted.lines.iter().all(|line| cells(line) <= 34), "{text}");
+    }
+
+    #[test]
+    fn names_in_a_column_stay_apart() {
+        let columns = vec![Column::names("door", 9, 8)];
+        let found = grid(columns, &[&["limit 500/s"], &["limit 100/s"]]).fit(9, false);
+        let text = found.lines.join("\n");
+        assert!(text.contains("500/s") && text.contains("100/s"), "{text}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The output as a whole, on made-up results and on results that nobody would wish for.
 
+mod choices;
 mod fixture;
 
 use std::path::Path;

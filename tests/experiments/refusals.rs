@@ -21,7 +21,24 @@ fn wrong_experiments_are_refused_in_one_go() {
         ),
         (
             "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"\nvalues = [1, 0]",
-            &["queue.toml:3", "at the point servers 0"],
+            &["wrong.toml:4:14", "at the point servers 0"],
+        ),
+        (
+            "model = \"queue.toml\"\nset = { \"station.desk.servers\" = 0 }",
+            &["wrong.toml:2:34", "allowed is"],
+        ),
+        (
+            "model = \"queue.toml\"\nset = { \"station.desk.capacity\" = 0 }",
+            &["wrong.toml:2:35"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\nalternatives = [\n{ name = \"a\", set = { flow.visit.steps = [\n\
+          { try = [], on = [\"tierd\"], else = [] }] } }]",
+            &["wrong.toml:5:"],
+        ),
+        (
+            "model = \"queue.toml\"\nset = { station.attic = { servers = 1, speed = 2 } }",
+            &["`station` has no `attic`", "wrong.toml:2:"],
         ),
         (
             "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.server\"\nvalues = [1, 2]",
@@ -140,4 +157,71 @@ fn several_mistakes_are_told_together() {
     ] {
         assert!(ran.stderr.contains(part), "lacks {part:?}:\n{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_table_that_is_not_there_is_told_of_once() {
+    let text = "model = \"queue.toml\"\nset = { station.attic = { servers = 1, speed = 2 }, queue.x = 1 }";
+    let bench = Bench::new(&[("queue.toml", QUEUE), ("wrong.toml", text)]);
+    let ran = bench.run(&["sweep", "wrong.toml"]);
+    assert_eq!(ran.stderr.matches("unknown-path").count(), 2, "{}", ran.stderr);
+}
+
+const POOLS: &str = "
+[service.api]
+[database.mysql]
+max-connections = 100
+[connection-pool.db]
+in = \"api\"
+to = \"mysql\"
+maximum-pool-size = 10
+[flow.f]
+at = \"api\"
+steps = [{ use = \"db\", steps = [{ query = \"mysql\", time = \"20ms\" }] }]
+[workload.w]
+executor = \"poisson\"
+rate = \"30/s\"
+flow = \"f\"
+";
+
+#[test]
+fn settings_that_contradict_one_another_are_told_with_their_points() {
+    let text = "model = \"pools.toml\"\n[[vary]]\npath = \"connection-pool.db.maximum-pool-size\"\n\
+        values = [50, 150, 600]\n[run]\nduration = \"10s\"\nreplications = 1\n";
+    let also = format!("{text}[[vary]]\npath = \"database.mysql.max-connections\"\nvalues = [40]\n");
+    let bench = Bench::new(&[("pools.toml", POOLS), ("grid.toml", text), ("also.toml", &also)]);
+    for command in ["check", "sweep"] {
+        let ran = bench.run(&[command, "grid.toml"]);
+        ran.succeeds();
+        for part in [
+            "too-many-connections",
+            "may open 600 connections",
+            "pools.toml:4",
+            "at the point maximum-pool-size 150",
+        ] {
+            assert!(
+                ran.stderr.contains(part),
+                "{command} lacks {part:?}:\n{}",
+                ran.stderr
+            );
+        }
+        let ran = bench.run(&[command, "also.toml"]);
+        assert!(ran.stderr.contains("also.toml:10:11"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn check_tells_how_long_the_points_last() {
+    let text = "model = \"queue.toml\"\n[[vary]]\nlabel = \"seconds\"\nalternatives = [\n\
+        { name = \"30\", set = { run = { duration = \"30s\" } } },\n\
+        { name = \"600\", set = { run = { duration = \"10min\" } } },\n]\n";
+    let queue = format!("{QUEUE}[run]\nduration = \"1min\"\n");
+    let bench = Bench::new(&[("queue.toml", &queue), ("grid.toml", text)]);
+    let ran = bench.run(&["check", "grid.toml"]);
+    ran.succeeds();
+    assert!(
+        ran.stdout.contains("2 points, 20 replications of 30s to 10m"),
+        "{}",
+        ran.stdout
+    );
 }

@@ -142,6 +142,27 @@ fn series_are_means_over_the_replications_that_saw_a_window() {
 }
 
 #[test]
+fn a_rate_that_a_breaker_does_not_have_is_not_averaged() {
+    let with = |values: [f64; 3]| {
+        let mut o = seen(&[]);
+        let column = |subject: &str| observe::Column {
+            subject: subject.to_owned(),
+            name: "failure_rate".to_owned(),
+            unit: component::Unit::Count,
+            values: values.to_vec(),
+        };
+        o.times = vec![1.0, 2.0, 3.0];
+        o.columns = vec![column("circuit-breaker.b"), column("else.b")];
+        o
+    };
+    let all = gathered(vec![with([-1.0, -1.0, 40.0]), with([-1.0, 80.0, 60.0])]);
+    let found = &all.columns[0].values.0;
+    assert!(found[0].is_nan());
+    assert_eq!(found[1..], [80.0, 50.0]);
+    assert_eq!(all.columns[1].values, Bits(vec![-1.0, 39.5, 50.0]));
+}
+
+#[test]
 fn the_number_inside_is_kept_from_the_first_window_after_the_warm_up() {
     // Windows of 1 s, of which two and a half are cut off.
     let mut all = Collector::new(2_500_000_000, false, true);
@@ -200,4 +221,35 @@ fn percentiles_are_those_of_all_times_together() {
             .iter()
             .all(|f| (f.name == "response_time_p50") == f.pooled.is_some())
     );
+}
+
+#[test]
+fn times_that_are_all_alike_have_percentiles_without_width() {
+    let constant = |nanos: u64| {
+        let mut o = seen(&[("s", "response_time_p90", 0.0), ("s", "response_time_p99", 0.0)]);
+        let mut histogram = Histogram::new();
+        (0..1000).for_each(|_| histogram.record(nanos));
+        o.samples = vec![Times {
+            subject: "s".to_owned(),
+            what: "response_time".to_owned(),
+            histogram,
+        }];
+        o
+    };
+    // Wherever in its bucket the one time lies.
+    for nanos in [10_000_000, 10_010_000, 10_050_000] {
+        let all = gathered(vec![constant(nanos), constant(nanos), constant(nanos)]);
+        for figure in &all.figures {
+            let pooled = figure.pooled.as_ref().expect("a percentile");
+            let value = Bit(nanos as f64 * 1e-9);
+            assert_eq!(pooled.quantile, value, "{}", figure.name);
+            assert_eq!(
+                pooled.limits,
+                Some((value, value)),
+                "{}: {:?}",
+                figure.name,
+                pooled.note
+            );
+        }
+    }
 }
