@@ -11,7 +11,15 @@
 //!
 //! All requests whose SYN was dropped equally often wait equally long for the next attempt, so each number of
 //! attempts has a first-in-first-out line with one timer.
+//!
+//! Where the clients' kernel counts ticks (`tcp-tick`), SYNs that were dropped at different times are sent again together. As long as one place
+//! is free all of them are answered, and each client takes itself for connected and sends its request; but the handshake ends only
+//! when its last packet finds a place, and those beyond the free places are dropped (`tcp_check_req`, "listen_overflow"). Such a
+//! client sends its data again after 0.2, 0.6, 1.4 … s, and goes on with that when its user has gone.
 
+use std::collections::BTreeMap;
+
+use super::tcp_timer::{DATA_RETRIES, data_gap, goes_off, syn_gaps};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, REFUSED};
 use crate::kernel::{Context, Fault, Line, NONE, TimerId, Visit};
 use crate::metric::Gauge;
@@ -30,6 +38,8 @@ pub struct Limits {
     pub reset_on_overflow: bool,
     pub syn_retries: u32,
     pub syn_linear: u32,
+    /// Nanoseconds between two ticks of the clients' kernel; zero where its timers go off on time.
+    pub tick: u64,
 }
 
 /// What became of an attempt to connect.
@@ -47,6 +57,8 @@ pub enum Dialled {
 /// In the executor's queue.
 pub const QUEUED: u64 = 1;
 const BACKLOG: u64 = 2;
+/// The client takes itself for connected, the server does not.
+const HALF: u64 = 3;
 const SYN: u64 = 16;
 const STAGE: u64 = 0xff;
 /// The connection is the one that a user keeps.
@@ -78,8 +90,12 @@ pub struct Connector {
     backlog: Line,
     /// Requests whose SYN was dropped, by the number of attempts made less one.
     dropped: Vec<Line>,
-    /// Nanoseconds from the first SYN to the end of each of those waits.
-    schedule: Vec<u64>,
+    /// Nanoseconds that each of those waits is meant to last.
+    gaps: Vec<u64>,
+    /// Clients whose last packet of the handshake was dropped: when they send again, in which order they came, who they are, and
+    /// how often they have sent again.
+    half: BTreeMap<(u64, u64), (u32, u32)>,
+    halves: u64,
     timers: Vec<TimerId>,
     armed: Vec<bool>,
     /// The server is paused and accepts nothing.
@@ -96,6 +112,7 @@ pub struct Connector {
     pub unconnected: Gauge,
     pub open_max: u64,
     pub syns_dropped: u64,
+    pub acks_dropped: u64,
     pub connect_timeouts: u64,
     pub resets: u64,
 }
@@ -103,19 +120,21 @@ pub struct Connector {
 impl Connector {
     /// Number of timers that [`Connector::new`] takes.
     pub fn timers(limits: &Limits) -> u32 {
-        SYN_TIMERS + limits.syn_linear + limits.syn_retries + 1
+        SYN_TIMERS + limits.syn_linear + limits.syn_retries + 2
     }
 
     /// `timers` must wake [`Connector::wake`] with their index.
     pub fn new(limits: Limits, instance: u32, timers: Vec<TimerId>) -> Self {
-        let schedule = schedule(limits.syn_linear, limits.syn_retries);
+        let gaps = syn_gaps(limits.syn_linear, limits.syn_retries);
         Connector {
             limits,
             instance,
             open: 0,
             backlog: Line::default(),
-            dropped: vec![Line::default(); schedule.len()],
-            schedule,
+            dropped: vec![Line::default(); gaps.len()],
+            gaps,
+            half: BTreeMap::new(),
+            halves: 0,
             armed: vec![false; timers.len()],
             timers,
             frozen: false,
@@ -126,6 +145,7 @@ impl Connector {
             unconnected: Gauge::default(),
             open_max: 0,
             syns_dropped: 0,
+            acks_dropped: 0,
             connect_timeouts: 0,
             resets: 0,
         }
@@ -190,9 +210,15 @@ impl Connector {
         let i = SYN_TIMERS as usize + attempt;
         if !self.armed[i] {
             self.armed[i] = true;
-            let due = cx.requests[slot].since.saturating_add(self.schedule[attempt]);
+            let due = self.due(cx.requests[slot].since, attempt);
             cx.arm(self.timers[i], due);
         }
+    }
+
+    /// When a SYN that was sent first at `since` and dropped each time is sent again after this attempt.
+    fn due(&self, since: u64, attempt: usize) -> u64 {
+        let gaps = self.gaps[..=attempt].iter();
+        gaps.fold(since, |at, gap| goes_off(at, *gap, self.limits.tick))
     }
 
     fn connect_user(&mut self, visit: Visit, cx: &mut Context) -> Dialled {
@@ -313,6 +339,10 @@ impl Connector {
                 self.backlog.remove(&mut cx.requests, visit.slot);
                 self.in_backlog.leave(now);
             }
+            HALF => {
+                self.half.retain(|_, half| half.0 != visit.slot);
+                self.unconnected.leave(now);
+            }
             _ => {
                 let attempt = (stage - SYN) as usize;
                 self.dropped[attempt].remove(&mut cx.requests, visit.slot);
@@ -330,33 +360,94 @@ impl Connector {
         if timer == IDLE_TIMER {
             return self.close_idle(cx);
         }
-        let attempt = (timer - SYN_TIMERS) as usize;
-        while let Some(slot) = self.dropped[attempt].head() {
-            let due = cx.requests[slot].since.saturating_add(self.schedule[attempt]);
-            if due > cx.nanos() {
-                self.armed[timer as usize] = true;
-                return cx.arm(self.timers[timer as usize], due);
-            }
-            self.dropped[attempt].pop_front(&mut cx.requests);
-            self.try_again(slot, attempt, cx);
+        match (timer - SYN_TIMERS) as usize == self.gaps.len() {
+            true => self.send_data_again(cx),
+            false => self.send_syns_again(cx),
         }
     }
 
-    fn try_again(&mut self, slot: u32, attempt: usize, cx: &mut Context) {
-        let last = attempt + 1 == self.schedule.len();
-        let left = cx.requests[slot].flags & DETACHED != 0;
-        if last || left {
-            self.connect_timeouts += !left as u64;
-            self.unconnected.leave(cx.now());
-            self.forget(cx.waiting_visit(self.instance, slot), cx);
-            cx.requests[slot].flags |= REFUSED;
-            cx.refuse(self.instance, slot, Fault::ConnectTimeout);
+    /// The SYNs whose time has come are sent again, together: all are looked at before any of their handshakes ends.
+    fn send_syns_again(&mut self, cx: &mut Context) {
+        let mut sent = Vec::new();
+        for attempt in (0..self.gaps.len()).rev() {
+            while let Some(slot) = self.dropped[attempt].head() {
+                let due = self.due(cx.requests[slot].since, attempt);
+                if due > cx.nanos() {
+                    let timer = SYN_TIMERS as usize + attempt;
+                    if !self.armed[timer] {
+                        self.armed[timer] = true;
+                        cx.arm(self.timers[timer], due);
+                    }
+                    break;
+                }
+                self.dropped[attempt].pop_front(&mut cx.requests);
+                sent.push((slot, attempt));
+            }
+        }
+        let answered = self.limits.tick > 0 && (self.backlog.len() as u64) < self.limits.backlog;
+        for (slot, attempt) in sent {
+            self.try_again(slot, attempt, answered, cx);
+        }
+    }
+
+    /// Clients that take themselves for connected send their requests again.
+    fn send_data_again(&mut self, cx: &mut Context) {
+        while let Some(first) = self.half.first_entry() {
+            if first.key().0 > cx.nanos() {
+                break;
+            }
+            let (slot, tried) = first.remove();
+            if (self.backlog.len() as u64) < self.limits.backlog {
+                self.unconnected.leave(cx.now());
+                self.join_backlog(slot, cx);
+            } else if tried >= DATA_RETRIES {
+                self.give_up(slot, cx);
+            } else {
+                self.acks_dropped += 1;
+                self.wait_half(slot, tried + 1, cx);
+            }
+        }
+        self.watch_halves(cx);
+    }
+
+    fn wait_half(&mut self, slot: u32, tried: u32, cx: &mut Context) {
+        stage(slot, HALF, cx);
+        let due = goes_off(cx.nanos(), data_gap(tried), self.limits.tick);
+        self.halves += 1;
+        self.half.insert((due, self.halves), (slot, tried));
+    }
+
+    fn watch_halves(&mut self, cx: &mut Context) {
+        let timer = SYN_TIMERS as usize + self.gaps.len();
+        if let Some((&(due, _), _)) = self.half.first_key_value() {
+            cx.arm(self.timers[timer], due);
+        }
+    }
+
+    fn try_again(&mut self, slot: u32, attempt: usize, answered: bool, cx: &mut Context) {
+        let last = attempt + 1 == self.gaps.len();
+        if last || cx.requests[slot].flags & DETACHED != 0 {
+            self.give_up(slot, cx);
         } else if (self.backlog.len() as u64) < self.limits.backlog {
             self.unconnected.leave(cx.now());
             self.join_backlog(slot, cx);
+        } else if answered {
+            self.acks_dropped += 1;
+            self.wait_half(slot, 0, cx);
+            self.watch_halves(cx);
         } else {
             self.drop_syn(slot, attempt + 1, cx);
         }
+    }
+
+    /// The client's kernel gives up; or the client has gone, and its SYN with it.
+    fn give_up(&mut self, slot: u32, cx: &mut Context) {
+        let left = cx.requests[slot].flags & DETACHED != 0;
+        self.connect_timeouts += !left as u64;
+        self.unconnected.leave(cx.now());
+        self.forget(cx.waiting_visit(self.instance, slot), cx);
+        cx.requests[slot].flags |= REFUSED;
+        cx.refuse(self.instance, slot, Fault::ConnectTimeout);
     }
 
     // ------------------------------------------------------------ connections that idle too long
@@ -413,7 +504,8 @@ impl Connector {
         self.in_backlog.reset(now);
         self.unconnected.reset(now);
         self.open_max = self.open;
-        (self.syns_dropped, self.connect_timeouts, self.resets) = (0, 0, 0);
+        (self.syns_dropped, self.acks_dropped) = (0, 0);
+        (self.connect_timeouts, self.resets) = (0, 0);
     }
 }
 
@@ -421,36 +513,4 @@ impl Connector {
 pub fn stage(slot: u32, stage: u64, cx: &mut Context) {
     let word = cx.waiting_word(slot);
     *word = (*word & !STAGE) | stage;
-}
-
-/// When Linux sends a SYN again and when it gives up, in nanoseconds from the first: `linear` gaps of 1 s, then
-/// `retries` gaps of 1, 2, 4 … s and a last wait twice the last of them (tcp(7), `tcp_syn_retries`, 6;
-/// `tcp_syn_linear_timeouts`, new in Linux 6.5). No gap is longer than 120 s.
-fn schedule(linear: u32, retries: u32) -> Vec<u64> {
-    let gaps = (0..linear)
-        .map(|_| 1)
-        .chain((0..=retries).map(|i| (1u64 << i.min(7)).min(120)));
-    gaps.scan(0, |at, gap| {
-        *at += gap * 1_000_000_000;
-        Some(*at)
-    })
-    .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::schedule;
-
-    #[test]
-    fn a_syn_is_sent_again_as_linux_does() {
-        let seconds = |linear, retries| -> Vec<u64> {
-            schedule(linear, retries)
-                .iter()
-                .map(|t| t / 1_000_000_000)
-                .collect()
-        };
-        assert_eq!(seconds(0, 6), [1, 3, 7, 15, 31, 63, 127]);
-        // Linux 6.5 and later: 67 s to the last one, 131 s to the end (Documentation/networking/ip-sysctl.rst).
-        assert_eq!(seconds(4, 6), [1, 2, 3, 4, 5, 7, 11, 19, 35, 67, 131]);
-    }
 }

@@ -34,6 +34,7 @@ mod retry;
 mod round_robin;
 mod service;
 mod station;
+mod tcp_timer;
 mod thread_pool;
 mod time_limiter;
 mod topic;

@@ -185,6 +185,12 @@ impl Component for ThreadPool {
             "how often it does so 1 s apart before that (Linux `tcp_syn_linear_timeouts`: none before 6.5, then 4)",
         ),
         key(
+            "tcp-tick",
+            Form::Duration,
+            None,
+            "the tick of the clients' kernel, if they are on one machine (Linux `CONFIG_HZ` 250: 4 ms): SYNs of the same 8 or 64 ticks are sent again together; without it each is on time",
+        ),
+        key(
             "read-on",
             Form::Law,
             None,

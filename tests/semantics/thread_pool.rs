@@ -379,3 +379,61 @@ fn a_share_of_near_clients_overtakes_the_queue() {
     near(figure(&o, "flow.f", "response_time_mean"), 4.0 / x, 1e-3);
     near(figure(&o, "flow.f", "response_time_p50"), 0.0101, 2e-4);
 }
+
+/// Requests at these seconds at a server with one connection, which is taken for so many seconds, and one place before it.
+fn handshakes(tick: &str, busy: &str, at: &[f64]) -> Observations {
+    let list: Vec<(f64, &str)> = at.iter().map(|t| (*t, "f")).collect();
+    let text = format!(
+        "[service.api]\n[thread-pool.tomcat]\nin = \"api\"\nmax-threads = 1\nmax-connections = 1\naccept-count = 0\n\
+         connections = \"per-request\"\n{tick}\n[flow.first]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"{busy}\" }}] }}]\n\
+         [flow.f]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"1ms\" }}] }}]\n{}{}",
+        requests(&[(0.0, "first")]).replace("w000", "first"),
+        requests(&list)
+    );
+    observe(&text, 100.0)
+}
+
+#[test]
+fn without_ticks_a_syn_is_sent_again_on_time() {
+    // The second takes the place of the accept queue; the others' SYNs are dropped at 20 and 30 ms.
+    let o = handshakes("", "500ms", &[0.01, 0.02, 0.03]);
+    assert_eq!(figure(&o, "thread-pool.tomcat", "acks_dropped"), 0.0);
+    near(figure(&o, "flow.f", "response_time_max"), 1.001, 1e-6);
+}
+
+#[test]
+fn syns_of_one_step_are_answered_together_and_the_last_packet_of_some_is_dropped() {
+    // SYNs dropped at 5 and 9 ms are both sent again at 1.024 s, the end of a step of eight ticks. One place is free: both are
+    // answered, one handshake ends. The other client sends its data 0.2 s later, at the end of a tick: 1.228 s.
+    let o = handshakes("tcp-tick = \"4ms\"", "500ms", &[0.001, 0.005, 0.009]);
+    near(
+        figure(&o, "thread-pool.tomcat", "acks_dropped") * 100.0,
+        1.0,
+        1e-9,
+    );
+    near(figure(&o, "flow.f", "response_time_max"), 1.229 - 0.009, 1e-6);
+    // In two steps each finds the place free.
+    let o = handshakes("tcp-tick = \"4ms\"", "500ms", &[0.001, 0.020, 0.030]);
+    assert_eq!(figure(&o, "thread-pool.tomcat", "acks_dropped"), 0.0);
+    near(figure(&o, "flow.f", "response_time_max"), 1.057 - 0.030, 1e-6);
+}
+
+#[test]
+fn who_takes_itself_for_connected_is_served_though_its_user_has_gone() {
+    let served = |timeout: &str| {
+        let text = format!(
+            "[service.api]\n[thread-pool.tomcat]\nin = \"api\"\nmax-threads = 1\nmax-connections = 1\naccept-count = 0\n\
+             connections = \"per-request\"\ntcp-tick = \"4ms\"\n\
+             [flow.first]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"500ms\" }}] }}]\n\
+             [flow.f]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"1ms\" }}] }}]\n{}{}\n",
+            requests(&[(0.0, "first")]).replace("w000", "first"),
+            requests(&[(0.001, "f"), (0.005, "f"), (0.009, "f")]).replace("1h", timeout)
+        );
+        figure(&observe(&text, 100.0), "thread-pool.tomcat", "throughput") * 100.0
+    };
+    // All four; with a patience of 1.1 s the last one is served for nobody.
+    near(served("1h"), 4.0, 1e-6);
+    near(served("1.1s"), 4.0, 1e-6);
+    // A SYN that was not answered is gone with its client: two are left.
+    near(served("900ms"), 2.0, 1e-6);
+}

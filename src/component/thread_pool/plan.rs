@@ -44,6 +44,7 @@ const TOMCAT_ONLY: &[&str] = &[
     "abort-on-overflow",
     "tcp-syn-retries",
     "tcp-syn-linear-timeouts",
+    "tcp-tick",
     "read-on",
 ];
 
@@ -121,6 +122,10 @@ fn check_tomcat(reader: &mut Reader, names: &Names) -> Option<Plan> {
     let reset_on_overflow = reader.boolean("abort-on-overflow");
     let syn_retries = reader.count_in("tcp-syn-retries", 0..=100);
     let syn_linear = reader.count_in("tcp-syn-linear-timeouts", 0..=100);
+    let tick = match reader.has("tcp-tick") {
+        true => reader.positive_duration("tcp-tick").map(|t| t.nanos()),
+        false => Some(0),
+    };
     let virtual_threads = virtual_threads?;
     if virtual_threads && reader.has("max-threads") {
         let span = reader.key_span("max-threads");
@@ -150,6 +155,7 @@ fn check_tomcat(reader: &mut Reader, names: &Names) -> Option<Plan> {
             reset_on_overflow: reset_on_overflow?,
             syn_retries: syn_retries? as u32,
             syn_linear: syn_linear? as u32,
+            tick: tick?,
         }),
         read_on: read_on?,
     })

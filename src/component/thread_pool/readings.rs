@@ -71,6 +71,12 @@ impl ThreadPool {
             per_second(front.syns_dropped),
         );
         out.add(
+            "acks_dropped",
+            Unit::PerSecond,
+            Combine::Sum,
+            per_second(front.acks_dropped),
+        );
+        out.add(
             "connect_timeouts",
             Unit::PerSecond,
             Combine::Sum,

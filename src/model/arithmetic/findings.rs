@@ -225,9 +225,16 @@ impl Calculation<'_> {
             let d = self.warn("too-many-connections", text, span);
             d.notes
                 .push(format!("{} = {}", terms.join(" + "), significant(all)));
+            let alike = pools.iter().all(|p| p.1 == pools[0].1);
+            let fewer = match alike {
+                true => format!(
+                    "{} each fit",
+                    counted(&format!("{}", (seats / count as f64) as u64), "connections")
+                ),
+                false => "make the pools smaller".to_owned(),
+            };
             d.help.push(format!(
-                "{} each fit, or set `max-connections` to at least {}",
-                counted(&format!("{}", (seats / count as f64) as u64), "connections"),
+                "{fewer}, or set `max-connections` to at least {}",
                 significant(all)
             ));
         }

@@ -83,7 +83,8 @@ impl Stream {
                 false => most * (self.response + users.think),
             };
             if knee.is_finite() && most > 0.0 {
-                text.push_str(&format!(", saturated from {} users on", significant(knee.ceil())));
+                let users = crate::component::counted(&significant(knee.ceil()), "users");
+                text.push_str(&format!(", saturated from {users} on"));
             }
         }
         text
