@@ -60,7 +60,7 @@ pub struct Host {
 
 /// The cores, by discipline.
 enum Cores {
-    Sharing(Sharing),
+    Sharing(Box<Sharing>),
     FirstCome(FirstCome),
     RoundRobin(RoundRobin),
 }
@@ -319,11 +319,11 @@ impl Component for Host {
         let cores = match plan.discipline {
             Discipline::Sharing => {
                 let timer = build.timer(SHARING_TIMER);
-                Cores::Sharing(Sharing {
+                Cores::Sharing(Box::new(Sharing {
                     jobs: ProcessorSharing::new(plan.cores, plan.speed, plan.contention, timer),
                     paused: Vec::new(),
                     limits: CpuLimits::new(build.timer(LIMITS_TIMER)),
-                })
+                }))
             }
             Discipline::FirstCome => {
                 build.set_run_queue(plan.cores as u32);
