@@ -343,3 +343,24 @@ fn judged(row: &Row, metric: Option<&Metric>, least: bool) -> String {
     }
     .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_rows_can_be_read_and_belong_to_a_case_and_an_experiment() {
+        let folder = Path::new("docs");
+        let source = std::fs::read_to_string(folder.join("cases.toml")).expect("the rows");
+        let mut sink = Sink::default();
+        let (cases, rows, remarks) = read(&source, folder, &mut sink).expect("rows that can be read");
+        assert!(sink.into_vec().is_empty());
+        let known = |case: &str| cases.iter().any(|c| c.0 == case);
+        assert_eq!(cases.len(), 5);
+        assert!(rows.iter().all(|r| known(&r.case) && r.experiment.is_file()));
+        assert!(remarks.iter().all(|r| known(&r.0)));
+        for (case, _) in &cases {
+            assert!(rows.iter().any(|r| r.case == *case), "{case}");
+        }
+    }
+}
