@@ -378,7 +378,12 @@ fn noun(kind: &str) -> &str {
 /// What gives way first: what leaves more and more behind, else who is busiest.
 pub fn bottleneck(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<String> {
     let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
-    let slope = overflowing(growth_of(plan, seen, metrics), offered);
+    // Where requests are lost, what they wait for gives way before what is left behind.
+    let (loss, ..) = losses(plan, metrics, offered.max(f64::MIN_POSITIVE));
+    let slope = match loss >= OVERLOADED_LOSS {
+        true => None,
+        false => overflowing(growth_of(plan, seen, metrics), offered),
+    };
     let left = slope.and_then(|slope| growth::backlogs(seen, metrics, slope).into_iter().next());
     match left {
         Some(Left { subject, slope, .. }) => Some(match mean(metrics, &subject, "utilisation") {

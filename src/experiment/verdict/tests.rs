@@ -457,6 +457,10 @@ fn each_backlog_is_told_its_own_growth_and_gives_way_before_who_is_busy() {
         why.contains("rejected 2/s; besides, the backlog of outbox.rows"),
         "{why}"
     );
+    assert_eq!(
+        bottleneck(&plan, &rows, &lossy).as_deref(),
+        Some("station.desk servers 50 %")
+    );
 }
 
 #[test]
