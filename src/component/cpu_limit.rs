@@ -31,13 +31,6 @@ pub struct CpuLimits {
     due: u64,
 }
 
-/// What one of them may do now.
-pub enum Job {
-    Runs,
-    /// It stands still until the next period.
-    Stopped,
-}
-
 impl CpuLimits {
     pub fn new(timer: TimerId) -> Self {
         CpuLimits {
@@ -68,39 +61,37 @@ impl CpuLimits {
         }
     }
 
-    /// A job of a limited replica comes.
+    /// A job comes. Says whether it runs; one of a replica that stands still waits here for the next period.
     #[inline]
-    pub fn admit(&mut self, slot: u32, demand: u64, jobs: &mut ProcessorSharing, cx: &mut Context) -> Job {
+    pub fn admit(&mut self, slot: u32, demand: u64, jobs: &mut ProcessorSharing, cx: &mut Context) -> bool {
         let home = cx.requests[slot].home;
         let Some(limit) = cx.replicas.get(home as usize).and_then(|r| r.limit) else {
-            return Job::Runs;
+            return true;
         };
         let now = cx.nanos();
         let found = self.groups.iter().position(|g| g.replica == home);
-        let group = match found {
-            Some(at) => &mut self.groups[at],
-            None => {
-                self.groups.push(Group {
-                    replica: home,
-                    limit,
-                    left: 0,
-                    seen: jobs.cpu_clock(now),
-                    next: limit.phase,
-                    worked: false,
-                    since: None,
-                    stopped: Vec::new(),
-                });
-                self.groups.last_mut().expect("it was just pushed")
-            }
-        };
-        if group.since.is_none() && now >= group.next {
-            group.refill(now, cx);
-        }
+        let at = found.unwrap_or_else(|| {
+            self.groups.push(Group {
+                replica: home,
+                limit,
+                left: 0,
+                seen: jobs.cpu_clock(now),
+                next: limit.phase,
+                worked: false,
+                since: None,
+                stopped: Vec::new(),
+            });
+            self.groups.len() - 1
+        });
+        let group = &mut self.groups[at];
         if group.since.is_some() {
             group.stopped.push((slot, demand));
-            return Job::Stopped;
+            return false;
         }
-        Job::Runs
+        if now >= group.next {
+            group.refill(now, cx);
+        }
+        true
     }
 
     /// A job that stands still goes away; says whether it was one.
@@ -142,8 +133,8 @@ impl CpuLimits {
         }
     }
 
-    /// The timer went off: quotas that are used up stop their replicas, new periods let them go on. Jobs that are done at this
-    /// instant have gone. `back` takes those that go on.
+    /// The timer went off: quotas that are used up stop their replicas, new periods let them go on. What was used is settled, and jobs
+    /// that are done at this instant have gone. `back` takes those that go on.
     pub fn wake(
         &mut self,
         jobs: &mut ProcessorSharing,
@@ -154,7 +145,6 @@ impl CpuLimits {
             return;
         }
         self.due = u64::MAX;
-        self.settle(jobs, cx);
         let now = cx.nanos();
         for group in &mut self.groups {
             if now >= group.next {

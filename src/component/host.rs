@@ -35,8 +35,9 @@
 //! Readings: `load_average_mean` and `_max` (Linux's one-minute average; without tasks that wait for a disk), `runnable_mean`
 //! (processor sharing), `context_switches` a second (round robin).
 
+mod sharing;
+
 use super::contract::*;
-use super::cpu_limit::{CpuLimits, Job};
 use super::first_come::FirstCome;
 use super::load_average::{self, LoadAverage};
 use super::outsiders::{self, OthersPlan, Outsiders};
@@ -45,6 +46,7 @@ use super::round_robin::RoundRobin;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Outcome, TimerId, TimerOwner, Visit};
 use crate::quantity::SimTime;
+use sharing::Sharing;
 
 /// As running.
 pub struct Host {
@@ -63,56 +65,6 @@ enum Cores {
     Sharing(Box<Sharing>),
     FirstCome(FirstCome),
     RoundRobin(RoundRobin),
-}
-
-/// Processor sharing, and who stands still meanwhile.
-struct Sharing {
-    jobs: ProcessorSharing,
-    /// Jobs of paused replicas, with what they have left.
-    paused: Vec<(u32, u32, u64)>,
-    limits: CpuLimits,
-}
-
-impl Sharing {
-    /// A job comes, or goes on.
-    #[inline]
-    fn enter(&mut self, slot: u32, demand: u64, cx: &mut Context) {
-        self.limits.settle(&mut self.jobs, cx);
-        if let Job::Runs = self.limits.admit(slot, demand, &mut self.jobs, cx) {
-            self.jobs.enter(slot, demand, cx);
-        }
-        self.limits.schedule(&self.jobs, cx);
-    }
-
-    fn wake(&mut self, cx: &mut Context) {
-        self.limits.settle(&mut self.jobs, cx);
-        self.jobs.wake(cx, |slot, cx| cx.proceed(slot));
-        self.limits.schedule(&self.jobs, cx);
-    }
-
-    /// A period has begun, or a quota is used up.
-    fn wake_limits(&mut self, cx: &mut Context) {
-        // What is done at this instant is done within its quota.
-        self.wake(cx);
-        let paused = &mut self.paused;
-        self.limits
-            .wake(&mut self.jobs, cx, |jobs, replica, slot, left, cx| {
-                match cx.is_paused(replica) {
-                    true => paused.push((replica, slot, left)),
-                    false => jobs.enter(slot, left, cx),
-                }
-            });
-    }
-
-    fn remove(&mut self, slot: u32, cx: &mut Context) {
-        if let Some(i) = self.paused.iter().position(|p| p.1 == slot) {
-            self.paused.remove(i);
-        } else if !self.limits.remove(slot) {
-            self.limits.settle(&mut self.jobs, cx);
-            self.jobs.remove(slot, cx);
-            self.limits.schedule(&self.jobs, cx);
-        }
-    }
 }
 
 /// As checked.
@@ -319,11 +271,8 @@ impl Component for Host {
         let cores = match plan.discipline {
             Discipline::Sharing => {
                 let timer = build.timer(SHARING_TIMER);
-                Cores::Sharing(Box::new(Sharing {
-                    jobs: ProcessorSharing::new(plan.cores, plan.speed, plan.contention, timer),
-                    paused: Vec::new(),
-                    limits: CpuLimits::new(build.timer(LIMITS_TIMER)),
-                }))
+                let jobs = ProcessorSharing::new(plan.cores, plan.speed, plan.contention, timer);
+                Cores::Sharing(Box::new(Sharing::new(jobs, build.timer(LIMITS_TIMER))))
             }
             Discipline::FirstCome => {
                 build.set_run_queue(plan.cores as u32);
@@ -381,11 +330,7 @@ impl Component for Host {
     fn load(&mut self, threads: i32, cx: &mut Context) {
         self.others = self.others.saturating_add_signed(threads as i64);
         match &mut self.cores {
-            Cores::Sharing(cores) => {
-                cores.limits.settle(&mut cores.jobs, cx);
-                cores.jobs.set_others(self.others, cx);
-                cores.limits.schedule(&cores.jobs, cx);
-            }
+            Cores::Sharing(cores) => cores.change(cx, |jobs, cx| jobs.set_others(self.others, cx)),
             // Who is on a core stays; fewer are taken up behind them.
             Cores::FirstCome(cores) => cores.set_others(self.others as usize, cx),
             Cores::RoundRobin(cores) => cores.set_others(self.others as usize, cx),
@@ -434,13 +379,7 @@ impl Component for Host {
         match &mut self.cores {
             Cores::FirstCome(cores) => cores.freeze(replica, cx),
             Cores::RoundRobin(cores) => cores.freeze(replica, cx),
-            Cores::Sharing(cores) => {
-                cores.limits.settle(&mut cores.jobs, cx);
-                let taken = cores.jobs.take(replica, cx);
-                cores.limits.schedule(&cores.jobs, cx);
-                let taken = taken.into_iter().map(|(slot, left)| (replica, slot, left));
-                cores.paused.extend(taken);
-            }
+            Cores::Sharing(cores) => cores.freeze(replica, cx),
         }
     }
 
@@ -448,16 +387,7 @@ impl Component for Host {
         match &mut self.cores {
             Cores::FirstCome(cores) => cores.thaw(replica, cx),
             Cores::RoundRobin(cores) => cores.thaw(replica, cx),
-            Cores::Sharing(cores) => {
-                let (back, stay) = std::mem::take(&mut cores.paused)
-                    .into_iter()
-                    .partition(|p| p.0 == replica);
-                cores.paused = stay;
-                let back: Vec<(u32, u32, u64)> = back;
-                for (_, slot, left) in back {
-                    cores.enter(slot, left.max(1), cx);
-                }
-            }
+            Cores::Sharing(cores) => cores.thaw(replica, cx),
         }
     }
 
@@ -465,11 +395,9 @@ impl Component for Host {
         self.speed = plan.speed;
         self.outsiders.adopt(&plan.others, self.instance, cx);
         match &mut self.cores {
-            Cores::Sharing(cores) => {
-                cores.limits.settle(&mut cores.jobs, cx);
-                cores.jobs.adopt(plan.cores, plan.speed, plan.contention, cx);
-                cores.limits.schedule(&cores.jobs, cx);
-            }
+            Cores::Sharing(cores) => cores.change(cx, |jobs, cx| {
+                jobs.adopt(plan.cores, plan.speed, plan.contention, cx);
+            }),
             Cores::FirstCome(cores) => {
                 cx.set_run_queue(self.instance, plan.cores as u32);
                 cores.adopt(plan.cores as u32, cx);

@@ -98,7 +98,7 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         }
         return (verdict, text);
     }
-    let closed = plan.model.workloads.iter().all(|w| w.is_closed());
+    let closed = is_closed(plan);
     let growth = growth_of(plan, seen, metrics);
     let slope = overflowing(growth, offered);
     if loss >= OVERLOADED_LOSS {
@@ -192,6 +192,11 @@ fn after_disturbance(until: f64, found: &Recovery) -> (Verdict, String) {
     }
 }
 
+/// All load comes from users who wait for their answers.
+fn is_closed(plan: &PointPlan) -> bool {
+    plan.model.workloads.iter().all(|w| w.is_closed())
+}
+
 /// The load changes by plan, so that a growing number inside is no sign of overload.
 fn passes(plan: &PointPlan) -> bool {
     plan.settings.warm_up == super::WarmUp::Nothing
@@ -208,8 +213,7 @@ fn percent(share: f64) -> String {
 /// Whether the number inside grows, and by how much a second; `None` where that says nothing: the load changes by plan, or
 /// users wait for one another's answers and nothing is left behind.
 fn growth_of(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<(Growth, f64)> {
-    let closed = plan.model.workloads.iter().all(|w| w.is_closed());
-    if passes(plan) || closed && !growth::leaves_behind(metrics) {
+    if passes(plan) || is_closed(plan) && !growth::leaves_behind(metrics) {
         return None;
     }
     growth::growth(seen)
@@ -379,7 +383,7 @@ fn noun(kind: &str) -> &str {
 pub fn bottleneck(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<String> {
     let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
     // Where requests are lost, what they wait for gives way before what is left behind.
-    let (loss, ..) = losses(plan, metrics, offered.max(f64::MIN_POSITIVE));
+    let (loss, ..) = losses(plan, metrics, offered);
     let slope = match loss >= OVERLOADED_LOSS {
         true => None,
         false => overflowing(growth_of(plan, seen, metrics), offered),

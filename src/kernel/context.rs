@@ -473,10 +473,7 @@ impl Context {
     /// The draws of a visit at its step.
     #[inline(always)]
     pub fn site_draws(&self, visit: Visit) -> Draws {
-        Draws::new(
-            self.sites[visit.site as usize].purpose,
-            self.requests[visit.slot].key,
-        )
+        self.draws_at(visit.site, visit.slot)
     }
 
     /// The draws of a request at a step: in each attempt others, unless they are for what the request is about.

@@ -17,9 +17,6 @@ pub struct Left {
     carried: f64,
 }
 
-/// Names of a backlog: the column of its length, what it is called, the figure that counts what was done and its word.
-const BACKLOGS: &[(&str, &str, &str)] = &[("lag", "lag", "consumed"), ("pending", "backlog", "sent")];
-
 /// Whether the model keeps work that nobody waits for.
 pub fn leaves_behind(metrics: &[Metric]) -> bool {
     metrics.iter().any(|m| {
@@ -77,12 +74,11 @@ pub fn backlogs(seen: &Collected, metrics: &[Metric], slope: f64) -> Vec<Left> {
         .columns
         .iter()
         .filter_map(|column| {
-            let kind = if column.subject.starts_with("outbox.") {
-                "pending"
-            } else {
-                "lag"
+            let (what, done) = match column.name.as_str() {
+                "lag" if column.subject.starts_with("consumer.") => ("lag", "consumed"),
+                "pending" if column.subject.starts_with("outbox.") => ("backlog", "sent"),
+                _ => return None,
             };
-            let &(_, what, done) = BACKLOGS.iter().find(|b| b.0 == kind && b.0 == column.name)?;
             let carried = mean(metrics, &column.subject, done)?;
             Some(Left {
                 subject: column.subject.clone(),

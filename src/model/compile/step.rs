@@ -45,11 +45,7 @@ impl Compiler<'_> {
                 inner.path = format!("{}/else", here.path);
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
                 let bodies = ((steps, outer), (instead, &inner));
-                asm.attempt(*on, bodies, |asm, (steps, here)| {
-                    std::mem::swap(&mut self.asm, asm);
-                    self.steps(steps, here);
-                    std::mem::swap(&mut self.asm, asm);
-                });
+                asm.attempt(*on, bodies, |asm, (steps, here)| self.write(asm, steps, here));
                 self.asm = asm;
             }
             What::Parallel {
@@ -70,15 +66,7 @@ impl Compiler<'_> {
                 let site = self.site(here.path.clone(), Some(times.clone()));
                 self.sites[site as usize].by_request = true;
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
-                asm.repeat(
-                    site,
-                    |asm| {
-                        std::mem::swap(&mut self.asm, asm);
-                        self.steps(steps, outer);
-                        std::mem::swap(&mut self.asm, asm);
-                    },
-                    "repeat",
-                );
+                asm.repeat(site, |asm| self.write(asm, steps, outer), "repeat");
                 self.asm = asm;
             }
             What::Each(steps) => self.each(steps, here, span),
@@ -311,8 +299,13 @@ impl Compiler<'_> {
         if index >= 26 {
             inner.path = format!("{}/{index}", here.path);
         }
+        self.write(asm, steps, &inner);
+    }
+
+    /// Writes steps with an assembler that was lent out.
+    fn write(&mut self, asm: &mut Assembler, steps: &[Step], here: &Here) {
         std::mem::swap(&mut self.asm, asm);
-        self.steps(steps, &inner);
+        self.steps(steps, here);
         std::mem::swap(&mut self.asm, asm);
     }
 

@@ -120,43 +120,43 @@ impl StepReader<'_> {
                     .help("say with `join` how many are enough");
                 None
             }
-            Some("finish") => Some(false),
-            Some("cancel") => Some(true),
-            _ => {
-                self.sink
-                    .error(
-                        item.span.clone(),
-                        "bad-choice",
-                        format!(
-                            "`rest` of a step of {} is neither \"finish\" nor \"cancel\"",
-                            self.what
-                        ),
-                    )
-                    .help("\"finish\" lets the other branches go on by themselves, \"cancel\" ends them");
-                None
-            }
+            _ => self.either(
+                table,
+                "rest",
+                ["finish", "cancel"],
+                "\"finish\" lets the other branches go on by themselves, \"cancel\" ends them",
+            ),
         }
     }
 
     /// Whether a choice is the request's own, the same in every attempt.
     pub(super) fn by_request(&mut self, table: &Table) -> Option<bool> {
-        let Some(item) = table.get("by") else {
+        let help = "\"attempt\" chooses again when the request is tried again, \"request\" chooses the same";
+        self.either(table, "by", ["attempt", "request"], help)
+    }
+
+    /// Whether a key of a step says the second of two words; the first is what it is without the key.
+    fn either(&mut self, table: &Table, key: &str, words: [&str; 2], help: &str) -> Option<bool> {
+        let Some(item) = table.get(key) else {
             return Some(false);
         };
-        match item.as_str() {
-            Some("attempt") => Some(false),
-            Some("request") => Some(true),
-            _ => {
-                self.sink
-                    .error(
-                        item.span.clone(),
-                        "bad-choice",
-                        format!("`by` of a step of {} is neither \"attempt\" nor \"request\"", self.what),
-                    )
-                    .help("\"attempt\" chooses again when the request is tried again, \"request\" chooses the same");
-                None
-            }
+        let said = item
+            .as_str()
+            .and_then(|text| words.iter().position(|word| *word == text));
+        if said.is_none() {
+            let [first, second] = words;
+            self.sink
+                .error(
+                    item.span.clone(),
+                    "bad-choice",
+                    format!(
+                        "`{key}` of a step of {} is neither \"{first}\" nor \"{second}\"",
+                        self.what
+                    ),
+                )
+                .help(help);
         }
+        said.map(|at| at == 1)
     }
 
     fn weighted(&mut self, item: &Item) -> Option<Vec<(f64, Vec<Step>)>> {
