@@ -6,6 +6,8 @@ mod branches;
 mod flow_meter;
 mod interpret;
 pub mod observe;
+mod processes;
+mod timeline;
 pub mod trail;
 
 use crate::component::{Build, ComponentId, Instance, KINDS};
@@ -13,16 +15,19 @@ use crate::distribution::{Columns, Law, Sampler};
 use crate::kernel::context::{TIMER_BIT, Times};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, FAILING, State};
 use crate::kernel::{
-    Context, CpuUse, Effect, Fault, Line, Meter, NONE, Replica, Seats, Site, TimerId, TimerOwner, rank,
+    Context, CpuUse, Effect, Fault, Line, Meter, Replica, Seats, Site, TimerId, TimerOwner, rank,
 };
 use crate::metric::Gauge;
-use crate::model::{Change, Model};
-use crate::program::{Instr, Scope, ScopeKind, Table};
+use crate::model::Model;
+use crate::program::{Instr, Scope, Table};
 use crate::quantity::SimTime;
 use crate::random::{Draws, purpose_key};
 use arrivals::Workload;
 use flow_meter::FlowMeter;
-use observe::{Observations, Recorder};
+use observe::Observations;
+use observe::recorder::Recorder;
+use processes::{Agent, Closing};
+use timeline::Capacity;
 
 /// How one replication is run.
 #[derive(Clone, Debug)]
@@ -98,53 +103,6 @@ pub struct Engine<'m> {
     spun: (u64, u64),
     /// The number of events at which the budget is looked at next.
     next_check: u64,
-}
-
-/// A thread of a component's own.
-#[derive(Copy, Clone, Debug)]
-struct Agent {
-    slot: u32,
-    entry: u32,
-    /// The replica it runs in.
-    home: u32,
-    /// The frame that notes which of its service's replicas that is.
-    frame: u16,
-    replica: u32,
-}
-
-/// A replica that takes nothing in any more, and whose own threads have something to finish.
-struct Closing {
-    replica: u32,
-    /// Components that have not finished.
-    left: u32,
-    /// It is to start again then.
-    starts: bool,
-}
-
-/// What one instance of a component can do, over time: the timeline may change it.
-#[derive(Clone, Copy)]
-struct Capacity {
-    now: Option<f64>,
-    /// Capacity times nanoseconds from the begin of measurement to `since`.
-    area: f64,
-    since: u64,
-}
-
-impl Capacity {
-    fn change(&mut self, at: u64, to: Option<f64>) {
-        self.area += self.now.unwrap_or(0.0) * (at - self.since) as f64;
-        (self.now, self.since) = (to, at);
-    }
-
-    /// The mean from `from`, the begin of measurement, to `to`.
-    fn mean(mut self, from: u64, to: u64) -> Option<f64> {
-        let now = self.now?;
-        if self.area == 0.0 && self.since <= from {
-            return Some(now);
-        }
-        self.change(to, Some(now));
-        Some(self.area / (to - from).max(1) as f64)
-    }
 }
 
 /// The columns of a law that looks a request's record up.
@@ -285,7 +243,7 @@ impl<'m> Engine<'m> {
         };
         self.cx.advance(end);
         self.check_conservation()?;
-        Ok(observe::collect(&mut self))
+        Ok(observe::figures::collect(&mut self))
     }
 
     fn start(&mut self) {
@@ -296,42 +254,7 @@ impl<'m> Engine<'m> {
             let timer = self.cx.timer(TimerOwner::Timeline(i as u32));
             self.cx.arm_ranked(timer, happening.at, rank::COMPLETION);
         }
-        for agent in &self.model.agents {
-            let base = self.model.layout.bases[agent.component.0 as usize];
-            let first = self
-                .model
-                .layout
-                .placed_in
-                .get(&agent.component)
-                .and_then(|s| self.model.layout.first_replica.get(s))
-                .copied();
-            for replica in 0..self.model.layout.instances(agent.component) {
-                for thread in 0..agent.count {
-                    let Some(slot) = self.take_slot() else { break };
-                    let key = crate::random::child_key(
-                        (base as u64) << 32 | replica as u64,
-                        thread as u64 | 1 << 40,
-                    );
-                    let f = self.cx.requests.frame_index(slot, agent.frame);
-                    self.cx.requests.frame(f).word = replica as u64;
-                    let r = &mut self.cx.requests[slot];
-                    r.key = key;
-                    r.pc = agent.entry;
-                    r.flags = AGENT;
-                    r.parent = thread;
-                    r.home = first.map_or(NONE, |f| f + replica);
-                    r.state = State::Ready;
-                    self.agents.push(Agent {
-                        slot,
-                        entry: agent.entry,
-                        home: r.home,
-                        frame: agent.frame,
-                        replica,
-                    });
-                    self.cx.leave_effect(Effect::Resume(slot));
-                }
-            }
-        }
+        self.start_agents();
         self.recorder.start(&mut self.cx);
         for i in 0..self.workloads.len() {
             self.start_workload(i);
@@ -533,21 +456,6 @@ impl<'m> Engine<'m> {
         }
     }
 
-    fn wake_stalled(&mut self, replica: u32) {
-        let mut line = self.cx.replicas[replica as usize].stalled;
-        while let Some(slot) = line.pop_front(&mut self.cx.requests) {
-            let r = &mut self.cx.requests[slot];
-            r.state = State::Ready;
-            if r.flags & FAILING != 0 {
-                let fault = Fault::from_index(r.fault);
-                self.cx.fail(slot, fault);
-            } else {
-                self.cx.leave_effect(Effect::Resume(slot));
-            }
-        }
-        self.cx.replicas[replica as usize].stalled = line;
-    }
-
     fn fail_where_it_waits(&mut self, slot: u32, fault: Fault) {
         let pc = self.cx.requests[slot].pc;
         if self.cx.requests[slot].state == State::Waiting
@@ -593,223 +501,6 @@ impl<'m> Engine<'m> {
         let scope = self.unwind(slot, frame);
         if self.raise(slot, fault, scope) {
             self.execute(slot);
-        }
-    }
-
-    /// Fails everything that runs in a replica and takes it out of service.
-    fn stop_replica(&mut self, replica: u32) {
-        if !std::mem::replace(&mut self.cx.replicas[replica as usize].up, false) {
-            let closing = self.closing.iter_mut().find(|c| c.replica == replica);
-            closing.into_iter().for_each(|c| c.starts = false);
-            return;
-        }
-        self.cx.health += 1;
-        // Children after their parents: most of them end with those.
-        for children in [false, true] {
-            for slot in 0..self.cx.requests.slots() as u32 {
-                let r = self.cx.requests[slot];
-                let child = r.flags & CHILD != 0;
-                if r.state == State::Free || child != children {
-                    continue;
-                }
-                if let Some(call) = self.call_into(slot, replica) {
-                    self.expire(slot, call, Fault::Killed);
-                } else if child && r.parent == NONE && r.home == replica {
-                    // It outlived its caller, but not its process.
-                    self.end_child(slot);
-                }
-            }
-        }
-        let mut left = 0;
-        self.tell_replica(replica, |component, cx| left += u32::from(component.closing(cx)));
-        if left == 0 {
-            return self.end_replica(replica);
-        }
-        self.closing.push(Closing {
-            replica,
-            left,
-            starts: false,
-        });
-    }
-
-    /// A component has finished what it had to in a replica that stops.
-    fn finished(&mut self, replica: u32) {
-        let Some(i) = self.closing.iter().position(|c| c.replica == replica) else {
-            return;
-        };
-        self.closing[i].left -= 1;
-        if self.closing[i].left == 0 {
-            let starts = self.closing.swap_remove(i).starts;
-            self.end_replica(replica);
-            if starts {
-                self.start_replica(replica);
-            }
-        }
-    }
-
-    /// The process ends, and with it its own threads.
-    fn end_replica(&mut self, replica: u32) {
-        for i in 0..self.agents.len() {
-            let Agent {
-                slot, home, entry, ..
-            } = self.agents[i];
-            if home == replica {
-                self.unwind(slot, NONE);
-                // Parked: nothing wakes it but the start of its replica.
-                let r = &mut self.cx.requests[slot];
-                (r.state, r.pc) = (State::Joining, entry);
-            }
-        }
-        self.tell_replica(replica, |component, cx| component.stopped(cx));
-        // A pause ends with its process.
-        self.cx.end_pause(replica, u64::MAX);
-        for i in 0..self.freezers.len() {
-            let f = self.freezers[i] as usize;
-            self.components[f].ended(replica, &mut self.cx);
-        }
-    }
-
-    /// Takes a replica into service: its own threads begin anew.
-    fn start_replica(&mut self, replica: u32) {
-        if let Some(c) = self.closing.iter_mut().find(|c| c.replica == replica) {
-            c.starts = true;
-            return;
-        }
-        if std::mem::replace(&mut self.cx.replicas[replica as usize].up, true) {
-            return;
-        }
-        self.cx.health += 1;
-        self.cx.replicas[replica as usize].down_until = 0;
-        self.tell_replica(replica, |component, cx| component.started(cx));
-        for i in 0..self.agents.len() {
-            let a = self.agents[i];
-            if a.home == replica {
-                let f = self.cx.requests.frame_index(a.slot, a.frame);
-                self.cx.requests.frame(f).word = a.replica as u64;
-                let r = &mut self.cx.requests[a.slot];
-                r.pc = a.entry;
-                r.home = a.home;
-                r.state = State::Ready;
-                self.cx.leave_effect(Effect::Resume(a.slot));
-            }
-        }
-    }
-
-    /// Tells every component that is placed in a replica.
-    fn tell_replica(&mut self, replica: u32, mut tell: impl FnMut(&mut Instance, &mut Context)) {
-        let layout = &self.model.layout;
-        for (component, service) in &layout.placed_in {
-            let first = layout.first_replica.get(service).copied().unwrap_or(NONE);
-            if replica
-                .checked_sub(first)
-                .is_some_and(|r| r < layout.service_replicas(*service))
-            {
-                let instance = layout.bases[component.0 as usize] + replica - first;
-                tell(&mut self.components[instance as usize], &mut self.cx);
-            }
-        }
-    }
-
-    /// The frame of the outermost call that brought a request into a replica, wherever it is now: what it does
-    /// elsewhere it does for that call.
-    fn call_into(&mut self, slot: u32, replica: u32) -> Option<u32> {
-        let pc = self.cx.requests[slot].pc;
-        let mut call = None;
-        for s in self.around(self.scope_at[pc as usize]) {
-            if let ScopeKind::Visit { comp, frame, .. } = s.kind
-                && self.is_balancer(comp)
-            {
-                let f = self.cx.requests.frame_index(slot, frame);
-                let word = self.cx.requests.frame(f).word as u32;
-                if self.first_replica_of(comp) + word == replica {
-                    call = Some(f);
-                }
-            }
-        }
-        call
-    }
-
-    /// This scope and those around it, innermost first; none for `NONE`.
-    fn around(&self, scope: u32) -> impl Iterator<Item = Scope> + use<'m> {
-        let scopes = self.scopes;
-        let at = move |scope: u32| scopes.get(scope as usize).copied();
-        std::iter::successors(at(scope), move |s| at(s.parent))
-    }
-
-    /// Whether calls into a service pass through this component.
-    fn is_balancer(&self, comp: u32) -> bool {
-        matches!(self.components[comp as usize], Instance::Balancer(_))
-    }
-
-    fn first_replica_of(&self, balancer: u32) -> u32 {
-        let id = self.model.layout.owner[balancer as usize];
-        let layout = &self.model.layout;
-        layout
-            .balances
-            .get(&id)
-            .and_then(|s| layout.first_replica.get(s))
-            .copied()
-            .unwrap_or(0)
-    }
-
-    fn happen(&mut self, index: usize) {
-        let happening = &self.model.timeline[index];
-        match &happening.what {
-            Change::Adopt { component, plan } => {
-                if let Some(seat) = self.model.layout.seats.get(component) {
-                    self.cx.seats[*seat as usize].limit = plan.seats().unwrap_or(u64::MAX);
-                }
-                let now = self.cx.nanos();
-                self.capacities[component.0 as usize].change(now, plan.capacity());
-                self.recorder.set_capacity(*component, plan.capacity());
-                let base = self.model.layout.bases[component.0 as usize];
-                for i in base..base + self.model.layout.instances(*component) {
-                    self.components[i as usize].adopt(plan, &mut self.cx);
-                }
-            }
-            Change::Stop {
-                service,
-                replica,
-                until,
-                restarts,
-            } => self.each_replica(*service, *replica, |cx, r| {
-                let down = &mut cx.replicas[r as usize].down_until;
-                *down = match *restarts && *down == u64::MAX {
-                    true => *until,
-                    false => (*down).max(*until),
-                };
-                cx.leave_effect(Effect::Stop(r));
-            }),
-            Change::Start {
-                service,
-                replica,
-                asked,
-            } => self.each_replica(*service, *replica, |cx, r| {
-                // Outages take their union, unless somebody starts it by hand.
-                if *asked || cx.replicas[r as usize].down_until <= cx.nanos() {
-                    cx.leave_effect(Effect::Start(r));
-                }
-            }),
-            Change::Freeze {
-                service,
-                replica,
-                until,
-            } => self.each_replica(*service, *replica, |cx, r| cx.pause(r, *until)),
-            Change::Thaw { service, replica } => {
-                self.each_replica(*service, *replica, |cx, r| cx.end_pause(r, cx.nanos()))
-            }
-        }
-    }
-
-    fn each_replica(&mut self, service: ComponentId, replica: Option<u32>, act: impl Fn(&mut Context, u32)) {
-        let Some(first) = self.model.layout.first_replica.get(&service).copied() else {
-            return;
-        };
-        let count = self.model.layout.service_replicas(service);
-        for r in 0..count {
-            if replica.is_none_or(|only| only == r) {
-                act(&mut self.cx, first + r);
-            }
         }
     }
 

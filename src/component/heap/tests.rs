@@ -1,3 +1,5 @@
+use super::memory::Shape;
+use super::settings::Draft;
 use super::*;
 
 fn draft(collector: Option<Collector>) -> Draft {

@@ -1,3 +1,4 @@
+use super::users::{next_change, whole};
 use super::*;
 
 fn changes(start: f64, stages: &[(f64, f64)]) -> Vec<f64> {
