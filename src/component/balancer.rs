@@ -26,7 +26,7 @@ use super::contract::*;
 use super::faults;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::request::REFUSED;
-use crate::kernel::{Admission, Context, Fault, Faults, Outcome, Visit};
+use crate::kernel::{Admission, Context, Effect, Fault, Faults, Outcome, Visit};
 use health::Health;
 
 /// As running.
@@ -185,7 +185,12 @@ impl Component for Balancer {
     #[inline]
     fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
         let word = *cx.word(visit);
-        cx.replicas[(self.first + word as u32) as usize].in_flight -= 1;
+        let replica = &mut cx.replicas[(self.first + word as u32) as usize];
+        replica.in_flight -= 1;
+        replica.answered += 1;
+        if replica.in_flight == 0 && replica.is_draining() {
+            cx.leave_effect(Effect::Drained(self.first + word as u32));
+        }
         let r = &mut cx.requests[visit.slot];
         let refused = r.flags & REFUSED != 0;
         r.flags &= !REFUSED;
@@ -382,7 +387,7 @@ fn weights(reader: &mut Reader, policy: Policy) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Line, Replica, Site};
+    use crate::kernel::{Replica, Site};
     use crate::quantity::SimTime;
     use crate::random::{purpose_key, request_key};
 
@@ -397,20 +402,7 @@ mod tests {
         };
         let mut cx = Context::new(SimTime::from_nanos(u64::MAX >> 1), 1, Box::new([site]), None);
         cx.requests.take();
-        cx.replicas = vec![
-            Replica {
-                up: true,
-                frozen: 0,
-                paused_until: 0,
-                down_until: 0,
-                in_flight: 0,
-                stalled: Line::default(),
-                pause: Default::default(),
-                limit: None,
-                cpu: Default::default(),
-            };
-            replicas
-        ];
+        cx.replicas = vec![Replica::default(); replicas];
         cx
     }
 

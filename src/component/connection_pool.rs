@@ -296,6 +296,10 @@ impl Component for ConnectionPool {
         self.keep_house(cx);
     }
 
+    fn absent(&mut self, _: &mut Context) {
+        self.down = true;
+    }
+
     #[inline(always)]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         let (admission, in_use, stolen) = match &mut self.connections {

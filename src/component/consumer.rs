@@ -37,8 +37,10 @@
 //! Readings beside lag and end-to-end times, each a second: `redelivered` (records that a poll returned though one before had, other
 //! than to try them again; `consumed` counts them each time), `poll_timeouts`, `session_timeouts`, `failed_commits`.
 //!
-//! With `fetch-min-bytes` the broker answers a fetch when so much is there, or after `fetch-max-wait`; the next fetch goes out
-//! when a poll returns.
+//! The next fetch goes out when a poll returns and the client has nothing left, so that it is under way while the thread works. The broker
+//! answers it when `fetch-min-bytes` are there, by default with the first record that comes, or after `fetch-max-wait` with what is there.
+//! So a poll after an idle time returns one record, and what came meanwhile is in the next one: a batch listener with a cost for each
+//! poll works in smaller batches than it might. One broker leads all partitions.
 //!
 //! Not modelled: the heartbeat interval until members learn of a rebalance.
 
@@ -298,6 +300,10 @@ impl Component for Consumer {
 
     fn start(&mut self, cx: &mut Context) {
         cx.first_assignment(self.log, self.group);
+    }
+
+    fn absent(&mut self, cx: &mut Context) {
+        cx.leave_out(self.log, self.group, self.members());
     }
 
     fn enter(&mut self, _: Visit, _: &mut Context) -> Admission {

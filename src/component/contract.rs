@@ -100,6 +100,11 @@ pub trait Component: Sized {
     /// The run begins: first timers.
     fn start(&mut self, _cx: &mut Context) {}
 
+    /// The run begins without the replica in which it would run; it may be [`Component::started`] later.
+    fn absent(&mut self, cx: &mut Context) {
+        self.start(cx);
+    }
+
     /// A visitor comes.
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission;
 
@@ -472,6 +477,12 @@ impl Layout {
         self.bases[id.0 as usize + 1] - self.bases[id.0 as usize]
     }
 
+    /// Cores of CPU time that a replica of a service may have, if they are limited.
+    pub fn cpu_limit(&self, service: ComponentId) -> Option<f64> {
+        let all = self.capacities.get(service.0 as usize).copied().flatten()?;
+        Some(all / f64::from(self.service_replicas(service).max(1)))
+    }
+
     /// How many replicas a service has.
     pub fn service_replicas(&self, service: ComponentId) -> u32 {
         self.replicas.get(&service).copied().unwrap_or(0)
@@ -558,7 +569,7 @@ impl Build<'_> {
     pub fn processors(&self) -> Option<f64> {
         let cores = self.host_capacity()?;
         let service = self.layout.placed_in.get(&self.id)?;
-        let limit = self.layout.capacities.get(service.0 as usize).copied().flatten();
+        let limit = self.layout.cpu_limit(*service);
         Some(limit.map_or(cores, |limit| cores.min(libm::ceil(limit))))
     }
 }

@@ -56,7 +56,12 @@ impl CpuLimits {
             let used = u128::from(running) * (clock - group.seen);
             group.seen = clock;
             group.worked |= running > 0;
-            cx.replicas[group.replica as usize].cpu.used += (used.min(group.left) >> 32) as u64;
+            let (replica, had) = (
+                &mut cx.replicas[group.replica as usize],
+                (used.min(group.left) >> 32) as u64,
+            );
+            replica.cpu.used += had;
+            replica.cpu_time += had;
             group.left = group.left.saturating_sub(used);
         }
     }
@@ -65,7 +70,7 @@ impl CpuLimits {
     #[inline]
     pub fn admit(&mut self, slot: u32, demand: u64, jobs: &mut ProcessorSharing, cx: &mut Context) -> bool {
         let home = cx.requests[slot].home;
-        let Some(limit) = cx.replicas.get(home as usize).and_then(|r| r.limit) else {
+        let Some(limit) = cx.replicas.get(home as usize).and_then(|r| r.quota()) else {
             return true;
         };
         let now = cx.nanos();
@@ -171,7 +176,7 @@ impl Group {
         }
         self.left = u128::from(self.limit.quota) << 32;
         let begun = (now - self.next) / self.limit.period + 1;
-        self.next += begun * self.limit.period;
+        self.next = self.next.saturating_add(begun.saturating_mul(self.limit.period));
         std::mem::take(&mut self.stopped)
     }
 }

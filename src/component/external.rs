@@ -25,6 +25,7 @@ use super::contract::*;
 use crate::distribution::{Law, Sampler};
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::{Admission, Context, Fault, Line, Outcome, TimerId, Visit};
+use crate::metric::Gauge;
 use crate::quantity::{SimDuration, SimTime};
 use crate::random::Draws;
 
@@ -43,6 +44,8 @@ pub struct External {
     orphans: BinaryHeap<Reverse<u64>>,
     ending: Alarm,
     instance: u32,
+    /// The same over time.
+    occupied: Gauge,
     answered: u64,
     failed: u64,
 }
@@ -176,6 +179,7 @@ impl Component for External {
             orphans: BinaryHeap::new(),
             ending: Alarm::new(build.timer(ENDS)),
             instance: build.instance,
+            occupied: Gauge::default(),
             answered: 0,
             failed: 0,
         }
@@ -184,7 +188,7 @@ impl Component for External {
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         let call = self.call(visit, cx);
         if self.busy < self.limit {
-            self.busy += 1;
+            self.begin(cx);
             return Admission::Serve(self.serve(visit, call, self.timeout, cx));
         }
         *cx.word(visit) = call;
@@ -218,7 +222,7 @@ impl Component for External {
             self.orphans.push(Reverse(cx.nanos().saturating_add(word >> 8)));
             return self.await_orphan(cx);
         }
-        self.busy -= 1;
+        self.end(cx);
         self.admit(cx);
     }
 
@@ -234,7 +238,7 @@ impl Component for External {
             }
             while self.orphans.peek().is_some_and(|end| end.0 <= cx.nanos()) {
                 self.orphans.pop();
-                self.busy -= 1;
+                self.end(cx);
             }
             self.await_orphan(cx);
             return self.admit(cx);
@@ -261,7 +265,13 @@ impl Component for External {
         self.wake(0, cx);
     }
 
-    fn reset(&mut self, _: SimTime) {
+    /// With calls whose callers have given up, which keep their places.
+    fn busy(&self, now: SimTime, _: &Context) -> Option<f64> {
+        Some(self.occupied.area(now) as f64)
+    }
+
+    fn reset(&mut self, now: SimTime) {
+        self.occupied.reset(now);
         (self.answered, self.failed) = (0, 0);
     }
 
@@ -274,6 +284,16 @@ impl Component for External {
 }
 
 impl External {
+    fn begin(&mut self, cx: &Context) {
+        self.busy += 1;
+        self.occupied.enter(cx.now());
+    }
+
+    fn end(&mut self, cx: &Context) {
+        self.busy -= 1;
+        self.occupied.leave(cx.now());
+    }
+
     /// How the call will end and how long it takes.
     fn call(&self, visit: Visit, cx: &Context) -> u64 {
         let site = &cx.sites[visit.site as usize];
@@ -308,7 +328,7 @@ impl External {
         while self.busy < self.limit
             && let Some(slot) = self.line.pop_front(&mut cx.requests)
         {
-            self.busy += 1;
+            self.begin(cx);
             let visit = cx.waiting_visit(self.instance, slot);
             let call = *cx.word(visit);
             let waited = cx.nanos() - cx.requests[slot].since;

@@ -3,6 +3,7 @@
 mod contract;
 
 mod alarm;
+pub mod autoscaler;
 mod balancer;
 mod bulkhead;
 mod cache;
@@ -157,6 +158,9 @@ macro_rules! components {
             pub fn start(&mut self, cx: &mut Context) {
                 match self { $(Instance::$kind(c) => c.start(cx)),* }
             }
+            pub fn absent(&mut self, cx: &mut Context) {
+                match self { $(Instance::$kind(c) => c.absent(cx)),* }
+            }
             #[inline(always)]
             pub fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
                 match self { $(Instance::$kind(c) => c.enter(visit, cx)),* }
@@ -245,6 +249,7 @@ components! {
     consumer::Consumer,
     outbox::Outbox,
     heap::Heap,
+    autoscaler::Autoscaler,
 }
 
 /// The kind of this name.

@@ -18,12 +18,14 @@
 
 use super::contract::*;
 use crate::document::{Form, Key, Reader, Value, key};
-use crate::kernel::{Admission, Context, CpuLimit, NONE, Visit};
+use crate::kernel::{Admission, Context, CpuLimit, CpuUse, Effect, Grace, Replica, Visit};
 use crate::quantity::{SimDuration, SimTime};
 
-/// As running: its number among all replicas.
+/// As running: its replicas among all.
 pub struct Service {
-    replica: u32,
+    first: u32,
+    replicas: u32,
+    limited: bool,
 }
 
 /// As checked.
@@ -37,6 +39,8 @@ pub struct Plan {
     pub own_cores: bool,
     /// Cores' worth of CPU time, and the period in which it is counted.
     pub limit: Option<(f64, SimDuration)>,
+    /// How long requests in flight may go on after it was told to stop.
+    pub grace: SimDuration,
 }
 
 impl Plan {
@@ -48,9 +52,15 @@ impl Plan {
             host: None,
             own_cores: false,
             limit: None,
+            grace: SimDuration::ZERO,
         }
     }
 }
+
+/// A stop's time is over.
+const OVER: u32 = 0;
+/// The process that follows a stopped one takes requests.
+const BACK: u32 = 1;
 
 /// More replicas than this are refused: each has its own state.
 pub const MOST_REPLICAS: u64 = 1_000_000;
@@ -73,6 +83,12 @@ impl Component for Service {
             "from a restart until it takes requests",
         ),
         key(
+            "graceful-shutdown",
+            Form::Duration,
+            Some("\"0s\""),
+            "how long requests in flight may go on when it is stopped; those that are left then fail (Spring Boot `server.shutdown=graceful`, the default since 3.4, with `spring.lifecycle.timeout-per-shutdown-phase`, 30 s)",
+        ),
+        key(
             "cpu-limit",
             Form::Number,
             None,
@@ -90,6 +106,7 @@ impl Component for Service {
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         let replicas = reader.count_in("replicas", 1..=MOST_REPLICAS);
         let start_up = reader.duration("start-up-time");
+        let grace = reader.duration("graceful-shutdown");
         let limit = match reader.has("cpu-limit") {
             true => reader.number_in("cpu-limit", 0.001..=1e6).map(Some),
             false => Some(None),
@@ -131,6 +148,7 @@ impl Component for Service {
             host,
             own_cores,
             limit: limit?.zip(period),
+            grace: grace?,
         })
     }
 
@@ -138,8 +156,9 @@ impl Component for Service {
         Err("a service is reached by `call`, not by `use`".into())
     }
 
+    /// Of all replicas: they are one instance.
     fn capacity(plan: &Plan) -> Option<f64> {
-        plan.limit.map(|l| l.0)
+        plan.limit.map(|l| l.0 * f64::from(plan.replicas))
     }
 
     fn facts(_: &Plan) -> Facts {
@@ -150,50 +169,74 @@ impl Component for Service {
     }
 
     fn build(plan: &Plan, build: &mut Build) -> Self {
-        let first = build.layout.first_replica.get(&build.id).copied();
-        let replica = first.map_or(NONE, |first| first + build.replica);
-        if let (Some((cores, period)), Some(mine)) = (plan.limit, build.cx.replicas.get_mut(replica as usize))
-        {
-            let period = period.nanos();
-            mine.limit = Some(CpuLimit {
-                quota: libm::round(cores * period as f64) as u64,
-                period,
-                phase: (u128::from(build.replica) * u128::from(period) / u128::from(plan.replicas)) as u64,
+        let first = build.layout.first_replica.get(&build.id).copied().unwrap_or(0);
+        for i in 0..plan.replicas {
+            let grace = (plan.grace > SimDuration::ZERO).then(|| Grace {
+                period: plan.grace.nanos(),
+                until: 0,
+                starts: false,
+                over: build.timer(i << 1 | OVER),
+                back: build.timer(i << 1 | BACK),
+            });
+            let Some(mine) = build.cx.replicas.get_mut((first + i) as usize) else {
+                break;
+            };
+            mine.start_up = plan.start_up.nanos();
+            mine.grace = grace;
+            mine.limit = plan.limit.map(|(cores, period)| CpuLimit {
+                quota: libm::round(cores * period.nanos() as f64) as u64,
+                period: period.nanos(),
+                phase: (u128::from(i) * u128::from(period.nanos()) / u128::from(plan.replicas)) as u64,
             });
         }
-        Service { replica }
+        Service {
+            first,
+            replicas: plan.replicas,
+            limited: plan.limit.is_some(),
+        }
     }
 
     fn busy(&self, _: SimTime, cx: &Context) -> Option<f64> {
-        let replica = cx.replicas.get(self.replica as usize)?;
-        replica.limit.map(|_| replica.cpu.used as f64)
+        let used = || self.mine(cx).iter().map(|r| r.cpu.used as f64).sum();
+        self.limited.then(used)
     }
 
     fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
-        let Some(replica) = cx
-            .replicas
-            .get(self.replica as usize)
-            .filter(|r| r.limit.is_some())
-        else {
+        if !self.limited {
             return;
-        };
+        }
         let span = (cx.now() - since).nanos().max(1) as f64;
-        let cpu = replica.cpu;
-        let share = match cpu.periods {
-            0 => f64::NAN,
-            n => cpu.throttled_periods as f64 / n as f64,
-        };
-        out.add("cpu_used", Unit::Count, Combine::Sum, cpu.used as f64 / span);
-        out.add("throttled_periods", Unit::Share, Combine::Mean, share);
-        out.add(
-            "throttled_time",
-            Unit::Share,
-            Combine::Mean,
-            cpu.throttled as f64 / span,
-        );
+        let sum = |of: fn(&CpuUse) -> u64| self.mine(cx).iter().map(|r| of(&r.cpu)).sum::<u64>() as f64;
+        let stood = sum(|cpu| cpu.throttled) / f64::from(self.replicas) / span;
+        // 0/0, where nothing was to be done, is "not observed".
+        let periods = sum(|cpu| cpu.throttled_periods) / sum(|cpu| cpu.periods);
+        out.add("cpu_used", Unit::Count, Combine::Sum, sum(|cpu| cpu.used) / span);
+        out.add("throttled_periods", Unit::Share, Combine::Mean, periods);
+        out.add("throttled_time", Unit::Share, Combine::Mean, stood);
     }
 
     fn enter(&mut self, _: Visit, _: &mut Context) -> Admission {
         Admission::Proceed
+    }
+
+    fn wake(&mut self, tag: u32, cx: &mut Context) {
+        let (replica, now) = (self.first + (tag >> 1), cx.nanos());
+        let r = &cx.replicas[replica as usize];
+        match tag & 1 {
+            OVER if r.grace.is_some_and(|g| g.until > 0 && g.until <= now) => {
+                cx.leave_effect(Effect::Drained(replica));
+            }
+            BACK if r.down_until <= now => cx.leave_effect(Effect::Start(replica)),
+            _ => {}
+        }
+    }
+}
+
+impl Service {
+    fn mine<'a>(&self, cx: &'a Context) -> &'a [Replica] {
+        let first = self.first as usize;
+        cx.replicas
+            .get(first..first + self.replicas as usize)
+            .unwrap_or_default()
     }
 }

@@ -240,7 +240,11 @@ impl Component for Station {
             unit: "servers",
             bounded: plan.places < u64::MAX,
             patience: plan.patience.map(|p| (p, "patience")),
-            speed: plan.speeds.last().copied().unwrap_or(1.0),
+            speed: plan.speeds.first().copied().unwrap_or(1.0),
+            boost: match plan.speeds.as_slice() {
+                [first, .., last] => last / first,
+                _ => 1.0,
+            },
             ..Facts::default()
         }
     }

@@ -84,7 +84,8 @@ impl Document {
             })
     }
 
-    /// Puts a value at a dotted path. The last key may be new, all before it must exist. The value
+    /// Puts a value at a dotted path. The last key may be new, all before it must exist, unless the value is a whole table with a kind
+    /// and a name, as `autoscaler.api`. The value
     /// takes the place in the source of the one it replaces, or else of the table around it, so that
     /// a later complaint about it points at the model.
     ///
@@ -103,6 +104,10 @@ impl Document {
     }
 
     fn put(&mut self, path: &str, value: Value, own: Option<(Span, Span)>) -> Result<(), String> {
+        let (table_at, is_table) = (
+            own.as_ref().map(|o| o.1.clone()),
+            matches!(value, Value::Table(_)),
+        );
         let placed = |around: Span| match own {
             Some((span, named)) => (named, Item { value, span }),
             None => {
@@ -125,6 +130,19 @@ impl Document {
                             table.entries.push(Entry { key, key_span, item });
                             return Ok(());
                         }
+                        // The first component of its kind: a whole table with a name.
+                        None if at == 0 && steps.len() == 2 && is_table => {
+                            let key_span = table_at.clone().unwrap_or(table.span.clone());
+                            let (key, span) = (key.clone(), key_span.clone());
+                            let kind = Value::Table(Table {
+                                entries: Vec::new(),
+                                span: span.clone(),
+                            });
+                            let item = Item { value: kind, span };
+                            table.entries.push(Entry { key, key_span, item });
+                            let last = table.entries.len() - 1;
+                            &mut table.entries[last].item
+                        }
                         None => return Err(no_such_key(key, &parent, table)),
                     }
                 }
@@ -143,9 +161,13 @@ impl Document {
                     return Err(format!("`{parent}` is a table, not a list: it has no [{index}]"));
                 }
                 (Place::Array(_), Step::Key(key)) => {
+                    let example = match (key.parse::<usize>(), steps.get(at + 1)) {
+                        (Ok(index), Some(Step::Key(next))) => format!("{parent}[{index}].{}", key_text(next)),
+                        (Ok(index), _) => format!("{parent}[{index}]"),
+                        (Err(_), _) => format!("{parent}[0].{}", key_text(key)),
+                    };
                     return Err(format!(
-                        "`{parent}` is a list: say which entry, as in `{parent}[0].{}`",
-                        key_text(key)
+                        "`{parent}` is a list: say which entry, as in `{example}`"
                     ));
                 }
                 (Place::Leaf(kind), _) => {
@@ -332,6 +354,28 @@ mod tests {
         let place = document.get("workload.x.stages").unwrap().span.clone();
         document.set("workload.x.stages", other).unwrap();
         assert_eq!(document.get("workload.x.stages[0].target").unwrap().span, place);
+    }
+
+    #[test]
+    fn a_whole_table_may_be_the_first_of_its_kind() {
+        let mut document = document(MODEL);
+        let table = || {
+            Value::Table(Table {
+                entries: Vec::new(),
+                span: 0..0,
+            })
+        };
+        document.set("autoscaler.api", table()).unwrap();
+        document.set("autoscaler.api.min", Value::Integer(2)).unwrap();
+        assert_eq!(
+            document.get("autoscaler.api.min").unwrap().value,
+            Value::Integer(2)
+        );
+        document.set("autoscaler.other", table()).unwrap();
+        assert!(document.get("autoscaler.api").is_some() && document.get("autoscaler.other").is_some());
+        // A value or a part of one must have its place already.
+        assert!(document.set("retry.r", Value::Integer(1)).is_err());
+        assert!(document.set("retry.r.on", table()).is_err());
     }
 
     #[test]

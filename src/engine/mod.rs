@@ -14,10 +14,7 @@ use crate::component::{Build, ComponentId, Instance, KINDS};
 use crate::distribution::{Columns, Law, Sampler};
 use crate::kernel::context::{TIMER_BIT, Times};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, FAILING, State};
-use crate::kernel::{
-    Context, CpuUse, Effect, Fault, Line, Meter, Replica, Seats, Site, TimerId, TimerOwner, rank,
-};
-use crate::metric::Gauge;
+use crate::kernel::{Context, CpuUse, Effect, Fault, Meter, Replica, Seats, Site, TimerId, TimerOwner, rank};
 use crate::model::Model;
 use crate::program::{Instr, Scope, Table};
 use crate::quantity::SimTime;
@@ -144,17 +141,7 @@ impl<'m> Engine<'m> {
         cx.record_frame = model.record_frame.unwrap_or(0);
         cx.requests.note_attempts(model.attempt_frame);
         for _ in 0..model.replicas {
-            cx.replicas.push(Replica {
-                up: true,
-                frozen: 0,
-                paused_until: 0,
-                down_until: 0,
-                in_flight: 0,
-                stalled: Line::default(),
-                pause: Gauge::default(),
-                limit: None,
-                cpu: CpuUse::default(),
-            });
+            cx.replicas.push(Replica::default());
         }
         let seats: u64 = model.layout.seats.len() as u64;
         cx.seats = vec![Seats::default(); seats as usize];
@@ -217,10 +204,11 @@ impl<'m> Engine<'m> {
             capacities: model
                 .components
                 .iter()
-                .map(|e| Capacity {
-                    now: e.plan.capacity(),
-                    area: 0.0,
-                    since: 0,
+                .enumerate()
+                .map(|(i, e)| {
+                    // All replicas of a service are one instance.
+                    let replicas = model.layout.replicas.get(&ComponentId(i as u32));
+                    Capacity::new(e.plan.capacity(), replicas.copied().unwrap_or(e.instances))
                 })
                 .collect(),
             spun: (0, 0),
@@ -247,8 +235,16 @@ impl<'m> Engine<'m> {
     }
 
     fn start(&mut self) {
+        for replica in 0..self.cx.replicas.len() as u32 {
+            if !self.cx.replicas[replica as usize].exists {
+                self.count_replica(replica, false);
+                self.tell_replica(replica, |component, cx| component.absent(cx));
+            }
+        }
         for i in 0..self.components.len() {
-            self.components[i].start(&mut self.cx);
+            if self.exists(i as u32) {
+                self.components[i].start(&mut self.cx);
+            }
         }
         for (i, happening) in self.model.timeline.iter().enumerate() {
             let timer = self.cx.timer(TimerOwner::Timeline(i as u32));
@@ -366,7 +362,7 @@ impl<'m> Engine<'m> {
             t.visit.clear();
         }
         for c in &mut self.capacities {
-            (c.area, c.since) = (0.0, now.nanos());
+            c.reset(now.nanos());
         }
         for s in &mut self.cx.seats {
             s.used.reset(now);
@@ -450,6 +446,9 @@ impl<'m> Engine<'m> {
                 self.wake_stalled(replica);
             }
             Effect::Stop(replica) => self.stop_replica(replica),
+            Effect::Drained(replica) => self.drained(replica),
+            Effect::Add(replica) => self.add_replica(replica),
+            Effect::Remove(replica) => self.remove_replica(replica),
             Effect::Start(replica) => self.start_replica(replica),
             Effect::Finished(replica) => self.finished(replica),
             Effect::HostLoad { host, threads } => self.components[host as usize].load(threads, &mut self.cx),

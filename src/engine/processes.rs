@@ -1,7 +1,7 @@
 //! Processes: the replicas of services, how they stop, end and start again, and the threads of components' own in them.
 
 use super::Engine;
-use crate::component::Instance;
+use crate::component::{ComponentId, Instance, Layout};
 use crate::kernel::request::{AGENT, CHILD, FAILING, State};
 use crate::kernel::{Context, Effect, Fault, NONE};
 use crate::program::{Scope, ScopeKind};
@@ -54,14 +54,19 @@ impl<'m> Engine<'m> {
                     r.parent = thread;
                     r.home = first.map_or(NONE, |f| f + replica);
                     r.state = State::Ready;
+                    let home = r.home;
                     self.agents.push(Agent {
                         slot,
                         entry: agent.entry,
-                        home: r.home,
+                        home,
                         frame: agent.frame,
                         replica,
                     });
-                    self.cx.leave_effect(Effect::Resume(slot));
+                    // Parked until its replica comes.
+                    match self.cx.replicas.get(home as usize) {
+                        Some(r) if !r.exists => self.cx.requests[slot].state = State::Joining,
+                        _ => self.cx.leave_effect(Effect::Resume(slot)),
+                    }
                 }
             }
         }
@@ -82,14 +87,99 @@ impl<'m> Engine<'m> {
         self.cx.replicas[replica as usize].stalled = line;
     }
 
-    /// Fails everything that runs in a replica and takes it out of service.
+    /// Takes a replica out of service. What it has in flight fails at once, unless it may end within a grace period.
     pub(super) fn stop_replica(&mut self, replica: u32) {
-        if !std::mem::replace(&mut self.cx.replicas[replica as usize].up, false) {
+        let now = self.cx.nanos();
+        let r = &mut self.cx.replicas[replica as usize];
+        if !std::mem::replace(&mut r.up, false) {
+            if let Some(grace) = &mut r.grace {
+                grace.starts = false;
+            }
             let closing = self.closing.iter_mut().find(|c| c.replica == replica);
             closing.into_iter().for_each(|c| c.starts = false);
             return;
         }
         self.cx.health += 1;
+        match &mut r.grace {
+            Some(grace) if r.in_flight > 0 => {
+                grace.until = now.saturating_add(grace.period);
+                let (timer, at) = (grace.over, grace.until);
+                self.cx.arm(timer, at);
+            }
+            _ => self.end_requests(replica),
+        }
+    }
+
+    /// A replica that took nothing in any more has nothing in flight, or no more time.
+    pub(super) fn drained(&mut self, replica: u32) {
+        let now = self.cx.nanos();
+        let r = &mut self.cx.replicas[replica as usize];
+        let Some(grace) = r.grace.as_mut().filter(|g| g.until > 0) else {
+            return;
+        };
+        grace.until = 0;
+        let starts = std::mem::take(&mut grace.starts);
+        if r.restarts && r.exists && r.down_until != u64::MAX {
+            // The new process begins when the old one has ended.
+            r.down_until = r.down_until.max(now.saturating_add(r.start_up));
+            let (timer, at) = (grace.back, r.down_until);
+            self.cx.arm(timer, at);
+        }
+        self.end_requests(replica);
+        if starts {
+            self.start_replica(replica);
+        }
+    }
+
+    /// Another process of a service, which takes requests from now on.
+    pub(super) fn add_replica(&mut self, replica: u32) {
+        if !std::mem::replace(&mut self.cx.replicas[replica as usize].exists, true) {
+            self.count_replica(replica, true);
+        }
+        self.start_replica(replica);
+    }
+
+    /// A process that is not needed any more.
+    pub(super) fn remove_replica(&mut self, replica: u32) {
+        if std::mem::replace(&mut self.cx.replicas[replica as usize].exists, false) {
+            self.count_replica(replica, false);
+        }
+        self.stop_replica(replica);
+    }
+
+    /// Whether the replica in which an instance is placed exists.
+    pub(super) fn exists(&self, instance: u32) -> bool {
+        let layout = &self.model.layout;
+        let component = layout.owner[instance as usize];
+        let first = layout
+            .placed_in
+            .get(&component)
+            .and_then(|s| layout.first_replica.get(s));
+        first.is_none_or(|first| {
+            let replica = first + instance - layout.bases[component.0 as usize];
+            self.cx.replicas[replica as usize].exists
+        })
+    }
+
+    /// What the components in a replica can do comes or goes with it.
+    pub(super) fn count_replica(&mut self, replica: u32, more: bool) {
+        let layout = &self.model.layout;
+        let (now, is_of) = (self.cx.nanos(), |service| is_replica_of(layout, service, replica));
+        let placed = layout
+            .placed_in
+            .iter()
+            .filter(|(_, s)| is_of(**s))
+            .map(|(c, _)| *c);
+        let service = layout.first_replica.keys().copied().filter(|s| is_of(*s));
+        for component in placed.chain(service) {
+            let capacity = &mut self.capacities[component.0 as usize];
+            capacity.count(now, more);
+            self.recorder.set_capacity(component, capacity.now());
+        }
+    }
+
+    /// Fails everything that runs in a replica.
+    fn end_requests(&mut self, replica: u32) {
         // Children after their parents: most of them end with those.
         for children in [false, true] {
             for slot in 0..self.cx.requests.slots() as u32 {
@@ -161,6 +251,14 @@ impl<'m> Engine<'m> {
             c.starts = true;
             return;
         }
+        let r = &mut self.cx.replicas[replica as usize];
+        if !r.exists {
+            return;
+        }
+        if let Some(grace) = r.grace.as_mut().filter(|g| g.until > 0) {
+            grace.starts = true;
+            return;
+        }
         if std::mem::replace(&mut self.cx.replicas[replica as usize].up, true) {
             return;
         }
@@ -182,15 +280,11 @@ impl<'m> Engine<'m> {
     }
 
     /// Tells every component that is placed in a replica.
-    fn tell_replica(&mut self, replica: u32, mut tell: impl FnMut(&mut Instance, &mut Context)) {
+    pub(super) fn tell_replica(&mut self, replica: u32, mut tell: impl FnMut(&mut Instance, &mut Context)) {
         let layout = &self.model.layout;
         for (component, service) in &layout.placed_in {
-            let first = layout.first_replica.get(service).copied().unwrap_or(NONE);
-            if replica
-                .checked_sub(first)
-                .is_some_and(|r| r < layout.service_replicas(*service))
-            {
-                let instance = layout.bases[component.0 as usize] + replica - first;
+            if is_replica_of(layout, *service, replica) {
+                let instance = layout.bases[component.0 as usize] + replica - layout.first_replica[service];
                 tell(&mut self.components[instance as usize], &mut self.cx);
             }
         }
@@ -237,4 +331,11 @@ impl<'m> Engine<'m> {
             .copied()
             .unwrap_or(0)
     }
+}
+
+fn is_replica_of(layout: &Layout, service: ComponentId, replica: u32) -> bool {
+    let first = layout.first_replica.get(&service).copied();
+    first
+        .and_then(|first| replica.checked_sub(first))
+        .is_some_and(|r| r < layout.service_replicas(service))
 }

@@ -30,7 +30,7 @@ pub struct Collected {
     /// Number inside, averaged over stretches of the measured time; one list a replication.
     pub inside: Vec<Bits>,
     /// Number inside and requests completed a second, window by window from the start; one pair a replication, kept
-    /// where something disturbs the system.
+    /// where load or system change by plan.
     #[serde(default)]
     pub windows: Vec<(Bits, Bits)>,
     pub events: u64,

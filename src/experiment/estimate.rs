@@ -32,6 +32,11 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
     if replications == 0 {
         return metric;
     }
+    if is_longest(figure, seen) {
+        metric.mean = observed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        metric.note = Some("the longest of all replications has no interval".to_owned());
+        return metric;
+    }
     let estimate = match (losses(figure, seen, confidence), &figure.pooled) {
         (Some(estimate), _) => Ok(estimate),
         (None, Some(pooled)) => Ok(percentile(pooled, seen.replications, confidence)),
@@ -63,6 +68,18 @@ fn metric(figure: &Values, seen: &Collected, confidence: f64) -> Metric {
         ));
     }
     metric
+}
+
+/// Whether it is the longest of times whose percentiles count all replications together. The longest of all stands beside them, as
+/// the mean of the longest of each would lie below some of them; it grows with the number of replications and has no interval.
+fn is_longest(figure: &Values, seen: &Collected) -> bool {
+    let Some(times) = figure.name.strip_suffix("_max") else {
+        return false;
+    };
+    seen.figures.iter().any(|f| {
+        let percentile = f.name.strip_prefix(times).is_some_and(|end| end == "_p50");
+        percentile && f.subject == figure.subject && f.pooled.is_some()
+    })
 }
 
 fn percentile(pooled: &Pooled, replications: u32, level: f64) -> Estimate {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::collect::Collected;
 use super::doubt::doubts;
 use super::expectation::{self, Kept, Outcome};
-use super::results::{Finding, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Verdict, Weight};
+use super::results::{Finding, Metric, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Verdict, Weight};
 use super::{Experiment, PointPlan, WarmUp, estimate, theory, verdict};
 use crate::model::workload::Arrivals;
 
@@ -75,6 +75,26 @@ pub fn key(plan: &PointPlan) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
+/// What autoscalers did.
+fn replicas_kept(plan: &PointPlan, metrics: &[Metric]) -> Vec<String> {
+    let figure = |subject: &str, name: &str| {
+        let found = metrics.iter().find(|m| m.subject == subject && m.name == name);
+        found.map_or("?".to_owned(), |m| estimate::value(m.unit, m.mean))
+    };
+    let autoscalers = plan.model.components.iter().filter(|e| e.kind == "autoscaler");
+    autoscalers
+        .map(|e| {
+            let subject = e.subject();
+            format!(
+                "{subject} kept {} replicas on average, at most {}, at the end {}.",
+                figure(&subject, "replicas_mean"),
+                figure(&subject, "replicas_max"),
+                figure(&subject, "replicas_end")
+            )
+        })
+        .collect()
+}
+
 struct Hashing<'a>(&'a mut blake3::Hasher);
 
 impl Write for Hashing<'_> {
@@ -129,6 +149,7 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
             seen.replications
         ));
     }
+    notes.extend(replicas_kept(plan, &metrics));
     let doubts = doubts(plan, &seen, &metrics);
     let settled = doubts.is_empty();
     if verdict != Verdict::Overloaded {

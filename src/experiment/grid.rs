@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::axis::{AxisPlan, Change};
+use super::planned::{changes_by_plan, stages};
 use super::read::{Base, Input, Overrides, RunKeys, Sheet, stem};
 use super::{
     DEFAULT_CONFIDENCE, DEFAULT_DURATION, DEFAULT_REPLICATIONS, DEFAULT_SEED, MOST_POINTS, PointPlan,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::diagnostic::{Diagnostic, MOST_KEPT, Severity, Sink};
 use crate::document::{self, Document, Item, Value};
-use crate::model::workload::{Arrivals, Profile};
+use crate::model::workload::Arrivals;
 use crate::model::{self, Model};
 
 /// The last nanosecond that the clock counts.
@@ -293,15 +294,6 @@ fn settings(draft: &Draft, model: &Model, overrides: &Overrides, sink: &mut Sink
     })
 }
 
-fn stages(arrivals: &Arrivals) -> Option<&Profile> {
-    match arrivals {
-        Arrivals::Poisson(p) | Arrivals::Paced { rate: p, .. } | Arrivals::Users(p) => {
-            (!p.stages.is_empty()).then_some(p)
-        }
-        _ => None,
-    }
-}
-
 /// The time after which nobody sends any more, if every workload ends.
 fn natural_length(model: &Model) -> Option<u64> {
     let mut longest = 0;
@@ -315,18 +307,6 @@ fn natural_length(model: &Model) -> Option<u64> {
         longest = longest.max(end.min(LATEST));
     }
     (longest > 0).then_some(longest)
-}
-
-/// Whether the load or the system changes in the course of the run, so that there is no steady state to wait for.
-fn changes_by_plan(model: &Model) -> bool {
-    let passing = |w: &model::workload::WorkloadPlan| {
-        stages(&w.arrivals).is_some()
-            || w.start > 0
-            || w.duration.is_some()
-            || w.iterations != model::workload::Iterations::Unlimited
-            || matches!(w.arrivals, Arrivals::Recorded(_))
-    };
-    !model.timeline.is_empty() || model.workloads.iter().any(passing)
 }
 
 /// The files that were read: experiment, model, and the data that the model names.

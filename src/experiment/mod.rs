@@ -12,6 +12,7 @@ pub mod estimate;
 pub mod expectation;
 pub mod finish;
 mod grid;
+mod planned;
 mod range;
 pub mod read;
 pub mod recovery;

@@ -151,6 +151,15 @@ fn one_of_each(model: &Model, folder: Option<&Path>) -> Option<Model> {
             }
         }
     }
+    if let Some(Value::Table(autoscalers)) = root.get_mut("autoscaler").map(|i| &mut i.value) {
+        for autoscaler in &mut autoscalers.entries {
+            if let Value::Table(autoscaler) = &mut autoscaler.item.value {
+                autoscaler
+                    .entries
+                    .retain(|e| e.key != "min" && e.key != "initially");
+            }
+        }
+    }
     model::from_document(&model.name, document, folder, &mut Sink::default())
 }
 

@@ -86,6 +86,16 @@ fn answer(queue: &Queue) -> Result<Answer, Reason> {
                 formula: format!("M/M/{c}/{room}"),
             })
         }
+        // Nobody waits, so the law of the service does not matter (Sevastyanov 1957).
+        (_, Some(room)) if room == c => {
+            let loss = mmck(c, room, rate, service).map_err(|_| "the formula cannot be computed")?;
+            Ok(Answer {
+                means: loss.means,
+                rejected: Some(loss.rejected),
+                mmc: None,
+                formula: format!("M/G/{c}/{c}, Erlang B"),
+            })
+        }
         (_, Some(_)) => Err("a limited queue has a closed form for exponential service only"),
         (Law::Exponential { .. }, None) => {
             let mmc = Mmc::new(c, rate, service).map_err(|_| unstable)?;
@@ -125,7 +135,10 @@ fn answer(queue: &Queue) -> Result<Answer, Reason> {
 
 fn recognise(model: &Model) -> Result<Queue, Reason> {
     let [entry] = model.components.as_slice() else {
-        return Err("there is more than one component");
+        return Err(match model.components.is_empty() {
+            true => "there is no component",
+            false => "there is more than one component",
+        });
     };
     if entry.kind != "station" {
         return Err("the component is not a station");
@@ -183,5 +196,31 @@ fn whole(document: &Document, path: &str) -> Option<u32> {
     match document.get(path)?.value {
         crate::document::Value::Integer(n) => u32::try_from(n).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formula(station: &str, time: &str) -> Result<(String, Option<f64>), Reason> {
+        let text = format!(
+            "[station.desk]\n{station}\n[flow.f]\nsteps = [{{ use = \"desk\", time = \"{time}\" }}]\n\
+             [workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\n"
+        );
+        let model = crate::model::load("m", &text, None, &mut crate::diagnostic::Sink::default());
+        let queue = recognise(&model.expect("a model"))?;
+        answer(&queue).map(|a| (a.formula, a.rejected))
+    }
+
+    #[test]
+    fn a_loss_system_has_the_same_losses_with_any_law() {
+        for time in ["exp(100ms)", "100ms", "lognormal(100ms, cv 3)"] {
+            let (formula, rejected) = formula("servers = 2\ncapacity = 2", time).unwrap();
+            // One erlang on two servers: a fifth is lost.
+            assert!((rejected.unwrap() - 0.2).abs() < 1e-12, "{formula}: {rejected:?}");
+        }
+        assert!(formula("servers = 2\ncapacity = 3", "100ms").is_err());
+        assert_eq!(formula("", "50ms").unwrap().0, "M/D/1, Pollaczek–Khinchine");
     }
 }

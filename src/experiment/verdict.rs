@@ -12,7 +12,7 @@ use crate::program::ScopeKind;
 use crate::quantity::SimDuration;
 use crate::statistics::recovery::{Recovery, State};
 use crate::statistics::trend::{Growth, NEAR_CRITICAL};
-use growth::Left;
+use growth::{Grown, Left};
 
 /// Losses for want of capacity from which more arrives than is carried.
 const OVERLOADED_LOSS: f64 = 0.05;
@@ -100,17 +100,17 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
     }
     let closed = is_closed(plan);
     let growth = growth_of(plan, seen, metrics);
-    let slope = overflowing(growth, offered);
+    let grown = overflowing(growth);
     if loss >= OVERLOADED_LOSS {
-        let behind = slope.map(|slope| growth::backlogs(seen, metrics, slope));
+        let behind = grown.map(|grown| growth::backlogs(seen, metrics, &grown));
         let text = match behind.filter(|left| !left.is_empty()) {
             Some(left) => format!("{}; besides, {}", lost(), growth::told(&left)),
             None => lost(),
         };
         return (Verdict::Overloaded, text);
     }
-    if let Some(slope) = slope {
-        return (Verdict::Overloaded, growing(seen, metrics, slope));
+    if let Some(grown) = grown {
+        return (Verdict::Overloaded, growing(seen, metrics, &grown));
     }
     if seen.transient_lasts {
         let text = "no end of the transient was found, so the figures still depend on how the run began; make it longer";
@@ -137,7 +137,7 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         };
         return (Verdict::NearCritical, text);
     }
-    if let Some((Growth::Undecided, _)) = growth {
+    if growth.is_some_and(|grown| grown.growth == Growth::Undecided) {
         let text = "the run is short against the system's memory: whether the number inside grows cannot be told; make it longer";
         return (Verdict::Undecided, text.to_owned());
     }
@@ -197,11 +197,6 @@ fn is_closed(plan: &PointPlan) -> bool {
     plan.model.workloads.iter().all(|w| w.is_closed())
 }
 
-/// The load changes by plan, so that a growing number inside is no sign of overload.
-fn passes(plan: &PointPlan) -> bool {
-    plan.settings.warm_up == super::WarmUp::Nothing
-}
-
 fn rate(v: f64) -> String {
     value(Unit::PerSecond, v)
 }
@@ -210,35 +205,35 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// Whether the number inside grows, and by how much a second; `None` where that says nothing: the load changes by plan, or
-/// users wait for one another's answers and nothing is left behind.
-fn growth_of(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<(Growth, f64)> {
-    if passes(plan) || is_closed(plan) && !growth::leaves_behind(metrics) {
+/// Whether the number inside grows; `None` where that says nothing: users wait for one another's answers and nothing is left
+/// behind.
+fn growth_of(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<Grown> {
+    if is_closed(plan) && !growth::leaves_behind(metrics) {
         return None;
     }
-    growth::growth(seen)
+    growth::growth(plan, seen, metrics)
 }
 
 /// The growth, if it is one that matters against what arrives.
-fn overflowing(growth: Option<(Growth, f64)>, offered: f64) -> Option<f64> {
-    match growth {
-        Some((Growth::Growing, slope)) if slope >= GROWTH_THAT_MATTERS * offered => Some(slope),
-        _ => None,
-    }
+fn overflowing(grown: Option<Grown>) -> Option<Grown> {
+    grown.filter(|g| g.growth == Growth::Growing && g.slope >= GROWTH_THAT_MATTERS * g.offered)
 }
 
-/// What is said of a number inside that grows by `slope` a second.
-fn growing(seen: &Collected, metrics: &[Metric], slope: f64) -> String {
-    let left = growth::backlogs(seen, metrics, slope);
+/// What is said of a number inside that grows.
+fn growing(seen: &Collected, metrics: &[Metric], grown: &Grown) -> String {
+    let left = growth::backlogs(seen, metrics, grown);
+    let since = match grown.since {
+        Some(at) if at > 0.0 => format!(" from {} on", value(Unit::Seconds, at)),
+        _ => String::new(),
+    };
     if !left.is_empty() {
-        return growth::told(&left);
+        return format!("{}{since}", growth::told(&left));
     }
-    let of = |name: &str| rate(mean(metrics, SYSTEM, name).unwrap_or(0.0));
     format!(
-        "the number inside grows by {}: {} arrive, {} are carried",
-        rate(slope),
-        of("offered"),
-        of("throughput")
+        "the number inside grows by {}{since}: {} arrive, {} are carried",
+        rate(grown.slope),
+        rate(grown.offered),
+        rate(grown.carried)
     )
 }
 
@@ -384,11 +379,11 @@ pub fn bottleneck(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Opt
     let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
     // Where requests are lost, what they wait for gives way before what is left behind.
     let (loss, ..) = losses(plan, metrics, offered);
-    let slope = match loss >= OVERLOADED_LOSS {
+    let grown = match loss >= OVERLOADED_LOSS {
         true => None,
-        false => overflowing(growth_of(plan, seen, metrics), offered),
+        false => overflowing(growth_of(plan, seen, metrics)),
     };
-    let left = slope.and_then(|slope| growth::backlogs(seen, metrics, slope).into_iter().next());
+    let left = grown.and_then(|grown| growth::backlogs(seen, metrics, &grown).into_iter().next());
     match left {
         Some(Left { subject, slope, .. }) => Some(match mean(metrics, &subject, "utilisation") {
             Some(busy) if subject.starts_with("consumer.") => {

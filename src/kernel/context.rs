@@ -7,7 +7,7 @@ use super::calendar::{Calendar, Event};
 use super::meter::Meter;
 use super::request::{FAILING, Requests, State};
 use super::unchecked::{at, at_mut};
-use super::{Fault, NONE, Visit, rank};
+use super::{Fault, NONE, Replica, Visit, rank};
 use crate::distribution::{Columns, PopularitySampler, Sampler, Tables};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::SimTime;
@@ -30,10 +30,16 @@ pub enum Effect {
     Freeze(u32),
     /// End a stop; the last of several lets the work go on.
     Thaw(u32),
-    /// Take a replica out of service and fail what it has in flight.
+    /// Take a replica out of service; what it has in flight fails, or may end within its grace period.
     Stop(u32),
+    /// A replica that takes nothing in any more has nothing in flight, or no more time.
+    Drained(u32),
     /// Put a replica into service.
     Start(u32),
+    /// A process more, which takes requests from now on.
+    Add(u32),
+    /// A process less.
+    Remove(u32),
     /// A component whose threads had something to finish in a replica that stops has finished it.
     Finished(u32),
     /// Threads that belong to no request (a collector's) run on a host, or have ended if negative.
@@ -73,53 +79,6 @@ pub struct Site {
     pub note: u32,
     /// Whether it draws for what the request is about, the same in every attempt.
     pub by_request: bool,
-}
-
-/// A replica's quota.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CpuLimit {
-    /// Core-nanoseconds in each period.
-    pub quota: u64,
-    /// Nanoseconds.
-    pub period: u64,
-    /// When the first period begins, nanoseconds.
-    pub phase: u64,
-}
-
-/// What a replica used and missed since the measurement began.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CpuUse {
-    /// When the measurement began, nanoseconds.
-    pub since: u64,
-    /// Core-nanoseconds.
-    pub used: u64,
-    /// Periods in which it had work, and those in which it was stopped.
-    pub periods: u64,
-    pub throttled_periods: u64,
-    /// Nanoseconds in which it stood still.
-    pub throttled: u64,
-}
-
-/// One replica of a service.
-#[derive(Clone, Debug)]
-pub struct Replica {
-    /// Takes requests.
-    pub up: bool,
-    /// Pauses that are on.
-    pub frozen: u32,
-    /// When the timeline's pauses end, nanoseconds; zero where none is on.
-    pub paused_until: u64,
-    /// When the timeline's outages end, nanoseconds.
-    pub down_until: u64,
-    /// Requests that the balancer sent and that are still inside.
-    pub in_flight: u32,
-    /// Requests that wait for the end of a pause.
-    pub stalled: super::Line,
-    /// Time spent in pauses.
-    pub pause: Gauge,
-    /// How much CPU time it may have, if that is limited, and what it had.
-    pub limit: Option<CpuLimit>,
-    pub cpu: CpuUse,
 }
 
 /// A limited number of places that several components share, as a database server's connections.
@@ -619,52 +578,6 @@ impl Context {
     #[inline(always)]
     pub fn is_paused(&self, replica: u32) -> bool {
         replica != NONE && at(&self.replicas, replica).frozen > 0
-    }
-}
-
-impl Context {
-    /// A pause of the timeline begins. Several take their union; a process that does not run has nothing to pause.
-    pub fn pause(&mut self, replica: u32, until: u64) {
-        let r = &mut self.replicas[replica as usize];
-        if !r.up {
-            return;
-        }
-        let begins = r.paused_until == 0;
-        r.paused_until = r.paused_until.max(until);
-        if begins {
-            self.freeze(replica);
-        }
-    }
-
-    /// The timeline's pauses of a replica end, if they do so by `now`.
-    pub fn end_pause(&mut self, replica: u32, now: u64) {
-        let r = &mut self.replicas[replica as usize];
-        if r.paused_until > 0 && r.paused_until <= now {
-            r.paused_until = 0;
-            self.thaw(replica);
-        }
-    }
-
-    /// Stops everything that runs in a replica. Pauses may overlap; the last [`Context::thaw`] ends them.
-    pub fn freeze(&mut self, replica: u32) {
-        let now = self.now();
-        let r = &mut self.replicas[replica as usize];
-        r.frozen += 1;
-        if r.frozen == 1 {
-            r.pause.enter(now);
-            self.effects.push(Effect::Freeze(replica));
-        }
-    }
-
-    /// Ends a pause.
-    pub fn thaw(&mut self, replica: u32) {
-        let now = self.now();
-        let r = &mut self.replicas[replica as usize];
-        r.frozen -= 1;
-        if r.frozen == 0 {
-            r.pause.leave(now);
-            self.effects.push(Effect::Thaw(replica));
-        }
     }
 }
 

@@ -63,6 +63,14 @@ struct Member {
     /// Records in its partitions that it has not taken, and how many wake it.
     available: u64,
     wants: u64,
+    /// Records that its client has, or that the answer to its last fetch brings.
+    buffered: u64,
+    /// Until when the broker waits with the answer to the fetch that is under way, nanoseconds, and for how many records; zero
+    /// while there is none.
+    asked_until: u64,
+    least: u64,
+    /// When an append made the broker answer last: what is appended at the same instant came in the same request.
+    answered: u64,
 }
 
 /// A consumer group: offsets, assignment, lag.
@@ -136,10 +144,18 @@ impl Log {
         2 * self.stored as usize * size_of::<Record>() + self.partitions.len() * offsets
     }
 
+    /// The group of a consumer, by its first instance.
+    pub fn group_of(&self, consumer: u32) -> Option<u32> {
+        self.groups
+            .iter()
+            .position(|g| g.consumer == consumer)
+            .map(|i| i as u32)
+    }
+
     /// The group of this consumer; made when it is asked for first.
     pub fn group(&mut self, consumer: u32, assignment: Assignment) -> u32 {
-        if let Some(i) = self.groups.iter().position(|g| g.consumer == consumer) {
-            return i as u32;
+        if let Some(group) = self.group_of(consumer) {
+            return group;
         }
         let n = self.partitions.len();
         self.groups.push(Group {
@@ -180,6 +196,7 @@ impl Log {
             ..
         } = &mut self.groups[group as usize];
         let m = &mut members[member as usize];
+        most = most.min(m.buffered);
         while most > 0
             && let Some(&p) = m.ready.front()
         {
@@ -200,6 +217,7 @@ impl Log {
             delivered[i] = delivered[i].max(position[i]);
             m.taken += n;
             m.available -= n;
+            m.buffered -= n;
             most -= n;
             if position[i] == end {
                 m.ready.pop_front();
@@ -228,6 +246,7 @@ impl Log {
             }
             g.position[i] = s.from;
             m.available += s.to - s.from;
+            m.forget_fetch();
             if std::mem::replace(&mut g.queued[i], true) {
                 let at = match m.ready.back() {
                     Some(p) if *p == s.partition => Some(m.ready.len() - 1),
@@ -304,6 +323,40 @@ impl Log {
     }
 }
 
+impl Member {
+    /// The broker answers the fetch under way if enough is there; says whether it does.
+    fn answer(&mut self) -> bool {
+        let enough = self.asked_until > 0 && self.available >= self.least;
+        if enough {
+            (self.buffered, self.asked_until) = (self.available, 0);
+        }
+        enough
+    }
+
+    /// A record more.
+    fn append(&mut self, now: u64) {
+        self.end_fetch(now);
+        self.available += 1;
+        if self.answered == now {
+            self.buffered += 1;
+        } else if self.answer() {
+            self.answered = now;
+        }
+    }
+
+    /// A fetch that has waited long enough is answered with what was there.
+    fn end_fetch(&mut self, now: u64) {
+        if self.asked_until > 0 && now > self.asked_until {
+            (self.buffered, self.asked_until) = (self.available, 0);
+        }
+    }
+
+    /// What its client has, and what is on its way there, is thrown away.
+    fn forget_fetch(&mut self) {
+        (self.buffered, self.asked_until, self.answered) = (0, 0, u64::MAX);
+    }
+}
+
 impl Group {
     /// Adds a thread before the run; its number is returned.
     pub fn add_member(&mut self) -> u32 {
@@ -315,9 +368,36 @@ impl Group {
             taken: 0,
             available: 0,
             wants: 1,
+            buffered: 0,
+            asked_until: 0,
+            least: 1,
+            answered: u64::MAX,
         });
         self.assigned = false;
         self.members.len() as u32 - 1
+    }
+
+    /// A poll returns, and a fetch goes out unless its client still has records: the answer holds what is there when
+    /// `least` records are, or what is there at `until`, nanoseconds.
+    pub fn fetch(&mut self, member: u32, least: u64, until: u64) {
+        let m = &mut self.members[member as usize];
+        if m.buffered == 0 {
+            (m.asked_until, m.least) = (until, least);
+            m.answer();
+        }
+    }
+
+    /// A fetch that is answered at once, with all that is there.
+    pub fn fetch_now(&mut self, member: u32) {
+        let m = &mut self.members[member as usize];
+        (m.buffered, m.asked_until) = (m.available, 0);
+    }
+
+    /// Records that its client has by now.
+    pub fn buffered(&mut self, member: u32, now: u64) -> u64 {
+        let m = &mut self.members[member as usize];
+        m.end_fetch(now);
+        m.buffered
     }
 
     /// Records that a member can take.
@@ -368,7 +448,7 @@ impl Context {
             let Some(m) = g.members.get_mut(g.owner[i] as usize) else {
                 continue;
             };
-            m.available += 1;
+            m.append(now.nanos());
             if !std::mem::replace(&mut g.queued[i], true) {
                 m.ready.push_back(partition);
             }
@@ -465,6 +545,8 @@ mod tests {
         }
         let l = &mut cx.logs[0];
         let mut spans = Vec::new();
+        l.groups[0].fetch_now(0);
+        l.groups[1].fetch_now(0);
         l.take(0, 0, 6, 100, &mut spans);
         l.commit(0, &spans, SimTime::ZERO);
         assert_eq!(
@@ -487,6 +569,7 @@ mod tests {
             cx.append(0, 0, Record { key: 0, at: 0 });
             cx.append(0, 1, Record { key: 0, at: 0 });
         }
+        cx.logs[0].groups[0].fetch_now(0);
         let mut spans = Vec::new();
         cx.logs[0].take(0, 0, 12, 100, &mut spans);
         let of = |s: &Span| (s.partition, s.from, s.to);

@@ -6,14 +6,16 @@ pub mod context;
 pub mod fault;
 pub mod log;
 pub mod meter;
+pub mod replica;
 pub mod request;
 pub mod rows;
 pub(crate) mod unchecked;
 
-pub use context::{Context, CpuLimit, CpuUse, Effect, Replica, Seats, Site, TimerId, TimerOwner};
+pub use context::{Context, Effect, Seats, Site, TimerId, TimerOwner};
 pub use fault::{Fault, Faults};
 pub use log::{Log, Record, Rows};
 pub use meter::Meter;
+pub use replica::{CpuLimit, CpuUse, Grace, Replica};
 pub use request::{Frame, Line, Request, Requests, State};
 
 /// No slot, no frame, no instance.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use super::Model;
 use super::check::quoted;
 use super::workload::{Arrivals, Pacing, Profile, WorkloadPlan};
-use crate::component::{ComponentId, Facts};
+use crate::component::{ComponentId, Facts, Plan};
 use crate::diagnostic::{Diagnostic, Span};
 use text::{rate, seconds, significant};
 use walk::{Findings, Limit, Sums, Walk};
@@ -27,6 +27,8 @@ pub struct Arithmetic {
     pub streams: Vec<Stream>,
     /// The components that have a capacity and something to do, the busiest first.
     pub loads: Vec<Load>,
+    /// How many replicas each autoscaler will want, in words.
+    pub scaling: Vec<String>,
     /// What is probably not meant, at its place.
     pub warnings: Vec<Diagnostic>,
 }
@@ -39,6 +41,8 @@ pub struct Stream {
     pub rate: f64,
     /// Mean seconds that a request takes without any waiting.
     pub response: f64,
+    /// Whether it takes at least that long, since the first of several branches are waited for.
+    pub at_least: bool,
     /// Where requests wait for answers.
     pub users: Option<Users>,
 }
@@ -74,6 +78,8 @@ pub struct Load {
     pub sum: String,
     /// Whether users who wait for answers ask for part of it, so that it is the most there can be.
     pub at_most: bool,
+    /// Whether part of it may be cancelled before it is done, so that less is asked for.
+    pub cancelled: bool,
 }
 
 impl Load {
@@ -119,6 +125,7 @@ pub fn arithmetic(model: &Model) -> Arithmetic {
     sums.propagate(&hands, &mut handled);
     sums.streams.sort_by(|a, b| a.name.cmp(&b.name));
     let loads = sums.loads();
+    let scaling = sums.scaling(&loads);
     sums.overloaded(&loads, &open);
     sums.wished();
     sums.hurried();
@@ -130,6 +137,7 @@ pub fn arithmetic(model: &Model) -> Arithmetic {
     Arithmetic {
         streams: sums.streams,
         loads,
+        scaling,
         warnings,
     }
 }
@@ -302,6 +310,7 @@ impl Calculation<'_> {
             name: w.name.clone(),
             rate: offered,
             response,
+            at_least: self.found.races,
             users: None,
         });
     }
@@ -341,6 +350,7 @@ impl Calculation<'_> {
             name: w.name.clone(),
             rate: reached,
             response,
+            at_least: self.found.races,
             users: Some(Users {
                 number,
                 think,
@@ -367,7 +377,25 @@ impl Calculation<'_> {
             return Some(rate * instances);
         }
         let each = self.model.components[i].plan.capacity()?;
-        Some(each * facts.boost * instances)
+        Some(each * facts.boost * instances * (1.0 - self.paused(i)))
+    }
+
+    /// The share of time in which what serves in a component stands still, because its process has pauses that are given.
+    fn paused(&self, i: usize) -> f64 {
+        let entry = &self.model.components[i];
+        if !matches!(entry.kind, "host" | "station") || entry.service.is_none() {
+            return 0.0;
+        }
+        let heaps = self
+            .model
+            .components
+            .iter()
+            .filter(|e| e.service == entry.service);
+        let shares = heaps.filter_map(|e| match &e.plan {
+            Plan::Heap(plan) => plan.paused_share(),
+            _ => None,
+        });
+        shares.fold(0.0, f64::max).min(1.0)
     }
 
     /// What of that is asked for.
@@ -378,6 +406,45 @@ impl Calculation<'_> {
             (None, Some(_)) if facts.feed.is_none() => sums.visits[i],
             _ => sums.busy[i],
         }
+    }
+
+    /// The replicas that autoscalers will come to.
+    fn scaling(&self, loads: &[Load]) -> Vec<String> {
+        let layout = &self.model.layout;
+        let autoscalers = self.model.components.iter().filter_map(|e| match &e.plan {
+            Plan::Autoscaler(plan) => Some((e, plan)),
+            _ => None,
+        });
+        let told = autoscalers.filter_map(|(entry, plan)| {
+            // On a host that others share its own part is not known here.
+            let own = layout
+                .hosts
+                .get(&plan.of)
+                .filter(|h| layout.placed_in.contains_key(h));
+            let cores = own
+                .and_then(|host| loads.iter().find(|l| l.component == *host))
+                .map(|l| l.load);
+            let balancers = layout.balances.iter().filter(|(_, service)| **service == plan.of);
+            let calls: f64 = balancers.map(|(b, _)| self.total.visits[b.0 as usize]).sum();
+            let limit = layout.cpu_limit(plan.of);
+            let wanted = plan.wants(cores, limit, calls)?;
+            let most = f64::from(layout.service_replicas(plan.of));
+            let wanted_text =
+                crate::component::counted(&significant(wanted.max(f64::from(plan.min))), "replicas");
+            Some(match wanted > most {
+                true => format!(
+                    "{} would want {wanted_text} at this load and may have {}.",
+                    entry.subject(),
+                    significant(most)
+                ),
+                false => format!(
+                    "{} comes to about {wanted_text} of at most {} at this load; the sums count all of them.",
+                    entry.subject(),
+                    significant(most)
+                ),
+            })
+        });
+        told.collect()
     }
 
     fn loads(&self) -> Vec<Load> {
@@ -403,6 +470,7 @@ impl Calculation<'_> {
                 capacity,
                 sum,
                 at_most: self.closed[i],
+                cancelled: self.found.cancelled.contains(&id),
             });
         }
         list.sort_by(|a, b| b.utilisation().total_cmp(&a.utilisation()));

@@ -167,6 +167,7 @@ impl<'a> Checker<'a> {
         let agent_steps = self.agent_steps();
         let (balancers, hosts, heaps) = self.services(&components);
         self.limits(&components, &hosts);
+        self.autoscalers(&components, &hosts);
         layout.hosts = hosts.clone();
         layout.capacities = components.iter().map(|e| e.plan.capacity()).collect();
         let record_frame = self.replayed(&drafts, &flows, &agent_steps)?;

@@ -126,18 +126,19 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
         _ => (1.0, "s"),
     };
     type Wanted = (&'static str, Unit, fn(&SeriesColumn) -> bool);
-    let wanted: [Wanted; 6] = [
+    let wanted: [Wanted; 7] = [
         ("requests", Unit::PerSecond, |column| {
             reading::is_flow(&column.subject)
         }),
         ("response time", Unit::Seconds, |column| {
             reading::is_flow(&column.subject)
         }),
+        (REPLICAS, Unit::Count, of_autoscaler),
         ("utilisation", Unit::Share, |column| {
             !reading::is_flow(&column.subject)
         }),
         ("number in queue or system", Unit::Count, |column| {
-            !reading::is_flow(&column.subject) && !of_breaker(column)
+            !reading::is_flow(&column.subject) && !of_breaker(column) && !of_autoscaler(column)
         }),
         ("breaker: 0 closed, 1 half open, 2 open", Unit::Count, |column| {
             of_breaker(column) && column.name == "state"
@@ -160,9 +161,11 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
         }
         // A flow without requests and a sort of failure that never came say nothing.
         // No more does a breaker that stayed closed.
+        // Nor does what has no such figure at all.
         let says_nothing = |column: &SeriesColumn| {
-            (reading::is_flow(&column.subject) || of_breaker(column))
-                && column.values.iter().all(|value| *value == 0.0 || value.is_nan())
+            column.values.iter().all(|value| value.is_nan())
+                || (reading::is_flow(&column.subject) || of_breaker(column))
+                    && column.values.iter().all(|value| *value == 0.0 || value.is_nan())
         };
         columns.retain(|column| !says_nothing(column));
         let peak = |column: &SeriesColumn| {
@@ -242,6 +245,13 @@ pub fn over_time(results: &Results, point: &Point) -> Picture {
 }
 
 /// What a circuit breaker shows beside the number inside: a state and two rates in percent.
+/// The panel of autoscalers.
+pub const REPLICAS: &str = "replicas";
+
+fn of_autoscaler(column: &SeriesColumn) -> bool {
+    column.subject.starts_with("autoscaler.") && ["replicas", "ready"].contains(&column.name.as_str())
+}
+
 fn of_breaker(column: &SeriesColumn) -> bool {
     column.subject.starts_with("circuit-breaker.")
         && ["state", "failure_rate", "slow_call_rate"].contains(&column.name.as_str())

@@ -129,7 +129,12 @@ impl Page {
         }
         self.theory(results);
         let picture = pictures::over_time(results, point);
-        for panel in picture.panels.iter().take(2) {
+        let shown = picture
+            .panels
+            .iter()
+            .enumerate()
+            .filter(|(i, panel)| *i < 2 || panel.title == pictures::REPLICAS);
+        for (_, panel) in shown {
             self.drawing(sketch(panel, &picture.x, self.width.min(100), 7));
         }
         if !point.converged {

@@ -49,7 +49,11 @@ impl Decimal {
             at += 1;
         }
         if !seen_digit {
-            return Err(format!("{} does not begin with a number", quote(text)));
+            let law = text.ends_with(')') && text.find('(').is_some_and(|open| open > 0);
+            return Err(match law {
+                true => format!("{} is a law, and one fixed value is needed here", quote(text)),
+                false => format!("{} does not begin with a number", quote(text)),
+            });
         }
         let too_many = || format!("{} has too many digits", quote(text));
         let significant: String = clean.chars().filter(char::is_ascii_digit).collect();

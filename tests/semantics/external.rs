@@ -105,3 +105,16 @@ fn a_good_answer_takes_its_time_though_failing_ones_come_sooner() {
     assert_eq!(figure(&o, "external.payment", "failure_share"), 1.0);
     near(figure(&o, "flow.f", "failures_timed_out"), 0.7, 1e-9);
 }
+
+#[test]
+fn a_call_whose_caller_has_given_up_keeps_its_place_busy() {
+    let o = observe(
+        "[external.payment]\ntime = \"100ms\"\nconcurrency = 1\ntimeout = \"30ms\"\n\
+         [flow.f]\nsteps = [{ use = \"payment\" }]\n[workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"5/s\"\n\
+         pre-allocated-vus = 100\nflow = \"f\"\n",
+        100.0,
+    );
+    // Every 200 ms one of 100 ms, of which its caller waits for 30.
+    near(figure(&o, "external.payment", "utilisation"), 0.5, 2e-3);
+    near(figure(&o, "flow.f", "failures_timed_out"), 5.0, 0.02);
+}

@@ -1,5 +1,6 @@
 //! How each kind behaves: one test a rule, named after it.
 
+mod autoscaler;
 mod balancer;
 mod cache;
 mod connection_pool;

@@ -36,10 +36,19 @@ impl Consumer {
             cx.leave_poll(self.log, self.group, member);
             cx.finish_rebalance(self.log, self.group);
         }
+        let nanos = cx.nanos();
+        let log = &mut cx.logs[self.log as usize];
+        let group = &mut log.groups[self.group as usize];
+        let fetched = group.buffered(member, nanos) > 0;
+        let available = group.available(member);
+        let thread = &mut self.threads[t];
+        if !thread.waited && !fetched && nanos > thread.fetched.saturating_add(self.plan.fetch_max_wait) {
+            // The last one came back empty while the thread was at work; the next one goes out now.
+            thread.fetched = nanos;
+        }
+        let held = available > 0 && !fetched && self.is_held(t, available * log.record_bytes, nanos);
         let log = &cx.logs[self.log as usize];
         let group = &log.groups[self.group as usize];
-        let available = group.available(member);
-        let held = available > 0 && self.is_held(t, available * log.record_bytes, cx.nanos());
         if group.stands_still() || available == 0 || held {
             let wants = match held {
                 true => self.plan.fetch_min_bytes.div_ceil(log.record_bytes.max(1)),
@@ -54,7 +63,11 @@ impl Consumer {
             return Admission::Wait;
         }
         let thread = &mut self.threads[t];
-        if !(std::mem::take(&mut thread.waited) | std::mem::take(&mut thread.sought)) {
+        let comes_late = std::mem::take(&mut thread.waited) | std::mem::take(&mut thread.sought);
+        if !fetched {
+            // The fetch that went out before has brought nothing, or was thrown away.
+            cx.logs[self.log as usize].groups[self.group as usize].fetch_now(member);
+        } else if !comes_late {
             return Admission::Proceed;
         }
         match &self.fetch {
@@ -81,6 +94,9 @@ impl Consumer {
         let member = self.member + t as u32;
         let most = self.plan.max_poll_records;
         self.counts.redelivered += log.take(self.group, member, most, quota, &mut thread.spans);
+        let least = self.plan.fetch_min_bytes.div_ceil(log.record_bytes.max(1)).max(1);
+        let until = now.saturating_add(self.plan.fetch_max_wait);
+        log.groups[self.group as usize].fetch(member, least, until);
         let Some(first) = thread.spans.first() else {
             return Admission::Skip;
         };

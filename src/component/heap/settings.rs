@@ -12,6 +12,16 @@ pub struct Plan {
     pub pauses: Option<Pauses>,
 }
 
+impl Plan {
+    /// Share of the time that given pauses take, if laws say when they come: `every` counts from begin to begin.
+    pub fn paused_share(&self) -> Option<f64> {
+        match self.pauses.as_ref()? {
+            Pauses::Laws { every, lasts } => Some(lasts.mean()? / every.mean()?),
+            Pauses::Measured(_) | Pauses::Allocated(_) => None,
+        }
+    }
+}
+
 /// A shape whose workers are not known before the host's cores are.
 #[derive(Clone, Debug)]
 pub struct Draft {

@@ -1,10 +1,13 @@
 //! Whether more and more is inside, and where it is left behind.
 
 use super::{mean, rate};
+use crate::experiment::PointPlan;
 use crate::experiment::collect::Collected;
+use crate::experiment::planned::{changes_by_plan, last_change};
 use crate::experiment::results::{Metric, SYSTEM};
+use crate::model::arithmetic::arithmetic;
 use crate::statistics::interval::mean_interval;
-use crate::statistics::trend::{FALSE_ALARM, Growth, STRETCHES, growth_over_replications};
+use crate::statistics::trend::{FALSE_ALARM, FEWEST, Growth, STRETCHES, growth_over_replications};
 
 /// Work that nobody waits for and that gets more and more: the records of a group, the rows of an outbox.
 pub struct Left {
@@ -25,18 +28,126 @@ pub fn leaves_behind(metrics: &[Metric]) -> bool {
     })
 }
 
-/// Growth of the number inside, requests and backlogs, a second. A measured time too short for a trend is judged by the
-/// balance of what came and what went.
-pub fn growth(seen: &Collected) -> Option<(Growth, f64)> {
+/// Growth of the number inside, requests and backlogs.
+#[derive(Clone, Copy, Debug)]
+pub struct Grown {
+    pub growth: Growth,
+    /// How many more a second.
+    pub slope: f64,
+    /// From when on it was looked at, seconds; the measured time if nothing changes by plan.
+    pub since: Option<f64>,
+    /// Requests that came and were answered a second from then on.
+    pub offered: f64,
+    pub carried: f64,
+}
+
+/// Growth in the measured time, or, where load or system change by plan, since the last change. A time too short for a trend is
+/// judged by the balance of what came and what went, one in which the load changes all along by what the change does not
+/// explain.
+pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<Grown> {
+    if changes_by_plan(&plan.model) {
+        return growth_by_plan(plan, seen);
+    }
+    let of = |name: &str| mean(metrics, SYSTEM, name).unwrap_or(0.0);
+    let grown = |growth, slope| Grown {
+        growth,
+        slope,
+        since: None,
+        offered: of("offered"),
+        carried: of("throughput"),
+    };
     let series: Vec<Vec<f64>> = seen.inside.iter().map(|b| b.0.clone()).collect();
     // A stretch is a whole number of windows; what is left over was dropped.
     let width = *seen.times.0.first()?;
     let windows = (seen.shortest.0 / width).round() - (seen.warm_up as f64 * 1e-9 / width).ceil();
     let each = (windows / STRETCHES as f64).floor().max(1.0);
     match growth_over_replications(&series, each * width, FALSE_ALARM) {
-        Ok(trend) => Some((trend.growth, trend.slope.mean)),
-        Err(_) => balance(seen),
+        Ok(trend) => Some(grown(trend.growth, trend.slope.mean)),
+        Err(_) => balance(seen).map(|(growth, slope)| grown(growth, slope)),
     }
+}
+
+/// The share of a run that must be left after the last change to be judged by itself, and that is judged where changes go on.
+const LAST: f64 = 0.1;
+/// More of what arrives than this stays inside, beside what the changing load explains.
+const STAYS: f64 = 0.1;
+
+fn growth_by_plan(plan: &PointPlan, seen: &Collected) -> Option<Grown> {
+    let width = *seen.times.0.first()?;
+    let whole = seen.windows.iter().map(|(inside, _)| inside.0.len()).min()?;
+    let end = whole as f64 * width;
+    let measured = seen.warm_up as f64 * 1e-9;
+    let constant = last_change(&plan.model)
+        .map(|at| at.max(measured))
+        .filter(|at| *at <= (1.0 - LAST) * end)
+        .map(|at| libm::ceil(at / width - 1e-6) as usize)
+        .filter(|first| whole >= first + FEWEST);
+    let first = constant.unwrap_or(whole - (libm::round(LAST * whole as f64) as usize).clamp(1, whole));
+    let tails = seen
+        .windows
+        .iter()
+        .map(|(inside, _)| inside.0[first..whole].to_vec());
+    let tails: Vec<Vec<f64>> = tails.collect();
+    let (offered, carried) = (flows(seen, "offered", first), flows(seen, "throughput", first));
+    let grown = |growth, slope| {
+        Some(Grown {
+            growth,
+            slope,
+            since: Some(first as f64 * width),
+            offered: average(&offered),
+            carried: average(&carried),
+        })
+    };
+    if constant.is_some() {
+        let trend = growth_over_replications(&tails, width, FALSE_ALARM).ok()?;
+        return grown(trend.growth, trend.slope.mean);
+    }
+    // More inside is what a growing load brings with it: its rate times what a request takes (Little).
+    let change = |values: &[f64]| -> Option<f64> {
+        let half = values.len() / 2;
+        let (from, to) = (values.get(..half)?, values.get(values.len() - half..)?);
+        let between = (values.len() - half) as f64 * width;
+        (half > 0).then(|| (average(to) - average(from)) / between)
+    };
+    let explained = change(&offered)? * response(plan);
+    let slopes: Option<Vec<f64>> = tails.iter().map(|inside| change(inside)).collect();
+    let beyond: Vec<f64> = slopes?
+        .iter()
+        .map(|s| s - explained - STAYS * average(&offered))
+        .collect();
+    let found = mean_interval(&beyond, 1.0 - 2.0 * FALSE_ALARM).ok()?;
+    let slope = found.mean + explained + STAYS * average(&offered);
+    match found.low.is_some_and(|low| low > 0.0) {
+        true => grown(Growth::Growing, slope),
+        false => grown(Growth::Steady, slope),
+    }
+}
+
+/// What all flows show a second in each window from `first` on, on the average of the replications.
+fn flows(seen: &Collected, name: &str, first: usize) -> Vec<f64> {
+    let mut sums: Vec<f64> = vec![0.0; seen.times.0.len().saturating_sub(first)];
+    let of_flows = |c: &&crate::experiment::collect::Column| c.subject.starts_with("flow.") && c.name == name;
+    for column in seen.columns.iter().filter(of_flows) {
+        for (sum, value) in sums.iter_mut().zip(column.values.0.iter().skip(first)) {
+            *sum += if value.is_finite() { *value } else { 0.0 };
+        }
+    }
+    sums
+}
+
+/// Seconds that a request takes without waiting, on the average of the workloads.
+fn response(plan: &PointPlan) -> f64 {
+    let streams = arithmetic(&plan.model).streams;
+    let rate: f64 = streams.iter().map(|s| s.rate).sum();
+    let taken: f64 = streams.iter().map(|s| s.rate * s.response).sum();
+    match taken / rate {
+        response if response.is_finite() => response,
+        _ => 0.0,
+    }
+}
+
+fn average(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// What came less what went, a second, in each replication.
@@ -60,8 +171,8 @@ fn balance(seen: &Collected) -> Option<(Growth, f64)> {
 }
 
 /// What is left behind, the fastest first, where that is most of a growth of `slope` a second.
-pub fn backlogs(seen: &Collected, metrics: &[Metric], slope: f64) -> Vec<Left> {
-    let warm = seen.warm_up as f64 * 1e-9;
+pub fn backlogs(seen: &Collected, metrics: &[Metric], grown: &Grown) -> Vec<Left> {
+    let (slope, warm) = (grown.slope, grown.since.unwrap_or(seen.warm_up as f64 * 1e-9));
     let measured = |values: &[f64]| -> Option<f64> {
         let times = seen.times.0.iter().copied();
         let mut points = times

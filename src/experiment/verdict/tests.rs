@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::experiment::collect::{Bit, Bits};
+use crate::experiment::collect::{Bit, Bits, Column};
 use crate::experiment::{Overrides, WarmUp, load_model_text};
 
 const OPEN: &str = "executor = \"poisson\"\nrate = \"10/s\"";
@@ -153,14 +153,81 @@ fn a_number_inside_that_grows_by_a_thousandth_of_what_arrives_is_an_overload() {
     assert_eq!(judged(&growing(0.011), &metrics).0, Verdict::Overloaded);
     assert_ne!(judged(&growing(0.009), &metrics).0, Verdict::Overloaded);
     assert_ne!(judged(&growing(-1.0), &metrics).0, Verdict::Overloaded);
-    // Closed users cannot become more, and a load that changes by plan says nothing by its growth.
+    // Closed users cannot become more.
     assert_eq!(
         verdict(&plan(USERS, ""), &growing(1.0), &metrics).0,
         Verdict::Stable
     );
-    let mut passing = plan(OPEN, "");
-    passing.settings.warm_up = WarmUp::Nothing;
-    assert_eq!(verdict(&passing, &growing(1.0), &metrics).0, Verdict::Stable);
+}
+
+/// What four replications saw of a load that changes by plan: a hundred windows of a second each, their number inside by
+/// window, and what came and went.
+fn passing(inside: impl Fn(usize) -> f64, offered: impl Fn(usize) -> f64) -> Collected {
+    let mut all = seen(|_, i| i as f64);
+    (all.warm_up, all.shortest) = (0, Bit(100.0));
+    all.times = Bits((1..=100).map(f64::from).collect());
+    let windows = |r: usize| -> Vec<f64> {
+        (0..100)
+            .map(|i| inside(i) * (1.0 + r as f64 / 100.0) + ((i * 7 + r * 3) % 5) as f64)
+            .collect()
+    };
+    all.windows = (0..4).map(|r| (Bits(windows(r)), Bits(vec![1.0; 100]))).collect();
+    let column = |name: &str, values: Vec<f64>| Column {
+        subject: "flow.visit".to_owned(),
+        name: name.to_owned(),
+        unit: Unit::PerSecond,
+        values: Bits(values),
+    };
+    let carried = |i: usize| offered(i) - (inside(i + 1) - inside(i));
+    all.columns = vec![
+        column("offered", (0..100).map(&offered).collect()),
+        column("throughput", (0..100).map(carried).collect()),
+    ];
+    all
+}
+
+#[test]
+fn after_its_last_change_a_load_is_judged_by_what_stays() {
+    let metrics = carrying(90.0, &[]);
+    let step = plan(
+        "executor = \"poisson\"\nstart-rate = \"50/s\"\nstages = [{ duration = \"40s\", target = \"50/s\" }, { duration = \"0s\", target = \"150/s\" }]",
+        "[run]\nduration = \"100s\"\n",
+    );
+    let offered = |i: usize| if i < 40 { 50.0 } else { 150.0 };
+    let overflowing = passing(|i| 50.0 * i.saturating_sub(40) as f64, offered);
+    let (verdict_, why) = verdict(&step, &overflowing, &metrics);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert_eq!(
+        why,
+        "the number inside grows by 50.75/s from 40s on: 150/s arrive, 100/s are carried"
+    );
+    // More inside after the step than before is no growth.
+    let higher = passing(|i| if i < 42 { 1.0 } else { 10.0 }, offered);
+    assert_ne!(verdict(&step, &higher, &metrics).0, Verdict::Overloaded);
+    // A warm-up that was told changes nothing.
+    let mut told = overflowing;
+    told.warm_up = 10_000_000_000;
+    assert_eq!(verdict(&step, &told, &metrics).0, Verdict::Overloaded);
+}
+
+#[test]
+fn what_a_growing_load_brings_with_it_is_no_overload() {
+    let metrics = carrying(90.0, &[]);
+    let ramp = plan(
+        "executor = \"poisson\"\nstart-rate = \"0/s\"\nstages = [{ duration = \"100s\", target = \"300/s\" }]",
+        "[run]\nduration = \"100s\"\n",
+    );
+    let offered = |i: usize| 3.0 * i as f64;
+    // 10 ms each: 0.03 more a second.
+    let delay = passing(|i| 0.03 * i as f64, offered);
+    assert_eq!(verdict(&ramp, &delay, &metrics).0, Verdict::Stable);
+    let beyond = passing(
+        |i| 1.5 * (i.saturating_sub(33) as f64) * (i.saturating_sub(33) as f64),
+        offered,
+    );
+    let (verdict_, why) = verdict(&ramp, &beyond, &metrics);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert!(why.contains("from 1m 30s on"), "{why}");
 }
 
 #[test]
@@ -170,12 +237,6 @@ fn a_run_short_against_the_memory_of_the_system_is_undecided() {
     let (verdict_, why) = judged(&wandering, &carrying(10.0, &[]));
     assert_eq!(verdict_, Verdict::Undecided);
     assert!(why.starts_with("the run is short"), "{why}");
-    let mut passing = plan(OPEN, "");
-    passing.settings.warm_up = WarmUp::Nothing;
-    assert_eq!(
-        verdict(&passing, &wandering, &carrying(10.0, &[])).0,
-        Verdict::Stable
-    );
     let mut transient = steady();
     transient.transient_lasts = true;
     let (verdict_, why) = judged(&transient, &carrying(10.0, &[]));

@@ -10,7 +10,7 @@
 //! process that is paused joins when it goes on.
 
 use super::{Assignment, Log};
-use crate::kernel::context::Replica;
+use crate::kernel::Replica;
 use crate::kernel::request::Requests;
 use crate::kernel::{Context, NONE};
 use std::ops::Range;
@@ -24,6 +24,7 @@ impl Log {
             m.ready.clear();
             m.taken = 0;
             m.available = 0;
+            m.forget_fetch();
             m.joined = false;
         }
         let alive: Vec<u32> = (0..g.members.len() as u32)
@@ -75,6 +76,7 @@ impl Log {
         for m in g.members.iter_mut().filter(|m| !m.alive) {
             m.ready.clear();
             (m.taken, m.available) = (0, 0);
+            m.forget_fetch();
         }
         let mut alive: Vec<u32> = (0..g.members.len() as u32)
             .filter(|m| g.members[*m as usize].alive)
@@ -100,6 +102,7 @@ impl Log {
                 let m = &mut g.members[m as usize];
                 m.ready.retain(|r| r != p);
                 m.available -= self.partitions[i].end - g.position[i];
+                m.buffered = m.buffered.min(m.available);
             }
             wants.push((m, share.saturating_sub(mine.len())));
         }
@@ -133,6 +136,12 @@ impl Context {
         if !log.groups[group as usize].assigned {
             log.assign(group);
         }
+    }
+
+    /// Members that are not there at the start of the run; to be called before [`Context::first_assignment`].
+    pub fn leave_out(&mut self, log: u32, group: u32, members: Range<u32>) {
+        let g = &mut self.logs[log as usize].groups[group as usize];
+        members.for_each(|m| g.members[m as usize].alive = false);
     }
 
     /// A member waits in its poll until so many records are there. If the group rebalances it joins there.
@@ -213,6 +222,7 @@ impl Context {
             let m = &mut g.members[m as usize];
             m.ready.clear();
             (m.taken, m.available) = (0, 0);
+            m.forget_fetch();
         }
         self.rebalance(log, group, members, true);
     }
@@ -231,6 +241,7 @@ impl Context {
             let m = &mut g.members[m as usize];
             m.ready.clear();
             (m.taken, m.available, m.joined) = (0, 0, false);
+            m.forget_fetch();
         }
         for (p, owner) in g.owner.iter().enumerate().filter(|(_, o)| members.contains(o)) {
             let left = l.partitions[p].end - g.committed[p];

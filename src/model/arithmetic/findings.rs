@@ -26,7 +26,7 @@ impl Calculation<'_> {
         for load in loads {
             let i = load.component.0 as usize;
             let need = self.need(i, open);
-            if need < load.capacity * (1.0 - 1e-9) {
+            if need < load.capacity * (1.0 - 1e-9) || load.cancelled {
                 continue;
             }
             let facts = &self.facts[i];
@@ -36,6 +36,9 @@ impl Calculation<'_> {
                 (Some((p, _)), _) if p.nanos() == 0 => "the rest is turned away".to_owned(),
                 (Some((p, key)), _) => format!("whoever waits longer than `{key}` of {p} fails"),
                 (None, true) => "the rest is turned away".to_owned(),
+                (None, false) if self.found.limited.contains(&load.component) => {
+                    format!("the queue of `{name}` grows until the time limit around it ends the waits")
+                }
                 (None, false) if facts.unit == "cores" => format!("work on `{name}` piles up without bound"),
                 (None, false) => format!("the queue of `{name}` grows without bound"),
             };

@@ -1,6 +1,8 @@
 use super::*;
 use crate::diagnostic::{Severity, Sink, render};
 
+mod bounds;
+
 fn model(source: &str) -> Model {
     let mut sink = Sink::default();
     let model = crate::model::load("m", source, None, &mut sink);
@@ -74,7 +76,7 @@ connection-pool.db  90/s × 202ms = 18.2 of 20 connections    91 %
 thread-pool.http    90/s × 202ms = 18.2 of 200 threads        9.1 %
 host.box            90/s × 2ms = 0.18 of 4 cores              4.5 %
 
-connection-pool.db saturates first, at 99/s: 1.1 times this load.
+connection-pool.db saturates first, at 99/s at the latest: 1.1 times this load.
 ";
     assert_eq!(table.replace("   ", "  ").lines().count(), wanted.lines().count());
     for line in wanted.lines() {

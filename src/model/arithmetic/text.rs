@@ -53,7 +53,11 @@ pub fn percent(share: f64) -> String {
 
 impl Stream {
     fn told(&self, model: &Model) -> String {
-        let took = format!("a request takes {} without waiting", seconds(self.response));
+        let least = if self.at_least { "at least " } else { "" };
+        let took = format!(
+            "a request takes {least}{} without waiting",
+            seconds(self.response)
+        );
         let Some(users) = &self.users else {
             let staged = model.workloads.iter().find(|w| w.name == self.name);
             let peak = staged.is_some_and(|w| match &w.arrivals {
@@ -119,9 +123,10 @@ impl Arithmetic {
                 pad(&used, 6),
             ));
         }
-        if let Some(last) = self.last_line() {
+        let last = self.last_line().into_iter().chain(self.scaling.iter().cloned());
+        for line in last {
             out.push('\n');
-            out.push_str(&last);
+            out.push_str(&line);
             out.push('\n');
         }
         out
@@ -151,16 +156,23 @@ impl Arithmetic {
             return Some(format!("The least room is at {}.", first.subject));
         }
         let total: f64 = self.streams.iter().map(|s| s.rate).sum();
+        if first.cancelled {
+            return Some(format!(
+                "{} has the least room, up to {} or more: what is cancelled takes less than counted here.",
+                first.subject,
+                rate(total * ratio)
+            ));
+        }
         Some(if ratio >= 1.0 {
             format!(
-                "{} saturates first, at {}: {} times this load.",
+                "{} saturates first, at {} at the latest: {} times this load.",
                 first.subject,
                 rate(total * ratio),
                 significant(ratio)
             )
         } else {
             format!(
-                "{} is asked for more than it has: it carries {} of the {} offered.",
+                "{} is asked for more than it has: it carries at most {} of the {} offered.",
                 first.subject,
                 rate(total * ratio),
                 rate(total)

@@ -1,7 +1,7 @@
 //! One way through a flow's steps with mean times: how often each component is visited and how long it is held,
 //! which waits and limits lie within which, and what is held while something else is acquired.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Model;
 use super::super::step::{Step, What};
@@ -101,6 +101,12 @@ pub struct Findings {
     /// Held, acquired: where it is first seen.
     pub order: BTreeMap<(ComponentId, ComponentId), Span>,
     pub inversions: Vec<Inversion>,
+    /// Visited where the visit may be cut short, because another branch was faster.
+    pub cancelled: BTreeSet<ComponentId>,
+    /// Visited within a limit on the time of a scope.
+    pub limited: BTreeSet<ComponentId>,
+    /// Whether somebody goes on with the first few of several branches, of whose times means do not tell.
+    pub races: bool,
 }
 
 /// A walk on behalf of one source of requests.
@@ -117,6 +123,9 @@ pub struct Walk<'a> {
     services: Vec<ComponentId>,
     held: Vec<ComponentId>,
     limits: Vec<Limit>,
+    /// Branches around this place that may be cancelled, and scopes with a limit.
+    cancels: u32,
+    deadlines: u32,
 }
 
 impl<'a> Walk<'a> {
@@ -138,6 +147,8 @@ impl<'a> Walk<'a> {
             services: Vec::new(),
             held: Vec::new(),
             limits: Vec::new(),
+            cancels: 0,
+            deadlines: 0,
         }
     }
 
@@ -264,7 +275,13 @@ impl<'a> Walk<'a> {
                     after: part.after,
                 }
             }
-            What::Parallel { branches, quorum, .. } => {
+            What::Parallel {
+                branches,
+                quorum,
+                cancels,
+            } => {
+                self.findings.races |= *quorum > 0;
+                self.cancels += u32::from(*cancels);
                 let mut longest = 0.0f64;
                 // Shares of requests by how many of their branches pass.
                 let mut passed = vec![1.0];
@@ -277,6 +294,7 @@ impl<'a> Walk<'a> {
                         passed[n] = passed[n] * (1.0 - part.passes) + one_fewer * part.passes;
                     }
                 }
+                self.cancels -= u32::from(*cancels);
                 let needed = if *quorum == 0 {
                     branches.len()
                 } else {
@@ -343,6 +361,7 @@ impl<'a> Walk<'a> {
         span: &Span,
     ) -> Passage {
         let facts = &self.facts[id.0 as usize];
+        self.seen(id);
         self.waits(id, span);
         let holds = self.model.components[id.0 as usize].plan.capacity().is_some() || facts.hottest.is_some();
         if holds && !steps.is_empty() {
@@ -355,6 +374,7 @@ impl<'a> Walk<'a> {
         if let Some(seconds) = limit {
             let who = self.subject(id);
             self.limits.push(Limit { who, seconds });
+            self.deadlines += 1;
         }
         let tries = facts.attempts;
         let mut inside = self.rounds(
@@ -365,6 +385,7 @@ impl<'a> Walk<'a> {
         );
         if let Some(seconds) = limit {
             self.limits.pop();
+            self.deadlines -= 1;
             inside.time = inside.time.min(seconds);
         }
         if holds && !steps.is_empty() {
@@ -381,8 +402,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Notes what may cut a visit short.
+    fn seen(&mut self, id: ComponentId) {
+        if self.cancels > 0 {
+            self.findings.cancelled.insert(id);
+        }
+        if self.deadlines > 0 {
+            self.findings.limited.insert(id);
+        }
+    }
+
     fn compute(&mut self, host: Option<ComponentId>, own: bool, demand: f64, weight: f64) -> f64 {
         let Some(host) = host else { return demand };
+        self.seen(host);
         let time = demand / self.facts[host.0 as usize].speed;
         self.sums.visits[host.0 as usize] += weight;
         self.sums.busy[host.0 as usize] += times(weight, time);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Checker;
-use crate::component::{ComponentId, Layout, Plan};
+use crate::component::{ComponentId, Layout, Plan, autoscaler};
 use crate::model::{Change, Entry, Happening};
 
 /// Instances of all components together.
@@ -143,6 +143,83 @@ impl Checker<'_> {
                     format!("service `{}` has a `cpu-limit` and {why}", e.name),
                 )
                 .help("put it on a host with processor sharing, as `host = { cores = 2 }`");
+        }
+    }
+
+    /// What an autoscaler needs of its service.
+    pub(super) fn autoscalers(&mut self, components: &[Entry], hosts: &BTreeMap<ComponentId, ComponentId>) {
+        let mut seen: BTreeMap<ComponentId, &str> = BTreeMap::new();
+        for e in components {
+            let Plan::Autoscaler(plan) = &e.plan else { continue };
+            let of = &components[plan.of.0 as usize];
+            let Plan::Service(service) = &of.plan else {
+                continue;
+            };
+            let host = hosts.get(&plan.of).map(|h| &components[h.0 as usize].plan);
+            let (key, problem, help) = if let Some(other) = seen.insert(plan.of, &e.name) {
+                let problem = format!("`{}` has an autoscaler already, `{other}`", of.name);
+                (
+                    "of",
+                    problem,
+                    "give one autoscaler both goals; the one that asks for more counts",
+                )
+            } else if service.replicas > autoscaler::MOST {
+                let problem = format!(
+                    "an autoscaler handles up to {} replicas; `{}` has {}",
+                    autoscaler::MOST,
+                    of.name,
+                    service.replicas
+                );
+                ("of", problem, "lower the service's `replicas`")
+            } else if plan.initially > service.replicas {
+                let key = if plan.min > service.replicas {
+                    "min"
+                } else {
+                    "initially"
+                };
+                let problem = format!(
+                    "`{key}` is more than the {} `replicas` of `{}`, which are the most there can be",
+                    service.replicas, of.name
+                );
+                (
+                    key,
+                    problem,
+                    "raise the service's `replicas` to what Kubernetes calls `maxReplicas`",
+                )
+            } else if plan.cpu.is_some() && host.is_none() {
+                let problem = format!("the CPU of `{}` is not known: it has no `host`", of.name);
+                (
+                    "cpu",
+                    problem,
+                    "put it on one, as `host = { cores = 2 }`, or aim at `requests`",
+                )
+            } else if plan.cpu.is_some() && !matches!(host, Some(Plan::Host(h)) if h.shares()) {
+                let problem = format!(
+                    "the CPU time of each replica of `{}` is not counted on a host whose threads do not share its cores",
+                    of.name
+                );
+                (
+                    "cpu",
+                    problem,
+                    "use a host with processor sharing, or aim at `requests`",
+                )
+            } else if plan.cpu.is_some() && plan.cpu_request.is_none() && service.limit.is_none() {
+                let problem = format!("what a replica of `{}` requests is not known", of.name);
+                (
+                    "cpu",
+                    problem,
+                    "add `cpu-request = 0.5`, in cores; Kubernetes cannot judge CPU without it either",
+                )
+            } else {
+                continue;
+            };
+            let path = format!("autoscaler.{}", super::quoted(&e.name));
+            let item = self
+                .document
+                .get(&format!("{path}.{key}"))
+                .or_else(|| self.document.get(&format!("{path}.of")));
+            let span = item.map_or(0..0, |item| item.span.clone());
+            self.sink.error(span, "does-not-apply", problem).help(help);
         }
     }
 

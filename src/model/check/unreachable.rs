@@ -60,7 +60,7 @@ impl Checker<'_> {
         for (i, e) in components.iter().enumerate() {
             let passive = matches!(
                 e.kind,
-                "service" | "balancer" | "host" | "heap" | "consumer" | "outbox"
+                "service" | "balancer" | "host" | "heap" | "consumer" | "outbox" | "autoscaler"
             );
             if !passive && !reach.components[i] && !e.name.starts_with("client of ") {
                 self.sink.warning(
