@@ -345,8 +345,8 @@ impl Component for Topic {
         self.send_time = plan.send_time.as_ref().map(Sampler::new);
         self.flushes = plan.flushes;
         for number in 0..self.producers.len() {
-            self.producers[number].adopt(&self.limits);
-            self.pump(number, cx);
+            self.producers[number].adopt(&self.limits, cx);
+            self.work(number, cx);
         }
     }
 

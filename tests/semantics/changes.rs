@@ -138,6 +138,21 @@ fn of_fewer_cores_the_last_ones_are_given_up_as_their_jobs_end() {
 }
 
 #[test]
+fn idle_cores_are_given_up_at_once() {
+    for discipline in ["fcfs", "round-robin"] {
+        let set = "\"host.b.cores\" = 1";
+        // The first is over before the change: of three idle cores one is left.
+        let found = changed(
+            &host(discipline, 3),
+            "{ cpu = \"300ms\", on = \"b\" }",
+            set,
+            [0.0, 0.6, 0.7],
+        );
+        same(discipline, found, [0.3, 0.3, 0.5]);
+    }
+}
+
+#[test]
 fn a_faster_machine_is_faster_for_what_comes_and_where_cores_are_shared_for_what_is_there() {
     let set = "\"host.b.speed\" = 2.0";
     let found = changed(&host("fcfs", 1), CPU, set, [0.0, 0.6]);
@@ -183,6 +198,66 @@ fn another_patience_holds_for_those_who_wait_already() {
         );
         assert_eq!(found, (2.0, 0.4), "{more}");
     }
+}
+
+/// The first takes `b` for 9 s from 0 s on; when those who come at 0.1, 0.4 and 0.6 s give up, if the key is set at 0.5 s.
+fn give_up(tables: &str, step: &str, set: &str) -> [f64; 3] {
+    let mut text = format!("{tables}\n[[timeline]]\nat = \"500ms\"\nset = {{ {set} }}\n");
+    let names = ["f0", "f1", "f2", "f3"];
+    for name in names {
+        text += &format!("[flow.{name}]\nsteps = [{step}]\n");
+    }
+    let list: Vec<(f64, &str)> = [0.0, 0.1, 0.4, 0.6].into_iter().zip(names).collect();
+    let o = observe(&(text + &requests(&list)), 100.0);
+    [1, 2, 3].map(|i| {
+        let took = o.figure(&format!("flow.f{i}"), "failure_time_max");
+        [0.0, 0.1, 0.4, 0.6][i] + took.unwrap_or(f64::INFINITY)
+    })
+}
+
+const NINE: &str = r#"{ use = "b", steps = [{ delay = "9s" }] }"#;
+
+#[test]
+fn another_longest_wait_holds_at_once_for_who_waits_and_for_who_comes() {
+    for (tables, key, step) in [
+        ("[lock.b]\nwait-timeout = \"2s\"", "lock.b.wait-timeout", NINE),
+        (
+            "[bulkhead.b]\nmax-concurrent-calls = 1\nmax-wait-duration = \"2s\"",
+            "bulkhead.b.max-wait-duration",
+            NINE,
+        ),
+        (
+            "[topic.b]\nlinger = \"0s\"\nsend-time = \"9s\"\nbuffer-memory = \"16KiB\"\nmax-block = \"2s\"",
+            "topic.b.max-block",
+            r#"{ publish = "b" }"#,
+        ),
+    ] {
+        let found = give_up(tables, step, &format!("\"{key}\" = \"300ms\""));
+        same(key, found, [0.5, 0.7, 0.9]);
+        let found = give_up(tables, step, &format!("\"{key}\" = \"3s\""));
+        same(key, found, [3.1, 3.4, 3.6]);
+    }
+}
+
+#[test]
+fn a_wait_for_a_lock_that_began_without_a_limit_has_none_later() {
+    let found = give_up("[lock.b]", NINE, "\"lock.b.wait-timeout\" = \"300ms\"");
+    assert_eq!(found[..2], [f64::INFINITY; 2]);
+    near(found[2], 0.9, 1e-9);
+}
+
+#[test]
+fn more_buffer_memory_lets_those_who_wait_for_it_in() {
+    let topic =
+        "[topic.b]\nlinger = \"0s\"\nsend-time = \"9s\"\nbuffer-memory = \"16KiB\"\nmax-in-flight = 1\n";
+    let send = r#"{ publish = "b" }"#;
+    let found = changed(
+        topic,
+        send,
+        "\"topic.b.buffer-memory\" = \"32KiB\"",
+        [0.0, 0.1, 0.4],
+    );
+    same("a batch more", found, [0.0, 0.4, 0.1]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod time_limiter;
 mod workload;
 mod changes;
 mod consumer;
+mod consumer_group;
 mod heap;
 mod leaving;
 mod steps;
