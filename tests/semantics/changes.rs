@@ -3,7 +3,7 @@
 use super::*;
 
 /// Services of one second that begin at these instants, with one change of `key` at 0.5 s; how long each took.
-fn changed<const N: usize>(tables: &str, step: &str, set: &str, at: [f64; N]) -> [f64; N] {
+pub fn changed<const N: usize>(tables: &str, step: &str, set: &str, at: [f64; N]) -> [f64; N] {
     let mut text = format!("{tables}\n[[timeline]]\nat = \"500ms\"\nset = {{ {set} }}\n");
     let names: Vec<String> = (0..N).map(|i| format!("f{i}")).collect();
     for name in &names {
@@ -15,7 +15,7 @@ fn changed<const N: usize>(tables: &str, step: &str, set: &str, at: [f64; N]) ->
 }
 
 #[track_caller]
-fn same<const N: usize>(what: &str, found: [f64; N], expected: [f64; N]) {
+pub fn same<const N: usize>(what: &str, found: [f64; N], expected: [f64; N]) {
     for (f, e) in found.iter().zip(expected) {
         assert!((f - e).abs() < 1e-5, "{what}: {found:?}, expected {expected:?}");
     }
@@ -201,7 +201,7 @@ fn another_patience_holds_for_those_who_wait_already() {
 }
 
 /// The first takes `b` for 9 s from 0 s on; when those who come at 0.1, 0.4 and 0.6 s give up, if the key is set at 0.5 s.
-fn give_up(tables: &str, step: &str, set: &str) -> [f64; 3] {
+pub fn give_up(tables: &str, step: &str, set: &str) -> [f64; 3] {
     let mut text = format!("{tables}\n[[timeline]]\nat = \"500ms\"\nset = {{ {set} }}\n");
     let names = ["f0", "f1", "f2", "f3"];
     for name in names {
@@ -215,7 +215,7 @@ fn give_up(tables: &str, step: &str, set: &str) -> [f64; 3] {
     })
 }
 
-const NINE: &str = r#"{ use = "b", steps = [{ delay = "9s" }] }"#;
+pub const NINE: &str = r#"{ use = "b", steps = [{ delay = "9s" }] }"#;
 
 #[test]
 fn another_longest_wait_holds_at_once_for_who_waits_and_for_who_comes() {
@@ -237,6 +237,24 @@ fn another_longest_wait_holds_at_once_for_who_waits_and_for_who_comes() {
         let found = give_up(tables, step, &format!("\"{key}\" = \"3s\""));
         same(key, found, [3.1, 3.4, 3.6]);
     }
+}
+
+#[test]
+fn at_a_rate_limiter_who_comes_with_a_shorter_time_out_gives_up_before_those_who_came_with_a_longer_one() {
+    let limiter =
+        "[rate-limiter.b]\nlimit-for-period = 1\nlimit-refresh-period = \"1000s\"\ntimeout-duration = \"2s\"";
+    let found = give_up(limiter, NINE, "\"rate-limiter.b.timeout-duration\" = \"300ms\"");
+    same("shorter", found, [2.1, 2.4, 0.9]);
+}
+
+#[test]
+fn connections_are_tested_from_the_moment_on_at_which_the_timeline_says_so() {
+    let pool = "[connection-pool.b]\nmaximum-pool-size = 1\nconnect-time = \"0s\"\nmax-lifetime = \"0s\"\n";
+    let step = r#"{ use = "b", steps = [{ delay = "100ms" }] }"#;
+    let set = "\"connection-pool.b.validation-time\" = \"50ms\"";
+    // It has idled since 0.1 s, and for less than half a second at 3.3 s.
+    let found = changed(pool, step, set, [0.0, 3.0, 3.3]);
+    same("tested", found, [0.1, 0.15, 0.1]);
 }
 
 #[test]

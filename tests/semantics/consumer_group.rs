@@ -36,3 +36,16 @@ fn a_member_that_is_paused_in_its_poll_joins_a_rebalance_when_it_goes_on() {
     assert_eq!(lag_at(&source, 20.1), 0.0);
     assert_eq!(lag_at(&source, 30.1), 0.0);
 }
+
+#[test]
+fn a_record_that_fails_is_tried_as_often_as_is_set_by_then() {
+    let set = |what: &str| {
+        let consumer = "retries = 9\nretry-interval = \"1s\"\nsteps = [{ fail = 1.0 }]";
+        records(consumer, &[0.0]) + &format!("[[timeline]]\nat = \"2500ms\"\nset = {{ {what} }}\n")
+    };
+    let fewer = set("\"consumer.c.retries\" = 1");
+    assert_eq!((lag_at(&fewer, 2.9), lag_at(&fewer, 3.1)), (1.0, 0.0));
+    // Seven more tries after the one at 3 s.
+    let sooner = set("\"consumer.c.retry-interval\" = \"100ms\"");
+    assert_eq!((lag_at(&sooner, 3.55), lag_at(&sooner, 3.65)), (1.0, 0.0));
+}

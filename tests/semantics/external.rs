@@ -105,3 +105,10 @@ fn a_good_answer_takes_its_time_though_failing_ones_come_sooner() {
     assert_eq!(figure(&o, "external.payment", "failure_share"), 1.0);
     near(figure(&o, "flow.f", "failures_timed_out"), 0.7, 1e-9);
 }
+
+#[test]
+fn an_answer_at_the_very_instant_of_the_time_out_is_in_time() {
+    let o = observe(&calls("time = \"1s\"\ntimeout = \"1s\"", CALL, 1), 10.0);
+    assert_eq!(figure(&o, "flow.f", "failures"), 0.0);
+    near(figure(&o, "flow.f", "response_time_max"), 1.0, 1e-9);
+}

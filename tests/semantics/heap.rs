@@ -375,3 +375,31 @@ fn what_does_not_fit_after_a_young_collection_brings_a_full_one() {
     near(figure(&o, "heap.jvm", "pause_max"), 0.104, 1e-9);
     assert_eq!(figure(&o, "heap.jvm", "out_of_memory"), 0.0);
 }
+
+#[test]
+fn who_gives_up_in_a_stall_leaves_the_line() {
+    let limited = heap(BESIDE).replace(
+        "steps = [{ cpu = \"1ms\", allocates = \"1MB\" }, { delay = \"50ms\" }]",
+        "steps = [{ use = \"t\", steps = [{ cpu = \"1ms\", allocates = \"1MB\" }] }]",
+    );
+    let o = observe(
+        &format!("{limited}\n[time-limiter.t]\ntimeout-duration = \"300ms\"\n"),
+        100.0,
+    );
+    assert!(figure(&o, "heap.jvm", "allocation_stall_mean") < 0.3);
+    assert!(figure(&o, "flow.get", "failures_timed_out") > 1.0);
+    near(
+        figure(&o, "flow.get", "throughput") + figure(&o, "flow.get", "failures"),
+        100.0,
+        1.0,
+    );
+}
+
+#[test]
+fn a_process_that_stops_gives_up_the_cores_of_its_collector() {
+    // The first cycle begins at 2.5 s, with 60 MB used, and would take a second.
+    let stop = "[[timeline]]\nat = \"3s\"\nstop = \"api\"\n";
+    let text = heap(BESIDE).replace("100/s", "20/s");
+    let o = observe(&format!("{text}{stop}"), 10.0);
+    near(figure(&o, "host.box", "busy_mean") * 10.0, 0.5 + 60.0 * 0.001, 0.06);
+}

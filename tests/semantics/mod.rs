@@ -11,6 +11,7 @@ mod host;
 mod lock;
 mod restart;
 mod retry;
+mod settings;
 mod station;
 mod thread_pool;
 mod time_limiter;

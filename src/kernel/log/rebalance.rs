@@ -330,11 +330,6 @@ mod tests {
         );
         assert_eq!(owned(&log, 1), [5, 6]);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     /// One round among two of three members, the first two, who have this.
     fn round(owner: [u32; 6]) -> (Vec<u32>, bool, Log) {
@@ -358,13 +353,5 @@ mod tests {
         assert!(log.groups[0].members.iter().all(|m| m.ready.is_empty()));
         // What belonged to one that is gone is free at once.
         assert_eq!(round([2, 2, 2, 0, 0, 0]).0, [1, 1, 1, 0, 0, 0]);
-    }
-
-    #[test]
-    fn what_must_move_is_taken_in_one_round_and_given_in_the_next() {
-        let (owner, again, _) = round([0; 6]);
-        assert_eq!((owner, again), (vec![0, 0, 0, NONE, NONE, NONE], true));
-        let (owner, again, _) = round([0, 0, 0, NONE, NONE, NONE]);
-        assert_eq!((owner, again), (vec![0, 0, 0, 1, 1, 1], false));
     }
 }
