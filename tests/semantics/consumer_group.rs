@@ -35,6 +35,11 @@ fn a_member_that_is_paused_in_its_poll_joins_a_rebalance_when_it_goes_on() {
     assert_eq!(lag_at(&source, 19.9), 2.0);
     assert_eq!(lag_at(&source, 20.1), 0.0);
     assert_eq!(lag_at(&source, 30.1), 0.0);
+    near(
+        figure(&observe(&source, 40.0), "consumer.c", "rebalance_time"),
+        8.0,
+        0.1,
+    );
 }
 
 #[test]
@@ -48,4 +53,19 @@ fn a_record_that_fails_is_tried_as_often_as_is_set_by_then() {
     // Seven more tries after the one at 3 s.
     let sooner = set("\"consumer.c.retry-interval\" = \"100ms\"");
     assert_eq!((lag_at(&sooner, 3.55), lag_at(&sooner, 3.65)), (1.0, 0.0));
+}
+
+#[test]
+fn a_static_member_that_is_back_reads_on_from_what_it_has_committed() {
+    // One record is in hand when the process ends at 5 s, the other one comes while it is away.
+    let source = "[service.s]\nstart-up-time = \"2s\"\n[topic.events]\nlinger = \"0s\"\n[consumer.c]\nin = \"s\"\n\
+                  topic = \"events\"\nstatic-membership = true\non-stop = \"crash\"\nsteps = [{ delay = \"1s\" }]\n\
+                  [flow.send]\nsteps = [{ publish = \"events\" }]\n[[timeline]]\nat = \"5s\"\nrestart = \"s\"\n"
+        .to_owned()
+        + &requests(&[(4.5, "send"), (6.0, "send")]);
+    assert_eq!((lag_at(&source, 6.9), lag_at(&source, 8.9)), (2.0, 2.0));
+    assert_eq!(lag_at(&source, 9.1), 0.0);
+    let o = observe(&source, 20.0);
+    assert_eq!(figure(&o, "consumer.c", "rebalances"), 0.0);
+    near(figure(&o, "consumer.c", "redelivered") * 20.0, 1.0, 1e-9);
 }

@@ -202,3 +202,16 @@ fn a_poller_polls_by_its_new_interval_and_batch_from_its_next_poll_on() {
     near(seen("\"outbox.rows.drain\" = true"), 0.9, 1e-6);
     near(seen("\"outbox.rows.poll-interval\" = \"100ms\""), 0.9, 1e-6);
 }
+
+#[test]
+fn messages_are_spread_over_the_partitions_by_their_row() {
+    let text = model("100/s", "poll-interval = \"1s\"\nbatch = 1000", "");
+    let o = observe(&text.replace("linger = \"0s\"", "partitions = 4"), 100.0);
+    for p in 0..4 {
+        near(
+            figure(&o, "topic.events", &format!("produced_partition_{p}")),
+            25.0,
+            3.0,
+        );
+    }
+}
