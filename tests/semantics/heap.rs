@@ -398,10 +398,10 @@ fn who_gives_up_in_a_stall_leaves_the_line() {
 #[test]
 fn what_is_allocated_in_a_branch_under_a_limit_of_time_or_by_a_flow_that_is_called_counts() {
     let allocate = r#"{ cpu = "1ms", allocates = "1MB" }"#;
-    let figures = |steps: &str, more: &str| {
+    let figures = |steps: &str| {
         let plain = format!("steps = [{allocate}, {{ delay = \"50ms\" }}]");
         let text = heap(PARALLEL).replace(&plain, &format!("steps = [{steps}]"));
-        let more = format!("[time-limiter.t]\n[flow.inner]\nsteps = [{allocate}]\n{more}");
+        let more = format!("[time-limiter.t]\n[flow.inner]\nsteps = [{allocate}]\n");
         let o = observe(&format!("{text}\n{more}"), 100.0);
         (
             figure(&o, "heap.jvm", "allocated"),
@@ -413,12 +413,12 @@ fn what_is_allocated_in_a_branch_under_a_limit_of_time_or_by_a_flow_that_is_call
         r#"{ call = "inner" }"#,
         &format!("{{ parallel = [{{ steps = [{allocate}] }}, {{ steps = [] }}] }}"),
         &format!("{{ use = \"t\", steps = [{allocate}] }}"),
-        &format!("{{ use = \"t\", steps = [{{ parallel = [{{ steps = [{{ call = \"inner\" }}] }}] }}] }}"),
+        r#"{ use = "t", steps = [{ parallel = [{ steps = [{ call = "inner" }] }] }] }"#,
         &format!(
             "{{ parallel = [{{ steps = [{{ use = \"t\", steps = [{{ repeat = 1, steps = [{allocate}] }}] }}] }}] }}"
         ),
     ] {
-        let (allocated, collections) = figures(steps, "");
+        let (allocated, collections) = figures(steps);
         near(allocated, 10_001e6, 1e6);
         near(collections, 41.0, 1.0);
     }
