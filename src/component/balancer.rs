@@ -35,7 +35,6 @@ pub struct Balancer {
     first: u32,
     replicas: u32,
     turn: u32,
-    no_replica: u64,
     /// The replicas that are up, as known when so many had come and gone.
     alive: Vec<u32>,
     known: u64,
@@ -154,7 +153,6 @@ impl Component for Balancer {
             first: build.layout.first_replica.get(&plan.to).copied().unwrap_or(0),
             replicas: build.layout.service_replicas(plan.to),
             turn: 0,
-            no_replica: 0,
             alive: Vec::new(),
             known: u64::MAX,
             health: Health::new(
@@ -171,7 +169,6 @@ impl Component for Balancer {
     #[inline]
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
         let Some(replica) = self.choose(visit, cx) else {
-            self.no_replica += 1;
             return Admission::Reject(Fault::Unavailable);
         };
         cx.replicas[(self.first + replica) as usize].in_flight += 1;
@@ -211,7 +208,6 @@ impl Component for Balancer {
     }
 
     fn reset(&mut self, _: crate::quantity::SimTime) {
-        self.no_replica = 0;
         self.health.marked_down = 0;
     }
 
@@ -412,7 +408,6 @@ mod tests {
             first: 0,
             replicas,
             turn: 0,
-            no_replica: 0,
             alive: Vec::new(),
             known: u64::MAX,
             health: Health::new(0, 0, replicas),

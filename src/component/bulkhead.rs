@@ -100,9 +100,10 @@ impl Component for Bulkhead {
         self.permits.expire(cx);
     }
 
-    /// Who waits already is held to the new time when the old one is over.
+    /// Who waits already is held to the new time, too.
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
         self.permits.patience = plan.wait;
         self.permits.resize(plan.calls, cx);
+        self.permits.expire(cx);
     }
 }

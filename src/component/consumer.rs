@@ -451,17 +451,7 @@ impl Component for Consumer {
     }
 
     fn adopt(&mut self, plan: &Plan, _: &mut Context) {
-        // Threads, topic and group stay as they were dealt out.
-        let (topic, concurrency, batch) = (self.plan.topic, self.plan.concurrency, self.plan.batch);
-        let (dead_letter, is_static) = (self.plan.dead_letter, self.plan.is_static);
-        self.plan = Plan {
-            is_static,
-            topic,
-            concurrency,
-            batch,
-            dead_letter,
-            ..plan.clone()
-        };
+        self.plan = plan.clone();
         self.fetch = plan.fetch_time.as_ref().map(Sampler::new);
         self.commit = plan.commit_time.as_ref().map(Sampler::new);
     }

@@ -79,7 +79,8 @@ impl CpuLimits {
             self.groups.push(Group {
                 replica: home,
                 limit,
-                left: 0,
+                // Of the period before the first one that begins in the run; a later one brings its own.
+                left: u128::from(limit.quota) << 32,
                 seen: jobs.cpu_clock(now),
                 next: limit.phase,
                 worked: false,

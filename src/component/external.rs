@@ -148,6 +148,7 @@ impl Component for External {
             unit: "calls",
             time: match plan.failure_rate {
                 0.0 => answer,
+                1.0 => failure,
                 share => (1.0 - share) * answer + share * failure,
             },
             failure: plan.failure_rate,

@@ -393,7 +393,6 @@ impl Component for Host {
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
         self.speed = plan.speed;
-        self.outsiders.adopt(&plan.others, self.instance, cx);
         match &mut self.cores {
             Cores::Sharing(cores) => cores.change(cx, |jobs, cx| {
                 jobs.adopt(plan.cores, plan.speed, plan.contention, cx);

@@ -307,7 +307,7 @@ impl Component for Lock {
             self.hot.add(cx.now(), -(self.hot.value() as i64));
         }
         self.detects = plan.detects;
-        // Waits under way keep their limits in order: the longer of two comes later.
+        // Waits under way have the new limits too; one that began without a limit goes on without.
         self.time_limit.after = plan.wait_timeout;
         self.deadlock.after = plan.check_after();
         self.time_limit.rearm(cx);

@@ -15,7 +15,7 @@ pub struct OthersPlan {
 
 /// As running.
 pub struct Outsiders {
-    /// `None` while there are none.
+    /// `None` if there are none.
     laws: Option<[Sampler; 2]>,
     purposes: [u32; 2],
     number: u64,
@@ -25,15 +25,12 @@ pub struct Outsiders {
     expected: bool,
 }
 
-fn laws(plan: &Option<OthersPlan>) -> Option<[Sampler; 2]> {
-    let plan = plan.as_ref()?;
-    Some([Sampler::new(&plan.every), Sampler::new(&plan.take)])
-}
-
 impl Outsiders {
     pub fn new(plan: &Option<OthersPlan>, timers: [TimerId; 2], build: &mut Build) -> Self {
         Outsiders {
-            laws: laws(plan),
+            laws: plan
+                .as_ref()
+                .map(|plan| [Sampler::new(&plan.every), Sampler::new(&plan.take)]),
             purposes: [build.purpose("others/every"), build.purpose("others/take")],
             number: 0,
             timers,
@@ -62,12 +59,6 @@ impl Outsiders {
         cx.arm(self.timers[1], cx.nanos().saturating_add(take));
         self.expect(instance, cx);
         Some(take)
-    }
-
-    /// Other laws from the next one on.
-    pub fn adopt(&mut self, plan: &Option<OthersPlan>, instance: u32, cx: &mut Context) {
-        self.laws = laws(plan);
-        self.expect(instance, cx);
     }
 }
 

@@ -146,9 +146,13 @@ impl Producer {
     }
 
     /// The settings have changed.
-    pub fn adopt(&mut self, limits: &Limits) {
+    pub fn adopt(&mut self, limits: &Limits, cx: &Context) {
         let full = self.waiting.iter().filter(|b| limits.is_full(b.records.len()));
         self.full = full.count();
+        for blocked in &mut self.blocked {
+            let since = cx.requests[blocked.slot].since;
+            blocked.until = since.saturating_add(limits.max_block);
+        }
     }
 
     fn release(&mut self, memory: u64, cx: &Context, meters: &mut Meters) {

@@ -334,19 +334,13 @@ impl Component for Topic {
     }
 
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
-        // The number of partitions and the size of a record stay: what is in the log was dealt out by them.
-        let (partitions, record) = (self.limits.partitions, self.limits.record);
-        self.limits = Limits {
-            partitions,
-            record,
-            ..plan.limits
-        };
+        self.limits = plan.limits;
         self.keys = plan.keys.as_ref().map(Popularity::sampler);
         self.send_time = plan.send_time.as_ref().map(Sampler::new);
         self.flushes = plan.flushes;
         for number in 0..self.producers.len() {
-            self.producers[number].adopt(&self.limits);
-            self.pump(number, cx);
+            self.producers[number].adopt(&self.limits, cx);
+            self.work(number, cx);
         }
     }
 

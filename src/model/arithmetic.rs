@@ -216,15 +216,16 @@ impl Calculation<'_> {
                 None => 0.0,
             };
             let mut each = walk.sums;
+            let go = time + feed.pause;
             if let Some((goes, limit)) = feed.poll
-                && time * goes + feed.pause > limit.as_secs_f64()
+                && go * goes > limit.as_secs_f64()
             {
                 let text = format!(
                     "consumer `{}` needs {} × {} = {} for a full poll, and leaves its group after {}: what it has in hand is processed twice",
                     entry.name,
                     significant(goes),
-                    seconds(time),
-                    seconds(time * goes),
+                    seconds(go),
+                    seconds(go * goes),
                     seconds(limit.as_secs_f64())
                 );
                 let span = self.span(&["consumer", &entry.name, "max-poll-records"]);
@@ -242,7 +243,7 @@ impl Calculation<'_> {
                 let span = self.span(&["consumer", &entry.name, "concurrency"]);
                 self.warn("idle-threads", text, span);
             }
-            each.busy[i] += (time + feed.pause) / feed.batch;
+            each.busy[i] += go / feed.batch;
             if feed.from.is_some() {
                 each.visits[i] += 1.0;
             }
@@ -539,5 +540,7 @@ fn changes(profile: &Profile) -> bool {
 /// Groups by key, for sums over pools.
 type Groups<K, V> = BTreeMap<K, Vec<V>>;
 
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod tests;

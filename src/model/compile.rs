@@ -1,5 +1,6 @@
 //! Flows become flat programs: calls are written out in place, scopes get their frames, steps their sites.
 
+mod memory;
 mod step;
 
 use std::collections::BTreeMap;
@@ -276,7 +277,7 @@ impl<'a> Compiler<'a> {
     fn steps_in(&mut self, steps: &[Step], here: &Here, lowering: &mut Lowering) {
         std::mem::swap(&mut self.asm, lowering.asm);
         std::mem::swap(&mut self.sites, lowering.sites);
-        self.steps(steps, here);
+        self.steps_with_memory(steps, here);
         std::mem::swap(&mut self.asm, lowering.asm);
         std::mem::swap(&mut self.sites, lowering.sites);
     }
@@ -318,7 +319,7 @@ impl<'a> Compiler<'a> {
     fn flow_at(&mut self, index: usize, mut here: Here) {
         let flow = &self.flows[index];
         let Some(service) = flow.at else {
-            return self.steps(&flow.steps, &here);
+            return self.steps_with_memory(&flow.steps, &here);
         };
         let Some(balancer) = self.balancers.get(&service).copied() else {
             return;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Services of one second that begin at these instants, with one change of `key` at 0.5 s; how long each took.
-fn changed<const N: usize>(tables: &str, step: &str, set: &str, at: [f64; N]) -> [f64; N] {
+pub fn changed<const N: usize>(tables: &str, step: &str, set: &str, at: [f64; N]) -> [f64; N] {
     let mut text = format!("{tables}\n[[timeline]]\nat = \"500ms\"\nset = {{ {set} }}\n");
     let names: Vec<String> = (0..N).map(|i| format!("f{i}")).collect();
     for name in &names {
@@ -15,7 +15,7 @@ fn changed<const N: usize>(tables: &str, step: &str, set: &str, at: [f64; N]) ->
 }
 
 #[track_caller]
-fn same<const N: usize>(what: &str, found: [f64; N], expected: [f64; N]) {
+pub fn same<const N: usize>(what: &str, found: [f64; N], expected: [f64; N]) {
     for (f, e) in found.iter().zip(expected) {
         assert!((f - e).abs() < 1e-5, "{what}: {found:?}, expected {expected:?}");
     }
@@ -138,6 +138,21 @@ fn of_fewer_cores_the_last_ones_are_given_up_as_their_jobs_end() {
 }
 
 #[test]
+fn idle_cores_are_given_up_at_once() {
+    for discipline in ["fcfs", "round-robin"] {
+        let set = "\"host.b.cores\" = 1";
+        // The first is over before the change: of three idle cores one is left.
+        let found = changed(
+            &host(discipline, 3),
+            "{ cpu = \"300ms\", on = \"b\" }",
+            set,
+            [0.0, 0.6, 0.7],
+        );
+        same(discipline, found, [0.3, 0.3, 0.5]);
+    }
+}
+
+#[test]
 fn a_faster_machine_is_faster_for_what_comes_and_where_cores_are_shared_for_what_is_there() {
     let set = "\"host.b.speed\" = 2.0";
     let found = changed(&host("fcfs", 1), CPU, set, [0.0, 0.6]);
@@ -183,6 +198,84 @@ fn another_patience_holds_for_those_who_wait_already() {
         );
         assert_eq!(found, (2.0, 0.4), "{more}");
     }
+}
+
+/// The first takes `b` for 9 s from 0 s on; when those who come at 0.1, 0.4 and 0.6 s give up, if the key is set at 0.5 s.
+pub fn give_up(tables: &str, step: &str, set: &str) -> [f64; 3] {
+    let mut text = format!("{tables}\n[[timeline]]\nat = \"500ms\"\nset = {{ {set} }}\n");
+    let names = ["f0", "f1", "f2", "f3"];
+    for name in names {
+        text += &format!("[flow.{name}]\nsteps = [{step}]\n");
+    }
+    let list: Vec<(f64, &str)> = [0.0, 0.1, 0.4, 0.6].into_iter().zip(names).collect();
+    let o = observe(&(text + &requests(&list)), 100.0);
+    [1, 2, 3].map(|i| {
+        let took = o.figure(&format!("flow.f{i}"), "failure_time_max");
+        [0.0, 0.1, 0.4, 0.6][i] + took.unwrap_or(f64::INFINITY)
+    })
+}
+
+pub const NINE: &str = r#"{ use = "b", steps = [{ delay = "9s" }] }"#;
+
+#[test]
+fn another_longest_wait_holds_at_once_for_who_waits_and_for_who_comes() {
+    for (tables, key, step) in [
+        ("[lock.b]\nwait-timeout = \"2s\"", "lock.b.wait-timeout", NINE),
+        (
+            "[bulkhead.b]\nmax-concurrent-calls = 1\nmax-wait-duration = \"2s\"",
+            "bulkhead.b.max-wait-duration",
+            NINE,
+        ),
+        (
+            "[topic.b]\nlinger = \"0s\"\nsend-time = \"9s\"\nbuffer-memory = \"16KiB\"\nmax-block = \"2s\"",
+            "topic.b.max-block",
+            r#"{ publish = "b" }"#,
+        ),
+    ] {
+        let found = give_up(tables, step, &format!("\"{key}\" = \"300ms\""));
+        same(key, found, [0.5, 0.7, 0.9]);
+        let found = give_up(tables, step, &format!("\"{key}\" = \"3s\""));
+        same(key, found, [3.1, 3.4, 3.6]);
+    }
+}
+
+#[test]
+fn at_a_rate_limiter_who_comes_with_a_shorter_time_out_gives_up_before_those_who_came_with_a_longer_one() {
+    let limiter =
+        "[rate-limiter.b]\nlimit-for-period = 1\nlimit-refresh-period = \"1000s\"\ntimeout-duration = \"2s\"";
+    let found = give_up(limiter, NINE, "\"rate-limiter.b.timeout-duration\" = \"300ms\"");
+    same("shorter", found, [2.1, 2.4, 0.9]);
+}
+
+#[test]
+fn connections_are_tested_from_the_moment_on_at_which_the_timeline_says_so() {
+    let pool = "[connection-pool.b]\nmaximum-pool-size = 1\nconnect-time = \"0s\"\nmax-lifetime = \"0s\"\n";
+    let step = r#"{ use = "b", steps = [{ delay = "100ms" }] }"#;
+    let set = "\"connection-pool.b.validation-time\" = \"50ms\"";
+    // It has idled since 0.1 s, and for less than half a second at 3.3 s.
+    let found = changed(pool, step, set, [0.0, 3.0, 3.3]);
+    same("tested", found, [0.1, 0.15, 0.1]);
+}
+
+#[test]
+fn a_wait_for_a_lock_that_began_without_a_limit_has_none_later() {
+    let found = give_up("[lock.b]", NINE, "\"lock.b.wait-timeout\" = \"300ms\"");
+    assert_eq!(found[..2], [f64::INFINITY; 2]);
+    near(found[2], 0.9, 1e-9);
+}
+
+#[test]
+fn more_buffer_memory_lets_those_who_wait_for_it_in() {
+    let topic =
+        "[topic.b]\nlinger = \"0s\"\nsend-time = \"9s\"\nbuffer-memory = \"16KiB\"\nmax-in-flight = 1\n";
+    let send = r#"{ publish = "b" }"#;
+    let found = changed(
+        topic,
+        send,
+        "\"topic.b.buffer-memory\" = \"32KiB\"",
+        [0.0, 0.1, 0.4],
+    );
+    same("a batch more", found, [0.0, 0.4, 0.1]);
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn what_hikaricp_replaces_at_its_start_is_told() {
         "max-lifetime = \"0s\"",
         "idle-timeout = \"1s\"",
         "minimum-idle = 2\nidle-timeout = \"0s\"",
+        "minimum-idle = 2\nidle-timeout = \"10s\"",
     ] {
         assert_eq!(replaced(taken), None, "{taken}");
     }

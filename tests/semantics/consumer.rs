@@ -333,7 +333,7 @@ fn the_partition_of_a_late_thread_goes_to_another_at_the_poll_interval_and_it_re
 }
 
 /// One record at each of these instants, for one partition.
-fn records(consumer: &str, at: &[f64]) -> String {
+pub fn records(consumer: &str, at: &[f64]) -> String {
     let list: Vec<(f64, &str)> = at.iter().map(|t| (*t, "send")).collect();
     format!(
         "[topic.events]\nlinger = \"0s\"\n[consumer.c]\ntopic = \"events\"\n{consumer}\n\
@@ -341,7 +341,7 @@ fn records(consumer: &str, at: &[f64]) -> String {
     ) + &requests(&list)
 }
 
-fn lag_at(source: &str, seconds: f64) -> f64 {
+pub fn lag_at(source: &str, seconds: f64) -> f64 {
     figure(&observe(source, seconds), "consumer.c", "lag_end")
 }
 

@@ -118,3 +118,10 @@ fn a_call_whose_caller_has_given_up_keeps_its_place_busy() {
     near(figure(&o, "external.payment", "utilisation"), 0.5, 2e-3);
     near(figure(&o, "flow.f", "failures_timed_out"), 5.0, 0.02);
 }
+
+#[test]
+fn an_answer_at_the_very_instant_of_the_time_out_is_in_time() {
+    let o = observe(&calls("time = \"1s\"\ntimeout = \"1s\"", CALL, 1), 10.0);
+    assert_eq!(figure(&o, "flow.f", "failures"), 0.0);
+    near(figure(&o, "flow.f", "response_time_max"), 1.0, 1e-9);
+}

@@ -375,3 +375,79 @@ fn what_does_not_fit_after_a_young_collection_brings_a_full_one() {
     near(figure(&o, "heap.jvm", "pause_max"), 0.104, 1e-9);
     assert_eq!(figure(&o, "heap.jvm", "out_of_memory"), 0.0);
 }
+
+#[test]
+fn who_gives_up_in_a_stall_leaves_the_line() {
+    let limited = heap(BESIDE).replace(
+        "steps = [{ cpu = \"1ms\", allocates = \"1MB\" }, { delay = \"50ms\" }]",
+        "steps = [{ use = \"t\", steps = [{ cpu = \"1ms\", allocates = \"1MB\" }] }]",
+    );
+    let o = observe(
+        &format!("{limited}\n[time-limiter.t]\ntimeout-duration = \"300ms\"\n"),
+        100.0,
+    );
+    assert!(figure(&o, "heap.jvm", "allocation_stall_mean") < 0.3);
+    assert!(figure(&o, "flow.get", "failures_timed_out") > 1.0);
+    near(
+        figure(&o, "flow.get", "throughput") + figure(&o, "flow.get", "failures"),
+        100.0,
+        1.0,
+    );
+}
+
+#[test]
+fn what_is_allocated_in_a_branch_under_a_limit_of_time_or_by_a_flow_that_is_called_counts() {
+    let allocate = r#"{ cpu = "1ms", allocates = "1MB" }"#;
+    let figures = |steps: &str| {
+        let plain = format!("steps = [{allocate}, {{ delay = \"50ms\" }}]");
+        let text = heap(PARALLEL).replace(&plain, &format!("steps = [{steps}]"));
+        let more = format!("[time-limiter.t]\n[flow.inner]\nsteps = [{allocate}]\n");
+        let o = observe(&format!("{text}\n{more}"), 100.0);
+        (
+            figure(&o, "heap.jvm", "allocated"),
+            figure(&o, "heap.jvm", "young_collections"),
+        )
+    };
+    for steps in [
+        allocate,
+        r#"{ call = "inner" }"#,
+        &format!("{{ parallel = [{{ steps = [{allocate}] }}, {{ steps = [] }}] }}"),
+        &format!("{{ use = \"t\", steps = [{allocate}] }}"),
+        r#"{ use = "t", steps = [{ parallel = [{ steps = [{ call = "inner" }] }] }] }"#,
+        &format!(
+            "{{ parallel = [{{ steps = [{{ use = \"t\", steps = [{{ repeat = 1, steps = [{allocate}] }}] }}] }}] }}"
+        ),
+    ] {
+        let (allocated, collections) = figures(steps);
+        near(allocated, 10_001e6, 1e6);
+        near(collections, 41.0, 1.0);
+    }
+}
+
+#[test]
+fn a_branch_frees_its_memory_when_it_ends() {
+    // A branch of a second and one that ends at once, ten times a second: ten megabytes of the first live.
+    let steps = "steps = [{ parallel = [{ steps = [{ cpu = \"1ms\", allocates = \"1MB\" }, { delay = \"1s\" }] }, \
+                 { steps = [{ cpu = \"1ms\", allocates = \"1MB\" }] }] }]";
+    let text = heap(PARALLEL)
+        .replace(
+            "steps = [{ cpu = \"1ms\", allocates = \"1MB\" }, { delay = \"50ms\" }]",
+            steps,
+        )
+        .replace("100/s", "10/s");
+    let o = observe(&text, 100.0);
+    near(figure(&o, "heap.jvm", "live_end"), 111e6, 2e6);
+}
+
+#[test]
+fn a_process_that_stops_gives_up_the_cores_of_its_collector() {
+    // One cycle begins with the first request, another one at 2.5 s with 60 MB used; each would take a second.
+    let stop = "[[timeline]]\nat = \"3s\"\nstop = \"api\"\n";
+    let text = heap(BESIDE).replace("100/s", "20/s");
+    let o = observe(&format!("{text}{stop}"), 10.0);
+    near(
+        figure(&o, "host.box", "busy_mean") * 10.0,
+        1.0 + 0.5 + 60.0 * 0.001,
+        0.06,
+    );
+}

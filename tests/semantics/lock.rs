@@ -122,7 +122,7 @@ fn nowait_fails_at_once() {
 }
 
 /// Two locks taken in opposite orders by two requests at once.
-fn crossed(more: &str) -> String {
+pub fn crossed(more: &str) -> String {
     format!(
         r#"
 [lock.a]
@@ -162,6 +162,7 @@ fn with_a_deadlock_timeout_the_first_waiter_looks_after_it() {
     assert_eq!(figure(&o, "flow.ab", "failures_deadlock"), 0.1);
     near(figure(&o, "flow.ab", "failure_time_max"), 1.01, 1e-9);
     near(figure(&o, "flow.ba", "response_time_max"), 1.014, 1e-9);
+    assert_eq!(figure(&o, "lock.b", "deadlocks"), 0.1);
 }
 
 #[test]
@@ -169,6 +170,11 @@ fn without_detection_only_a_time_out_ends_a_deadlock() {
     let o = observe(&crossed("deadlock-detection = false"), 10.0);
     assert_eq!(figure(&o, "flow.ab", "throughput"), 0.0);
     assert_eq!(figure(&o, "flow.ba", "failures"), 0.0);
+    let never = observe(
+        &crossed("deadlock-detection = false\ndeadlock-timeout = \"1s\""),
+        10.0,
+    );
+    assert_eq!(figure(&never, "flow.ab", "failures"), 0.0);
     let o = observe(
         &crossed("deadlock-detection = false\nwait-timeout = \"2s\""),
         10.0,

@@ -183,3 +183,35 @@ fn a_row_is_written_by_publishing_alone() {
     );
     assert!(said.contains("a row is written by `{ publish"), "{said}");
 }
+
+#[test]
+fn a_poller_polls_by_its_new_interval_and_batch_from_its_next_poll_on() {
+    let seen = |set: &str| {
+        let text =
+            "[topic.events]\nlinger = \"0s\"\n[outbox.rows]\npublishes = \"events\"\npoll-interval = \"1s\"\n\
+                    batch = 1\n[flow.pay]\nsteps = [{ publish = \"rows\" }]\n"
+                .to_owned()
+                + &format!("[[timeline]]\nat = \"500ms\"\nset = {{ {set} }}\n")
+                + &requests(&[(0.1, "pay"), (0.2, "pay"), (0.3, "pay"), (0.4, "pay")]);
+        let o = observe(&text, 20.0);
+        figure(&o, "outbox.rows", "added_latency_max")
+    };
+    // One row a second, the last one at 4 s.
+    near(seen("\"outbox.rows.batch\" = 1"), 3.6, 1e-6);
+    near(seen("\"outbox.rows.batch\" = 2"), 1.7, 1e-6);
+    near(seen("\"outbox.rows.drain\" = true"), 0.9, 1e-6);
+    near(seen("\"outbox.rows.poll-interval\" = \"100ms\""), 0.9, 1e-6);
+}
+
+#[test]
+fn messages_are_spread_over_the_partitions_by_their_row() {
+    let text = model("100/s", "poll-interval = \"1s\"\nbatch = 1000", "");
+    let o = observe(&text.replace("linger = \"0s\"", "partitions = 4"), 100.0);
+    for p in 0..4 {
+        near(
+            figure(&o, "topic.events", &format!("produced_partition_{p}")),
+            25.0,
+            3.0,
+        );
+    }
+}

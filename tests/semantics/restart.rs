@@ -131,3 +131,19 @@ fn what_was_stopped_stays_down_until_it_is_started_or_restarted() {
         assert_eq!(figure(&o, "flow.call", "throughput") * 20.0, up, "{then}");
     }
 }
+
+#[test]
+fn a_call_whose_process_ends_says_nothing_to_a_breaker_and_one_that_is_interrupted_has_failed() {
+    let seen = |inside: &str, timeline: &str| {
+        let text = format!(
+            "[service.s]\n[circuit-breaker.cb]\n[time-limiter.t]\ntimeout-duration = \"500ms\"\n\
+             [flow.call]\nat = \"s\"\nsteps = [{inside}]\n{timeline}\n{}",
+            requests(&[(0.0, "call")])
+        );
+        figure(&observe(&text, 5.0), "circuit-breaker.cb", "calls_failed")
+    };
+    let call = r#"{ use = "cb", steps = [{ delay = "1s" }] }"#;
+    assert_eq!(seen(call, "[[timeline]]\nat = \"500ms\"\nrestart = \"s\""), 0.0);
+    let limited = format!(r#"{{ use = "t", steps = [{call}] }}"#);
+    assert_eq!(seen(&limited, ""), 1.0);
+}

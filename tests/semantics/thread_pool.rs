@@ -437,3 +437,43 @@ fn who_takes_itself_for_connected_is_served_though_its_user_has_gone() {
     // A SYN that was not answered is gone with its client: two are left.
     near(served("900ms"), 2.0, 1e-6);
 }
+
+/// One connection and one place before it. The first request holds both until 500 ms; two clients are answered at 1.024 s, and the
+/// second one's last packet is dropped. The others take 1 s each.
+fn half_open(third: &str, more: &[(f64, &str)]) -> Observations {
+    let mut list = vec![(0.0, "first"), (0.001, "f"), (0.005, "f"), (0.009, "third")];
+    list.extend(more);
+    let text = format!(
+        "[service.api]\n[thread-pool.tomcat]\nin = \"api\"\nmax-threads = 1\nmax-connections = 1\naccept-count = 0\n\
+         connections = \"per-request\"\ntcp-tick = \"4ms\"\n[time-limiter.t]\ntimeout-duration = \"1100ms\"\n\
+         [flow.first]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"500ms\" }}] }}]\n\
+         [flow.f]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"1ms\" }}] }}]\n\
+         [flow.long]\nat = \"api\"\nsteps = [{{ use = \"tomcat\", steps = [{{ delay = \"1s\" }}] }}]\n\
+         [flow.third]\nat = \"api\"\nsteps = [{third}]\n{}",
+        requests(&list)
+    );
+    observe(&text, 100.0)
+}
+
+#[test]
+fn the_first_data_of_a_client_are_sent_again_at_doubling_distances_until_there_is_room() {
+    let third = r#"{ use = "tomcat", steps = [{ delay = "1ms" }] }"#;
+    // Both places are taken from 1.1 to 2.1 s: its data come in vain at 1.228 and at 1.63 s, and then at 2.43 s.
+    let o = half_open(third, &[(1.1, "long"), (1.11, "long")]);
+    near(
+        figure(&o, "thread-pool.tomcat", "acks_dropped") * 100.0,
+        3.0,
+        1e-9,
+    );
+    let took = figure(&o, "flow.third", "response_time_max");
+    assert!(took > 2.4 && took < 3.2, "{took}");
+}
+
+#[test]
+fn a_client_that_gives_up_after_its_handshake_sends_nothing() {
+    let third = r#"{ use = "t", steps = [{ use = "tomcat", steps = [{ delay = "1ms" }] }] }"#;
+    let o = half_open(third, &[]);
+    near(figure(&o, "flow.third", "failure_time_max"), 1.1, 1e-9);
+    near(figure(&o, "thread-pool.tomcat", "throughput") * 100.0, 3.0, 1e-9);
+    near(figure(&o, "thread-pool.tomcat", "in_queue_max"), 3.0, 1e-9);
+}

@@ -309,3 +309,25 @@ fn a_batch_that_grows_too_old_before_it_is_sent_is_lost_with_its_memory_and_its_
         1.0,
     );
 }
+
+#[test]
+fn the_record_of_a_caller_that_gives_up_is_sent_unless_it_still_waited_for_memory() {
+    let text = |list: &[(f64, &str)]| {
+        "[time-limiter.t]\ntimeout-duration = \"500ms\"\n\
+         [topic.events]\nlinger = \"0s\"\nsend = \"sync\"\nsend-time = \"9s\"\nbuffer-memory = \"16KiB\"\n\
+         [flow.stay]\nsteps = [{ publish = \"events\" }]\n\
+         [flow.quit]\nsteps = [{ use = \"t\", steps = [{ publish = \"events\" }] }]\n"
+            .to_owned()
+            + &requests(list)
+    };
+    let o = observe(&text(&[(0.0, "quit"), (0.1, "stay")]), 30.0);
+    near(figure(&o, "flow.quit", "failure_time_max"), 0.5, 1e-9);
+    near(figure(&o, "topic.events", "produced") * 30.0, 2.0, 1e-9);
+    near(figure(&o, "flow.stay", "response_time_max"), 17.9, 1e-9);
+    // The second one leaves the line before the third.
+    let o = observe(&text(&[(0.0, "stay"), (0.1, "quit"), (0.2, "stay")]), 30.0);
+    near(figure(&o, "flow.quit", "failure_time_max"), 0.5, 1e-9);
+    near(figure(&o, "topic.events", "produced") * 30.0, 2.0, 1e-9);
+    near(figure(&o, "flow.stay", "response_time_max"), 17.8, 1e-9);
+    assert_eq!(figure(&o, "topic.events", "buffer_exhausted"), 0.0);
+}

@@ -125,6 +125,14 @@ fn the_servers_work_goes_on_when_its_user_is_interrupted() {
     );
     assert_eq!(of(&o, "interrupted"), 3.0);
     near(figure(&o, "station.server", "utilisation"), 0.4, 1e-9);
+    // So does the work of those whose users had given up before, begun at 0 to 9 s.
+    let o = observe(
+        "[station.server]\nservers = 20\n[flow.f]\nsteps = [{ use = \"server\", time = \"40s\" }]\n\
+         [workload.w]\nexecutor = \"constant-vus\"\nvus = 1\ntimeout = \"1s\"\nduration = \"9500ms\"\ngraceful-stop = \"0s\"\n",
+        100.0,
+    );
+    assert_eq!(of(&o, "interrupted"), 1.0);
+    near(figure(&o, "station.server", "busy_mean") * 100.0, 400.0, 1e-6);
 }
 
 #[test]

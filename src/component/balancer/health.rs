@@ -128,6 +128,28 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_is_forgotten_by_a_call_that_was_sent_later_than_the_time_out_and_by_no_other() {
+        let failures = |sent: u64| {
+            let mut h = Health::new(2, 10, 2);
+            h.ended(1, true, 100);
+            h.chosen(1, sent);
+            h.ended(1, false, 120);
+            h.ended(1, true, 121);
+            h.marked
+        };
+        assert_eq!((failures(100), failures(110), failures(111)), (1, 1, 0));
+        // Of two marked replicas the one that works is called again, and counts once.
+        let mut h = Health::new(1, 10, 3);
+        h.ended(0, true, 5);
+        h.ended(1, true, 5);
+        h.chosen(0, 16);
+        h.ended(0, false, 17);
+        h.ended(0, false, 18);
+        assert_eq!(h.marked, 1);
+        assert_eq!(h.pass_over(&[0, 1, 2], 10), [0, 2]);
+    }
+
+    #[test]
     fn a_single_replica_is_never_marked() {
         let mut h = Health::new(1, 10, 1);
         h.ended(0, true, 5);

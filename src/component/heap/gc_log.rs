@@ -314,4 +314,29 @@ mod tests {
         }
         assert_eq!(sizes("190M->107K(255M)"), Some((190 << 20, 107 << 10)));
     }
+
+    #[test]
+    fn a_date_that_runs_back_by_more_than_half_a_day_is_the_next_day() {
+        let log = |times: &[&str]| {
+            let line = |t: &&str| {
+                format!("[2026-11-21T{t}+0100][gc] GC(1) Pause Young (Normal) (G1) 10M->5M(20M) 2.000ms\n")
+            };
+            times.iter().map(line).collect::<String>()
+        };
+        let ends = |times: &[&str]| -> Vec<u64> {
+            ends_and_lengths(&log(times))
+                .iter()
+                .map(|p| p.0 / 1_000_000)
+                .collect()
+        };
+        assert_eq!(
+            ends(&["23:59:59.500", "00:00:00.250", "23:59:59.500", "00:00:00.250"]),
+            [0, 750, 86_400_000, 86_400_750]
+        );
+        assert_eq!(ends(&["13:00:00.000", "00:59:59.000"]), [0, 43_199_000]);
+        assert!(read(&log(&["13:00:00.000", "01:00:01.000"])).is_err());
+        // A leap second.
+        assert_eq!(ends(&["23:59:58.000", "23:59:60.500"]), [0, 2500]);
+        assert!(read(&log(&["23:59:62.000"])).is_err());
+    }
 }

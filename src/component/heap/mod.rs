@@ -13,7 +13,8 @@
 //! Without `size` nothing is computed: `pauses = { log = "gc.log", last = "40s", trigger = "allocation" }` takes a load test's own
 //! pauses.
 //!
-//! A step `{ cpu = "2ms", allocates = "350KiB" }` allocates in the heap of its service.
+//! A step `{ cpu = "2ms", allocates = "350KiB" }` allocates in the heap of its service. What a branch allocates, or work under a
+//! limit of time, is kept until that ends.
 //!
 //! A full eden is collected while the JVM stands still: a base pause and the copying of what lives, which is what
 //! the requests in flight keep. Survivors that find no survivor space, or are 15 collections old, are promoted, and

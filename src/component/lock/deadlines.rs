@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
+use crate::component::alarm::Alarm;
 use crate::kernel::{Context, TimerId};
 
 /// Instants equally long after the begin of each wait, in the order of the waits; who waits no longer is passed over.
 pub(super) struct Deadlines {
     pub(super) after: u64,
     waits: VecDeque<(u64, u32, u32)>,
-    timer: TimerId,
-    armed: bool,
+    alarm: Alarm,
 }
 
 impl Deadlines {
@@ -17,8 +17,7 @@ impl Deadlines {
         Deadlines {
             after,
             waits: VecDeque::new(),
-            timer,
-            armed: false,
+            alarm: Alarm::new(timer),
         }
     }
 
@@ -35,18 +34,17 @@ impl Deadlines {
     }
 
     pub(super) fn rearm(&mut self, cx: &mut Context) {
-        if !self.armed
-            && self.after != u64::MAX
+        if self.after != u64::MAX
             && let Some(first) = self.waits.front()
         {
-            self.armed = true;
-            cx.arm(self.timer, first.0.saturating_add(self.after));
+            self.alarm.set(first.0.saturating_add(self.after), cx);
         }
     }
 
     /// The next one who has waited so long, and for which row.
     pub(super) fn next(&mut self, instance: u32, cx: &mut Context) -> Option<(u32, u32)> {
-        self.armed = false;
+        // Who else is due at this instant is found without its having been asked for again.
+        self.alarm.rings(cx);
         while let Some(first) = self.waits.front().copied() {
             let waits = still_waits(first, instance, cx);
             if waits && first.0.saturating_add(self.after) > cx.nanos() {

@@ -113,3 +113,13 @@ fn a_load_that_begins_late_or_ends_is_not_meant_to_be_as_before() {
     let some = "executor = \"shared-iterations\"\nvus = 3\niterations = 10";
     assert_eq!(span(some, &pause), None);
 }
+
+#[test]
+fn recorded_arrivals_are_not_meant_to_be_as_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("arrivals.csv");
+    std::fs::write(&path, "seconds\n1\n2\n3\n").expect("writing");
+    let recorded = format!("executor = \"recorded\"\nfile = {path:?}");
+    let pause = at(30, "pause = \"api\"\nfor = \"1s\"");
+    assert_eq!(span(&recorded, &pause), None);
+}

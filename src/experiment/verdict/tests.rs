@@ -469,6 +469,8 @@ fn each_backlog_is_told_its_own_growth_and_gives_way_before_who_is_busy() {
         ("consumer.slow", "lag", 0.6),
         ("outbox.rows", "pending", 0.4),
         ("consumer.fast", "lag", 0.01),
+        // Who waits for a connection is a request, and was counted as one.
+        ("connection-pool.db", "pending", 0.5),
     ];
     let seen = with_backlogs(growing(1.0), &left);
     let metrics = carrying(
@@ -526,7 +528,7 @@ fn each_backlog_is_told_its_own_growth_and_gives_way_before_who_is_busy() {
 
 #[test]
 fn a_measured_time_too_short_for_a_trend_is_judged_by_what_came_and_went() {
-    let short = |carried: [f64; 4]| {
+    let short = |carried: [f64; 4], failed: f64| {
         let mut seen = seen(|_, _| 100.0);
         seen.inside.iter_mut().for_each(|b| b.0.truncate(5));
         let mut add = |name: &str, values: [f64; 4]| {
@@ -540,21 +542,24 @@ fn a_measured_time_too_short_for_a_trend_is_judged_by_what_came_and_went() {
         };
         add("offered", [10.0, 10.1, 9.9, 10.0]);
         add("throughput", carried);
-        add("failures", [0.0; 4]);
+        add("failures", [failed; 4]);
         let metrics = carrying(
             carried.iter().sum::<f64>() / 4.0,
             &[("station.desk", "utilisation", 0.5)],
         );
         judged(&seen, &metrics)
     };
-    let (verdict_, why) = short([3.0, 3.1, 3.0, 3.1]);
+    let (verdict_, why) = short([3.0, 3.1, 3.0, 3.1], 0.0);
     assert_eq!(verdict_, Verdict::Overloaded);
     assert_eq!(
         why,
         "the number inside grows by 6.95/s: 10/s arrive, 3.05/s are carried"
     );
     // What is carried about makes up for what comes: nothing is shown.
-    let (verdict_, why) = short([10.0, 10.2, 9.8, 10.1]);
+    let (verdict_, why) = short([10.0, 10.2, 9.8, 10.1], 0.0);
+    assert_eq!(verdict_, Verdict::Undecided, "{why}");
+    // What failed is gone too.
+    let (verdict_, why) = short([8.0, 8.2, 7.8, 8.1], 2.0);
     assert_eq!(verdict_, Verdict::Undecided, "{why}");
 }
 
@@ -587,4 +592,15 @@ fn what_was_overloaded_before_a_disturbance_does_not_recover() {
     assert_eq!(said(4.0, &lost), Verdict::Overloaded);
     // Failing by itself was part of being well.
     assert_eq!(said(9.0, &[(SYSTEM, "failures_failed", 1.0)]), Verdict::Recovered);
+}
+
+#[test]
+fn rows_and_records_may_be_left_behind_and_a_topic_that_nobody_reads_may_not() {
+    let of =
+        |subject: &str, name: &str, value: f64| growth::leaves_behind(&figures(&[(subject, name, value)]));
+    assert!(of("outbox.rows", "pending_end", 0.0));
+    assert!(of("consumer.c", "lag_end", 3.0));
+    assert!(!of("topic.t", "lag_end", 3.0));
+    assert!(!of("consumer.c", "lag_max", 3.0));
+    assert!(!of("consumer.c", "lag_end", f64::NAN));
 }

@@ -341,4 +341,28 @@ mod tests {
         );
         assert_eq!(owned(&log, 1), [5, 6]);
     }
+
+    /// One round among two of three members, the first two, who have this.
+    fn round(owner: [u32; 6]) -> (Vec<u32>, bool, Log) {
+        let mut log = Log::new(0, 6, 1024);
+        let group = log.group(9, Assignment::CooperativeSticky);
+        for _ in 0..3 {
+            log.groups[group as usize].add_member();
+        }
+        log.groups[0].members[2].alive = false;
+        log.groups[0].owner = owner.to_vec();
+        let again = log.assign_cooperatively(group);
+        (log.groups[0].owner.clone(), again, log)
+    }
+
+    #[test]
+    fn what_nobody_has_goes_out_in_turn_until_each_has_its_share() {
+        let (owner, again, log) = round([1, 1, NONE, NONE, NONE, NONE]);
+        assert_eq!((owner, again), (vec![1, 1, 1, 0, 0, 0], false));
+        // There is nothing in them to be read.
+        assert_eq!(log.groups[0].queued, [false; 6]);
+        assert!(log.groups[0].members.iter().all(|m| m.ready.is_empty()));
+        // What belonged to one that is gone is free at once.
+        assert_eq!(round([2, 2, 2, 0, 0, 0]).0, [1, 1, 1, 0, 0, 0]);
+    }
 }

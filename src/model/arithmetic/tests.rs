@@ -3,31 +3,31 @@ use crate::diagnostic::{Severity, Sink, render};
 
 mod bounds;
 
-fn model(source: &str) -> Model {
+pub fn model(source: &str) -> Model {
     let mut sink = Sink::default();
     let model = crate::model::load("m", source, None, &mut sink);
     model.unwrap_or_else(|| panic!("{}", render(sink.diagnostics(), "m", source, false)))
 }
 
-fn sums(source: &str) -> Arithmetic {
+pub fn sums(source: &str) -> Arithmetic {
     arithmetic(&model(source))
 }
 
-fn load<'a>(a: &'a Arithmetic, subject: &str) -> &'a Load {
+pub fn load<'a>(a: &'a Arithmetic, subject: &str) -> &'a Load {
     a.loads
         .iter()
         .find(|l| l.subject == subject)
         .unwrap_or_else(|| panic!("{subject} in {:?}", a.loads))
 }
 
-fn near(found: f64, wanted: f64) {
+pub fn near(found: f64, wanted: f64) {
     assert!(
         (found - wanted).abs() <= 1e-9 * wanted.abs(),
         "{found}, not {wanted}"
     );
 }
 
-fn told(a: &Arithmetic, id: &str) -> String {
+pub fn told(a: &Arithmetic, id: &str) -> String {
     let d = a.warnings.iter().find(|d| d.id == id);
     let d = d.unwrap_or_else(|| panic!("no {id} in {:?}", a.warnings));
     format!("{}\n{}\n{}", d.message, d.notes.join("\n"), d.help.join("\n"))

@@ -299,7 +299,9 @@ impl Compiler<'_> {
         if index >= 26 {
             inner.path = format!("{}/{index}", here.path);
         }
-        self.write(asm, steps, &inner);
+        std::mem::swap(&mut self.asm, asm);
+        self.steps_with_memory(steps, &inner);
+        std::mem::swap(&mut self.asm, asm);
     }
 
     /// Writes steps with an assembler that was lent out.
@@ -315,33 +317,5 @@ impl Compiler<'_> {
             return;
         };
         self.lowered(|_, lowering| plan.lower(&u, lowering, &mut |_| {}));
-    }
-
-    fn allocate(&mut self, law: &Law, here: &Here, span: &Span) {
-        let Some((service, _)) = here.services.last() else {
-            self.sink
-                .error(span.clone(), "no-heap", "`allocates` outside any service")
-                .help("memory belongs to a process: give the flow a service, as in `at = \"NAME\"`");
-            return;
-        };
-        let Some(heap) = self.heaps.get(service).copied() else {
-            let name = self.components[service.0 as usize].name.clone();
-            self.sink
-                .warning(
-                    span.clone(),
-                    "no-heap",
-                    format!("service `{name}` has no heap: what is allocated has no effect"),
-                )
-                .help(format!("add [heap.jvm] with in = \"{name}\""));
-            return;
-        };
-        let Some(place) = self.place(heap, here, span) else {
-            return;
-        };
-        let Some(frame) = self.asm.visit_frame(place.base) else {
-            return;
-        };
-        let site = self.site(format!("{}/allocates", here.path), Some(law.clone()));
-        self.asm.op_at(place.base, place.sel, frame, 0, site, "allocate");
     }
 }

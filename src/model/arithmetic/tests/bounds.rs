@@ -7,7 +7,7 @@ const FAST: &str = "[workload.w]\nexecutor = \"poisson\"\nrate = \"150/s\"\n";
 
 #[test]
 fn what_is_cancelled_in_time_is_no_overload() {
-    let race = "[flow.f]\nsteps = [{ parallel = [[{ use = \"a\", time = \"exp(10ms)\" }], [{ use = \"b\", time = \"exp(10ms)\" }]], join = 1, rest = \"cancel\" }]\n";
+    let race = "[flow.f]\nsteps = [{ parallel = [{ steps = [{ use = \"a\", time = \"exp(10ms)\" }] }, { steps = [{ use = \"b\", time = \"exp(10ms)\" }] }], join = 1, rest = \"cancel\" }]\n";
     let source = format!("{SERVERS}{race}{FAST}");
     let a = sums(&source);
     assert!(a.warnings.is_empty(), "{:?}", a.warnings);
@@ -19,7 +19,7 @@ fn what_is_cancelled_in_time_is_no_overload() {
     );
     assert!(text.contains("a request takes at least 0s"), "{text}");
     // Branches that go on by themselves do all their work.
-    let a = sums(&source.replace("\"cancel\"", "\"continue\""));
+    let a = sums(&source.replace("\"cancel\"", "\"finish\""));
     assert!(told(&a, "overload").contains("grows without bound"));
 }
 
