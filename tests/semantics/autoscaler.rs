@@ -26,7 +26,7 @@ fn hpa_comes_to_the_ceiling_of_load_over_goal() {
     let o = scaled(cpu, "300/s", 120.0);
     assert_eq!(replicas(&o), 5.0);
     assert_eq!(figure(&o, "autoscaler.a", "scale_ups"), 1.0);
-    assert_eq!(figure(&o, "autoscaler.a", "ready_mean") < 5.0, true);
+    assert!(figure(&o, "autoscaler.a", "ready_mean") < 5.0);
     // 66 % is within the tolerance of 60 %: 2.64 cores on four.
     assert_eq!(replicas(&scaled(cpu, "264/s", 120.0)), 4.0);
     // By calls: 300/s at 40/s each.

@@ -94,6 +94,29 @@ pub fn loaded() -> Result<Vec<Loaded>, Refusal> {
             loads: &[0.8, 0.9, 0.95],
             source: |rate| paused(rate, 300),
         },
+        // At 30 % for 200 of 600 seconds, then at once at the load.
+        Loaded {
+            name: "step",
+            title: "M/M/1, a step after 200 s",
+            capacity: 20.0,
+            loads: &LOADS,
+            source: |rate| {
+                staged(
+                    6.0,
+                    &format!(
+                        "{{ duration = \"200s\", target = \"6/s\" }}, {{ duration = \"0s\", target = \"{rate}/s\" }}"
+                    ),
+                )
+            },
+        },
+        // The load is that of the end; one of 1.2 is above the capacity for the last hundred seconds.
+        Loaded {
+            name: "ramp",
+            title: "M/M/1, a ramp that ends at",
+            capacity: 20.0,
+            loads: &[0.5, 0.8, 0.95, 1.05, 1.2, 1.5, 2.0],
+            source: |rate| staged(0.0, &format!("{{ duration = \"600s\", target = \"{rate}/s\" }}")),
+        },
         // Four attempts for each call: it carries a storm of its own below a quarter of its capacity.
         Loaded {
             name: "storm",
@@ -111,6 +134,16 @@ fn consumer(rate: f64) -> String {
         "[topic.events]\npartitions = 1\nlinger = \"0s\"\n\n[consumer.group]\ntopic = \"events\"\nconcurrency = 1\n\
          max-poll-records = 10\nsteps = [{{ delay = \"exp(50ms)\" }}]\n\n[flow.send]\nsteps = [{{ publish = \"events\" }}]\n\n\
          [workload.arrivals]\nexecutor = \"poisson\"\nrate = \"{rate}/s\"\n"
+    )
+}
+
+/// Ten minutes of a load that changes.
+fn staged(start: f64, stages: &str) -> String {
+    let plain = station(1, "exp(50ms)", 1.0);
+    let stages = format!("start-rate = \"{start}/s\"\nstages = [{stages}]");
+    format!(
+        "{}\n[run]\nduration = \"600s\"\n",
+        plain.replace("rate = \"1/s\"", &stages)
     )
 }
 
