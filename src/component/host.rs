@@ -23,7 +23,8 @@
 //! **Processor sharing**: with n jobs on c cores each runs at min(1, c / n) of a core's speed, exactly. It is the limit of short
 //! slices. A core with `hyper-thread-gain` g runs two threads at (1 + g) / 2 each. `contention` takes a share of the speed away:
 //! with the excess e = n / c - 1 it is divided by 1 + sigma e + kappa e (e + 1), the Universal Scalability Law with e in place of N - 1,
-//! and while e > 0 `switch` is lost to context switches. **First come, first served** fits demands below a slice.
+//! and while e > 0 `switch` is lost to context switches. All cores together then do c / (1 + ..), less and less the more jobs there are: users who
+//! wait for their answers settle somewhere, a backlog of an open load never drains. **First come, first served** fits demands below a slice.
 //! **Round robin** counts slices of a `quantum` out, with `switch-time` before each change of job.
 //!
 //! `others` are processes outside the model: from time to time one wants a core, for `take` by the clock. Under processor sharing and round robin it

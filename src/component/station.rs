@@ -147,6 +147,20 @@ impl Component for Station {
     fn check(reader: &mut Reader, _: &Names) -> Option<Plan> {
         let servers = reader.count_in("servers", 1..=u32::MAX as u64);
         let capacity = reader.has("capacity").then(|| reader.count("capacity"));
+        let shared = ["ps", "processor-sharing", "round-robin", "sharing"];
+        let written = reader.item("discipline").and_then(|item| item.as_str());
+        if written.is_some_and(|word| shared.contains(&word)) {
+            let span = reader.span("discipline");
+            reader
+                .sink()
+                .error(
+                    span,
+                    "does-not-apply",
+                    "a station does not share its servers among those inside",
+                )
+                .help("a host does: `[host.cpu]`, and steps `{ cpu = \"exp(10ms)\", on = \"cpu\" }`");
+            return None;
+        }
         let discipline = match reader.choice("discipline")? {
             "lcfs" => Discipline::Lcfs,
             "lcfs-pr" => Discipline::LcfsPr,

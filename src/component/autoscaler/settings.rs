@@ -36,7 +36,7 @@ impl Plan {
         let by_cpu = by_cpu.map(|((percent, request), cores)| cores / (request * percent as f64 / 100.0));
         let by_calls = self.requests.map(|each| calls / (each as f64 / 1e3));
         let goals = [by_cpu, by_calls].into_iter().flatten();
-        goals.reduce(f64::max).map(libm::ceil)
+        goals.reduce(f64::max).map(|n| libm::ceil(n - 1e-9))
     }
 }
 
