@@ -37,7 +37,7 @@ pub use settings::Plan;
 use super::contract::*;
 use crate::distribution::Sampler;
 use crate::document::{Key, Reader};
-use crate::kernel::{Admission, Context, Effect, TimerId, Visit};
+use crate::kernel::{Admission, Context, Effect, Replica, TimerId, Visit};
 use crate::metric::Gauge;
 use crate::quantity::SimTime;
 use decision::{Bounds, Goal, History, Sample};
@@ -62,7 +62,6 @@ pub struct Autoscaler {
     provisioning: Option<(Sampler, u32)>,
     started: u64,
     replicas: Gauge,
-    ready: Gauge,
     at_most: Gauge,
     ups: u64,
     downs: u64,
@@ -161,11 +160,9 @@ impl Component for Autoscaler {
             .map(|law| (Sampler::new(law), build.purpose("provisioning")));
         let mut history = History::default();
         history.recommend(0, plan.initially);
-        let mut gauges = [Gauge::default(), Gauge::default(), Gauge::default()];
-        gauges[0].add(SimTime::ZERO, i64::from(plan.initially));
-        gauges[1].add(SimTime::ZERO, i64::from(plan.initially));
-        gauges[2].add(SimTime::ZERO, i64::from(plan.initially == most));
-        let [replicas, ready, at_most] = gauges;
+        let (mut replicas, mut at_most) = (Gauge::default(), Gauge::default());
+        replicas.add(SimTime::ZERO, i64::from(plan.initially));
+        at_most.add(SimTime::ZERO, i64::from(plan.initially == most));
         Autoscaler {
             bounds: Bounds {
                 min: plan.min,
@@ -185,7 +182,6 @@ impl Component for Autoscaler {
             provisioning,
             started: 0,
             replicas,
-            ready,
             at_most,
             ups: 0,
             downs: 0,
@@ -231,18 +227,21 @@ impl Component for Autoscaler {
     }
 
     fn reset(&mut self, now: SimTime) {
-        for gauge in [&mut self.replicas, &mut self.ready, &mut self.at_most] {
+        for gauge in [&mut self.replicas, &mut self.at_most] {
             gauge.reset(now);
         }
         (self.ups, self.downs) = (0, 0);
     }
 
-    fn probe(&self, _: &Context, out: &mut Vec<f64>) {
+    fn probe(&self, cx: &Context, out: &mut Vec<f64>) {
         out.push(self.replicas.value() as f64);
-        out.push(self.ready.value() as f64);
+        out.push(self.mine(cx).iter().filter(|r| r.exists && r.up).count() as f64);
     }
 
-    fn observe(&self, cx: &Context, _: SimTime, out: &mut Readings) {
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        let span = (cx.now() - since).nanos().max(1) as f64;
+        let ready = self.mine(cx).iter().map(|r| r.serving.total(cx.nanos()) as f64);
+        let ready = ready.sum::<f64>() / span;
         let mean = |gauge: &Gauge| gauge.mean(cx.now()).unwrap_or(f64::NAN);
         out.add("replicas_mean", Unit::Count, Combine::Sum, mean(&self.replicas));
         out.add(
@@ -257,7 +256,7 @@ impl Component for Autoscaler {
             Combine::Sum,
             self.replicas.value() as f64,
         );
-        out.add("ready_mean", Unit::Count, Combine::Sum, mean(&self.ready));
+        out.add("ready_mean", Unit::Count, Combine::Sum, ready);
         out.add("scale_ups", Unit::Count, Combine::Sum, self.ups as f64);
         out.add("scale_downs", Unit::Count, Combine::Sum, self.downs as f64);
         out.add("at_most", Unit::Share, Combine::Mean, mean(&self.at_most));
@@ -265,6 +264,13 @@ impl Component for Autoscaler {
 }
 
 impl Autoscaler {
+    fn mine<'a>(&self, cx: &'a Context) -> &'a [Replica] {
+        let first = self.first as usize;
+        cx.replicas
+            .get(first..first + self.pods.len())
+            .unwrap_or_default()
+    }
+
     /// A look at the counters.
     fn note(&mut self, cx: &Context) {
         let from = self.first as usize;
@@ -401,9 +407,7 @@ impl Autoscaler {
         let now = cx.now();
         let set = |gauge: &mut Gauge, to: usize| gauge.add(now, to as i64 - gauge.value() as i64);
         let there = self.pods.iter().filter(|p| **p != Pod::Absent).count();
-        let ready = self.pods.iter().filter(|p| matches!(p, Pod::Ready(_))).count();
         set(&mut self.replicas, there);
-        set(&mut self.ready, ready);
         set(&mut self.at_most, usize::from(there == self.pods.len()));
     }
 }

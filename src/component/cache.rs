@@ -453,11 +453,7 @@ impl Component for Cache {
 
     fn observe(&self, _: &Context, _: SimTime, out: &mut Readings) {
         let all = self.hits + self.misses;
-        let ratio = match all {
-            0 => f64::NAN,
-            n => self.hits as f64 / n as f64,
-        };
-        out.add("hit_ratio", Unit::Share, Combine::Mean, ratio);
+        out.ratio("hit_ratio", Unit::Share, self.hits as f64, all as f64);
         let mut put = |name: &str, n: u64| out.add(name, Unit::Count, Combine::Sum, n as f64);
         put("hits", self.hits);
         put("misses", self.misses);

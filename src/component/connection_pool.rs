@@ -471,18 +471,17 @@ impl Component for ConnectionPool {
             self.adder.refused as f64,
         );
         count("connections_retired_total", Combine::Sum, self.retired as f64);
-        let creation = self.adder.creation_time as f64 * 1e-9 / self.adder.created as f64;
-        out.add(
+        out.ratio(
             "connections_creation_time_mean",
             Unit::Seconds,
-            Combine::Mean,
-            creation,
+            self.adder.creation_time as f64 * 1e-9,
+            self.adder.created as f64,
         );
         if let Connections::Bag(bag) = &self.connections
             && bag.acquired > 0
         {
-            let share = bag.steals as f64 / bag.acquired as f64;
-            out.add("steal_share", Unit::Share, Combine::Mean, share);
+            let (steals, acquired) = (bag.steals as f64, bag.acquired as f64);
+            out.ratio("steal_share", Unit::Share, steals, acquired);
         }
     }
 }

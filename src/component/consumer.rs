@@ -494,12 +494,7 @@ impl Component for Consumer {
         ] {
             out.add(name, Unit::PerSecond, Combine::Sum, n as f64 / span);
         }
-        let per_poll = if c.polls > 0 {
-            c.polled as f64 / c.polls as f64
-        } else {
-            f64::NAN
-        };
-        out.add("records_per_poll", Unit::Count, Combine::Mean, per_poll);
+        out.ratio("records_per_poll", Unit::Count, c.polled as f64, c.polls as f64);
         let idle = c.idle.mean(cx.now()).unwrap_or(f64::NAN) / self.threads.len() as f64;
         out.add("poll_idle_ratio", Unit::Share, Combine::Mean, idle);
         out.times("end_to_end", &c.latency);

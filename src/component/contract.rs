@@ -592,18 +592,46 @@ pub enum Unit {
     Bytes,
 }
 
+/// A value of one instance.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub name: String,
+    pub unit: Unit,
+    pub combine: Combine,
+    pub value: f64,
+    /// Of a ratio: what the value is a part of.
+    pub of: Option<f64>,
+}
+
 /// Values that a component reports beside what every component has.
 #[derive(Default)]
 pub struct Readings {
-    pub list: Vec<(String, Unit, Combine, f64)>,
+    pub list: Vec<Reading>,
     /// Times with the figures' names without their ends: `end_to_end`.
     pub times: Vec<(&'static str, Histogram)>,
 }
 
 impl Readings {
-    /// Reports a value. NaN stands for "not observed".
+    /// Reports a value. NaN stands for "not observed". A mean is one over the measured time.
     pub fn add(&mut self, name: impl Into<String>, unit: Unit, combine: Combine, value: f64) {
-        self.list.push((name.into(), unit, combine, value));
+        self.list.push(Reading {
+            name: name.into(),
+            unit,
+            combine,
+            value,
+            of: None,
+        });
+    }
+
+    /// Reports a part of a whole; those of all instances count together. Nothing of nothing is "not observed".
+    pub fn ratio(&mut self, name: impl Into<String>, unit: Unit, part: f64, whole: f64) {
+        self.list.push(Reading {
+            name: name.into(),
+            unit,
+            combine: Combine::Mean,
+            value: part,
+            of: Some(whole),
+        });
     }
 
     /// Reports mean, percentiles and maximum of times in nanoseconds; those of all instances count together.

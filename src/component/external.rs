@@ -278,8 +278,8 @@ impl Component for External {
 
     fn observe(&self, _: &Context, _: SimTime, out: &mut Readings) {
         if self.answered > 0 {
-            let share = self.failed as f64 / self.answered as f64;
-            out.add("failure_share", Unit::Share, Combine::Mean, share);
+            let (failed, answered) = (self.failed as f64, self.answered as f64);
+            out.ratio("failure_share", Unit::Share, failed, answered);
         }
     }
 }

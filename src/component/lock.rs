@@ -328,21 +328,20 @@ impl Component for Lock {
     fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
         let span = (cx.now() - since).nanos().max(1) as f64;
         let came = self.acquired + self.waiting + self.timeouts + self.deadlocks;
-        let share = |n: u64, of: u64| if of > 0 { n as f64 / of as f64 } else { f64::NAN };
-        out.add(
-            "contention_share",
-            Unit::Share,
-            Combine::Mean,
-            share(self.waited, came),
-        );
+        out.ratio("contention_share", Unit::Share, self.waited as f64, came as f64);
         out.add(
             "queue_of_a_key_max",
             Unit::Count,
             Combine::Max,
             self.longest as f64,
         );
-        let hot = share(self.hot_acquired, self.acquired);
-        out.add("hottest_key_share", Unit::Share, Combine::Mean, hot);
+        let acquired = self.acquired as f64;
+        out.ratio(
+            "hottest_key_share",
+            Unit::Share,
+            self.hot_acquired as f64,
+            acquired,
+        );
         let hot = self.hot.area(cx.now()) as f64 / span;
         out.add("hottest_key_utilisation", Unit::Share, Combine::Max, hot);
         let per_second = |n: u64| n as f64 * 1e9 / span;
@@ -359,8 +358,7 @@ impl Component for Lock {
             per_second(self.timeouts),
         );
         if self.wake_up.is_some() {
-            let barged = share(self.barged, self.acquired);
-            out.add("claimed_share", Unit::Share, Combine::Mean, barged);
+            out.ratio("claimed_share", Unit::Share, self.barged as f64, acquired);
         }
     }
 }

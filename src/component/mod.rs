@@ -42,8 +42,8 @@ mod topic;
 mod waiting;
 
 pub use contract::{
-    Build, Combine, Component, ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place, Readings,
-    SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
+    Build, Combine, Component, ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place, Reading,
+    Readings, SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
 };
 
 pub use balancer::CALL_TIMED_OUT;

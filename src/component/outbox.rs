@@ -394,12 +394,8 @@ impl Component for Outbox {
         for (name, n) in each {
             out.add(name, Unit::PerSecond, Combine::Sum, n as f64 / span);
         }
-        let per_poll = if c.polls > c.empty {
-            c.sent as f64 / (c.polls - c.empty) as f64
-        } else {
-            f64::NAN
-        };
-        out.add("rows_per_poll", Unit::Count, Combine::Mean, per_poll);
+        let full = c.polls.saturating_sub(c.empty);
+        out.ratio("rows_per_poll", Unit::Count, c.sent as f64, full as f64);
         out.times("added_latency", &c.latency);
         if self.first_replica {
             let pending = &cx.outboxes[self.table].pending;

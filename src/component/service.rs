@@ -207,12 +207,16 @@ impl Component for Service {
         }
         let span = (cx.now() - since).nanos().max(1) as f64;
         let sum = |of: fn(&CpuUse) -> u64| self.mine(cx).iter().map(|r| of(&r.cpu)).sum::<u64>() as f64;
-        let stood = sum(|cpu| cpu.throttled) / f64::from(self.replicas) / span;
+        let there: f64 = self
+            .mine(cx)
+            .iter()
+            .map(|r| r.there.total(cx.nanos()) as f64)
+            .sum();
         // 0/0, where nothing was to be done, is "not observed".
         let periods = sum(|cpu| cpu.throttled_periods) / sum(|cpu| cpu.periods);
         out.add("cpu_used", Unit::Count, Combine::Sum, sum(|cpu| cpu.used) / span);
         out.add("throttled_periods", Unit::Share, Combine::Mean, periods);
-        out.add("throttled_time", Unit::Share, Combine::Mean, stood);
+        out.ratio("throttled_time", Unit::Share, sum(|cpu| cpu.throttled), there);
     }
 
     fn enter(&mut self, _: Visit, _: &mut Context) -> Admission {

@@ -365,24 +365,23 @@ impl Component for Topic {
         let log = &cx.logs[self.log as usize];
         let span = (cx.now() - since).as_secs_f64().max(1e-9);
         let m = &self.meters;
-        let mean = |sum: u64, n: u64| if n > 0 { sum as f64 / n as f64 } else { f64::NAN };
         out.add(
             "produced",
             Unit::PerSecond,
             Combine::Sum,
             log.appended as f64 / span,
         );
-        out.add(
+        out.ratio(
             "records_per_batch",
             Unit::Count,
-            Combine::Mean,
-            mean(m.records, m.batches),
+            m.records as f64,
+            m.batches as f64,
         );
-        out.add(
+        out.ratio(
             "batches_per_request",
             Unit::Count,
-            Combine::Mean,
-            mean(m.batches, m.requests),
+            m.batches as f64,
+            m.requests as f64,
         );
         out.add(
             "buffer_used_mean",

@@ -236,7 +236,10 @@ impl<'m> Engine<'m> {
 
     fn start(&mut self) {
         for replica in 0..self.cx.replicas.len() as u32 {
-            if !self.cx.replicas[replica as usize].exists {
+            let r = &mut self.cx.replicas[replica as usize];
+            r.there.set(r.exists, 0);
+            r.serving.set(r.up, 0);
+            if !r.exists {
                 self.count_replica(replica, false);
                 self.tell_replica(replica, |component, cx| component.absent(cx));
             }
@@ -370,6 +373,8 @@ impl<'m> Engine<'m> {
         }
         for r in &mut self.cx.replicas {
             r.pause.reset(now);
+            r.there.reset(now.nanos());
+            r.serving.reset(now.nanos());
             r.cpu = CpuUse {
                 since: now.nanos(),
                 ..CpuUse::default()

@@ -3,8 +3,9 @@
 use super::Engine;
 use crate::component::{ComponentId, Instance, Layout};
 use crate::kernel::request::{AGENT, CHILD, FAILING, State};
-use crate::kernel::{Context, Effect, Fault, NONE};
+use crate::kernel::{Context, Effect, Fault, NONE, Replica};
 use crate::program::{Scope, ScopeKind};
+use crate::quantity::SimTime;
 
 /// A thread of a component's own.
 #[derive(Copy, Clone, Debug)]
@@ -99,6 +100,7 @@ impl<'m> Engine<'m> {
             closing.into_iter().for_each(|c| c.starts = false);
             return;
         }
+        r.serving.set(false, now);
         self.cx.health += 1;
         match &mut r.grace {
             Some(grace) if r.in_flight > 0 => {
@@ -133,7 +135,10 @@ impl<'m> Engine<'m> {
 
     /// Another process of a service, which takes requests from now on.
     pub(super) fn add_replica(&mut self, replica: u32) {
-        if !std::mem::replace(&mut self.cx.replicas[replica as usize].exists, true) {
+        let now = self.cx.nanos();
+        let r = &mut self.cx.replicas[replica as usize];
+        if !std::mem::replace(&mut r.exists, true) {
+            r.there.set(true, now);
             self.count_replica(replica, true);
         }
         self.start_replica(replica);
@@ -141,23 +146,34 @@ impl<'m> Engine<'m> {
 
     /// A process that is not needed any more.
     pub(super) fn remove_replica(&mut self, replica: u32) {
-        if std::mem::replace(&mut self.cx.replicas[replica as usize].exists, false) {
+        let now = self.cx.nanos();
+        let r = &mut self.cx.replicas[replica as usize];
+        if std::mem::replace(&mut r.exists, false) {
+            r.there.set(false, now);
             self.count_replica(replica, false);
         }
         self.stop_replica(replica);
     }
 
-    /// Whether the replica in which an instance is placed exists.
-    pub(super) fn exists(&self, instance: u32) -> bool {
+    /// The replica in which an instance is placed, if it is in one.
+    fn replica_of(&self, instance: u32) -> Option<&Replica> {
         let layout = &self.model.layout;
         let component = layout.owner[instance as usize];
-        let first = layout
-            .placed_in
-            .get(&component)
-            .and_then(|s| layout.first_replica.get(s));
-        first.is_none_or(|first| {
-            let replica = first + instance - layout.bases[component.0 as usize];
-            self.cx.replicas[replica as usize].exists
+        let first = layout.first_replica.get(layout.placed_in.get(&component)?)?;
+        let replica = first + instance - layout.bases[component.0 as usize];
+        self.cx.replicas.get(replica as usize)
+    }
+
+    /// Whether the replica in which an instance is placed exists.
+    pub(super) fn exists(&self, instance: u32) -> bool {
+        self.replica_of(instance).is_none_or(|r| r.exists)
+    }
+
+    /// The share of the measured time in which it existed.
+    pub(super) fn share_of_time(&self, instance: u32, now: SimTime) -> f64 {
+        self.replica_of(instance).map_or(1.0, |r| {
+            let span = now.nanos().saturating_sub(r.cpu.since).max(1);
+            r.there.total(now.nanos()) as f64 / span as f64
         })
     }
 
@@ -262,6 +278,8 @@ impl<'m> Engine<'m> {
         if std::mem::replace(&mut self.cx.replicas[replica as usize].up, true) {
             return;
         }
+        let now = self.cx.nanos();
+        self.cx.replicas[replica as usize].serving.set(true, now);
         self.cx.health += 1;
         self.cx.replicas[replica as usize].down_until = 0;
         self.tell_replica(replica, |component, cx| component.started(cx));

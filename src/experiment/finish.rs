@@ -76,7 +76,15 @@ pub fn key(plan: &PointPlan) -> String {
 }
 
 /// What autoscalers did.
-fn replicas_kept(plan: &PointPlan, metrics: &[Metric]) -> Vec<String> {
+fn replicas_kept(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Vec<String> {
+    let most = |subject: &str| {
+        let found = seen
+            .figures
+            .iter()
+            .find(|f| f.subject == subject && f.name == "replicas_max");
+        let most = found.map_or(f64::NAN, |f| f.observed().into_iter().fold(f64::NAN, f64::max));
+        estimate::value(Unit::Count, most)
+    };
     let figure = |subject: &str, name: &str| {
         let found = metrics.iter().find(|m| m.subject == subject && m.name == name);
         found.map_or("?".to_owned(), |m| estimate::value(m.unit, m.mean))
@@ -88,7 +96,7 @@ fn replicas_kept(plan: &PointPlan, metrics: &[Metric]) -> Vec<String> {
             format!(
                 "{subject} kept {} replicas on average, at most {}, at the end {}.",
                 figure(&subject, "replicas_mean"),
-                figure(&subject, "replicas_max"),
+                most(&subject),
                 figure(&subject, "replicas_end")
             )
         })
@@ -149,7 +157,7 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
             seen.replications
         ));
     }
-    notes.extend(replicas_kept(plan, &metrics));
+    notes.extend(replicas_kept(plan, &seen, &metrics));
     let doubts = doubts(plan, &seen, &metrics);
     let settled = doubts.is_empty();
     if verdict != Verdict::Overloaded {

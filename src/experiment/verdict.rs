@@ -104,13 +104,24 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
     if loss >= OVERLOADED_LOSS {
         let behind = grown.map(|grown| growth::backlogs(seen, metrics, &grown));
         let text = match behind.filter(|left| !left.is_empty()) {
-            Some(left) => format!("{}; besides, {}", lost(), growth::told(&left)),
+            Some(left) => {
+                let since = grown.and_then(|grown| grown.late());
+                format!("{}; besides, {}", lost(), growth::told(&left, since))
+            }
             None => lost(),
         };
         return (Verdict::Overloaded, text);
     }
     if let Some(grown) = grown {
         return (Verdict::Overloaded, growing(seen, metrics, &grown));
+    }
+    if let Some((inside, takes)) = growth::left_over(plan, seen).filter(|_| !closed) {
+        let text = format!(
+            "{} are still inside at the end, left from before: they take {} to work off",
+            value(Unit::Count, inside),
+            value(Unit::Seconds, takes)
+        );
+        return (Verdict::Overloaded, text);
     }
     if seen.transient_lasts {
         let text = "no end of the transient was found, so the figures still depend on how the run began; make it longer";
@@ -222,13 +233,13 @@ fn overflowing(grown: Option<Grown>) -> Option<Grown> {
 /// What is said of a number inside that grows.
 fn growing(seen: &Collected, metrics: &[Metric], grown: &Grown) -> String {
     let left = growth::backlogs(seen, metrics, grown);
-    let since = match grown.since {
-        Some(at) if at > 0.0 => format!(" from {} on", value(Unit::Seconds, at)),
-        _ => String::new(),
-    };
     if !left.is_empty() {
-        return format!("{}{since}", growth::told(&left));
+        return growth::told(&left, grown.late());
     }
+    let since = match grown.late() {
+        Some(at) => format!(" from {} on", value(Unit::Seconds, at)),
+        None => String::new(),
+    };
     format!(
         "the number inside grows by {}{since}: {} arrive, {} are carried",
         rate(grown.slope),

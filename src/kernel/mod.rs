@@ -15,7 +15,7 @@ pub use context::{Context, Effect, Seats, Site, TimerId, TimerOwner};
 pub use fault::{Fault, Faults};
 pub use log::{Log, Record, Rows};
 pub use meter::Meter;
-pub use replica::{CpuLimit, CpuUse, Grace, Replica};
+pub use replica::{CpuLimit, CpuUse, Grace, Lasted, Replica};
 pub use request::{Frame, Line, Request, Requests, State};
 
 /// No slot, no frame, no instance.

@@ -38,13 +38,41 @@ pub struct CpuUse {
     pub throttled: u64,
 }
 
+/// How long something was so.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lasted {
+    since: Option<u64>,
+    before: u64,
+}
+
+impl Lasted {
+    /// It is so from now on, or not.
+    pub fn set(&mut self, is: bool, now: u64) {
+        self.before = self.total(now);
+        self.since = is.then_some(now);
+    }
+
+    /// The measurement begins.
+    pub fn reset(&mut self, now: u64) {
+        self.before = 0;
+        self.since = self.since.map(|_| now);
+    }
+
+    /// Nanoseconds since the measurement began.
+    pub fn total(&self, now: u64) -> u64 {
+        self.before + self.since.map_or(0, |since| now - since)
+    }
+}
+
 /// One replica of a service.
 #[derive(Clone, Debug)]
 pub struct Replica {
     /// Whether there is such a process: autoscalers make and remove them.
     pub exists: bool,
+    pub there: Lasted,
     /// Takes requests.
     pub up: bool,
+    pub serving: Lasted,
     /// Pauses that are on.
     pub frozen: u32,
     /// When the timeline's pauses end, nanoseconds; zero where none is on.
@@ -93,7 +121,9 @@ impl Default for Replica {
     fn default() -> Self {
         Replica {
             exists: true,
+            there: Lasted::default(),
             up: true,
+            serving: Lasted::default(),
             frozen: 0,
             paused_until: 0,
             down_until: 0,

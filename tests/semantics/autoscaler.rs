@@ -214,3 +214,44 @@ fn an_autoscaler_needs_to_know_what_is_requested() {
     assert!(of(host, "cpu-request = 1").contains("do not share its cores"));
     assert!(of("replicas = 3", "lag = 10").contains("needs `consumer`"));
 }
+
+#[test]
+fn means_and_ratios_are_those_of_replicas_that_exist() {
+    let of = |replicas: u32| {
+        observe(
+            &format!(
+                "[service.s]\nreplicas = {replicas}\nhost = {{ cores = 1 }}\n[cache.c]\nin = \"s\"\nkey = \"uniform(3)\"\n\
+                 [external.e]\nin = \"s\"\nfailure-rate = \"10%\"\n\
+                 [autoscaler.a]\nof = \"s\"\nrequests = \"1000/s\"\n\
+                 [flow.f]\nat = \"s\"\nsteps = [{{ use = \"c\", steps = [{{ delay = \"1ms\" }}] }}, {{ cpu = \"5ms\" }}, {{ use = \"e\" }}]\n\
+                 [workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"50/s\"\npre-allocated-vus = 1000\nflow = \"f\"\n"
+            ),
+            20.0,
+        )
+    };
+    let (one, ten) = (of(1), of(10));
+    let figures = [
+        ("cache.c", "hit_ratio"),
+        ("external.e", "failure_share"),
+        ("host.s", "utilisation"),
+        ("host.s", "runnable_mean"),
+        ("host.s", "load_average_mean"),
+    ];
+    for (subject, name) in figures {
+        near(figure(&ten, subject, name), figure(&one, subject, name), 1e-12);
+    }
+    near(figure(&one, "external.e", "failure_share"), 0.1, 0.03);
+}
+
+#[test]
+fn ready_are_those_that_take_calls() {
+    let o = observe(
+        "[service.s]\nreplicas = 4\n[autoscaler.a]\nof = \"s\"\nrequests = \"10/s\"\ninitially = 4\nmin = 4\n\
+         [flow.f]\nat = \"s\"\nsteps = [{ delay = \"1ms\" }]\n\
+         [workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"30/s\"\npre-allocated-vus = 1000\nflow = \"f\"\n\
+         [[timeline]]\nat = \"50s\"\nstop = \"s\"\nreplica = 1\n",
+        100.0,
+    );
+    near(figure(&o, "autoscaler.a", "ready_mean"), 3.5, 1e-9);
+    assert_eq!(figure(&o, "autoscaler.a", "replicas_mean"), 4.0);
+}

@@ -1,7 +1,7 @@
 //! Figures of the measured time.
 
 use super::{Figure, Observations, PERCENTILES, Times, percentile};
-use crate::component::{Combine, Readings, Unit};
+use crate::component::{Combine, Reading, Readings, Unit};
 use crate::engine::Engine;
 use crate::engine::flow_meter::FlowMeter;
 use crate::kernel::Fault;
@@ -236,7 +236,8 @@ impl Figures {
         let (mut busy, mut waiting, mut present) = (0.0, 0u128, 0u128);
         let (mut queue_max, mut system_max) = (0, 0);
         let mut sum = [0u64; 7];
-        let mut merged: Vec<(String, Unit, Combine, f64)> = Vec::new();
+        // The value and, of a mean, what it is to be divided by.
+        let mut merged: Vec<(String, Unit, Combine, f64, f64)> = Vec::new();
         let mut own: Vec<(&'static str, Histogram)> = Vec::new();
         for i in instances {
             let m = &cx.meters[i];
@@ -262,11 +263,25 @@ impl Figures {
             }
             let mut readings = Readings::default();
             engine.components[i].observe(cx, since, &mut readings);
-            for (name, unit, combine, value) in readings.list {
+            let there = engine.share_of_time(i as u32, now);
+            for Reading {
+                name,
+                unit,
+                combine,
+                value,
+                of,
+            } in readings.list
+            {
+                // An instance that saw nothing of a mean has no say in it.
+                let (value, of) = match combine {
+                    Combine::Mean if value.is_nan() || of.is_some_and(|of| of <= 0.0) => (0.0, 0.0),
+                    Combine::Mean => (value, of.unwrap_or(there)),
+                    Combine::Sum | Combine::Max => (value, 1.0),
+                };
                 match merged.iter_mut().find(|r| r.0 == name) {
                     Some(r) if combine == Combine::Max => r.3 = r.3.max(value),
-                    Some(r) => r.3 += value,
-                    None => merged.push((name, unit, combine, value)),
+                    Some(r) => (r.3, r.4) = (r.3 + value, r.4 + of),
+                    None => merged.push((name, unit, combine, value, of)),
                 }
             }
             for (what, times) in readings.times {
@@ -316,9 +331,9 @@ impl Figures {
         wait.record_n(0, unwaited);
         self.times(subject, "waiting_time", &wait);
         self.times(subject, "visit_time", &t.visit);
-        for (name, unit, combine, value) in merged {
+        for (name, unit, combine, value, of) in merged {
             let value = if combine == Combine::Mean {
-                value / count
+                value / of
             } else {
                 value
             };

@@ -1,10 +1,10 @@
 //! Whether more and more is inside, and where it is left behind.
 
-use super::{mean, rate};
+use super::{mean, rate, value};
 use crate::experiment::PointPlan;
 use crate::experiment::collect::Collected;
 use crate::experiment::planned::{changes_by_plan, last_change};
-use crate::experiment::results::{Metric, SYSTEM};
+use crate::experiment::results::{Metric, SYSTEM, Unit};
 use crate::model::arithmetic::arithmetic;
 use crate::statistics::interval::mean_interval;
 use crate::statistics::trend::{FALSE_ALARM, FEWEST, Growth, STRETCHES, growth_over_replications};
@@ -41,6 +41,13 @@ pub struct Grown {
     pub carried: f64,
 }
 
+impl Grown {
+    /// From when on, if not from the start.
+    pub fn late(&self) -> Option<f64> {
+        self.since.filter(|at| *at > 0.0)
+    }
+}
+
 /// Growth in the measured time, or, where load or system change by plan, since the last change. A time too short for a trend is
 /// judged by the balance of what came and what went, one in which the load changes all along by what the change does not
 /// explain.
@@ -61,16 +68,38 @@ pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<
     let width = *seen.times.0.first()?;
     let windows = (seen.shortest.0 / width).round() - (seen.warm_up as f64 * 1e-9 / width).ceil();
     let each = (windows / STRETCHES as f64).floor().max(1.0);
-    match growth_over_replications(&series, each * width, FALSE_ALARM) {
-        Ok(trend) => Some(grown(trend.growth, trend.slope.mean)),
-        Err(_) => balance(seen).map(|(growth, slope)| grown(growth, slope)),
-    }
+    let found = match growth_over_replications(&series, each * width, FALSE_ALARM) {
+        Ok(trend) => (trend.growth, trend.slope.mean),
+        Err(_) => balance(seen)?,
+    };
+    // A load that comes to an empty system fills it: as many as are served without waiting are no queue.
+    let last: Vec<f64> = series
+        .iter()
+        .filter_map(|inside| inside.last().copied())
+        .collect();
+    let (last, served) = (average(&last), of("offered") * response(plan));
+    let growth = match found.0 {
+        Growth::Growing | Growth::Undecided if served > 0.0 && last <= FULL * served => {
+            match last >= (2.0 - FULL) * served {
+                true => Growth::Steady,
+                false => Growth::Undecided,
+            }
+        }
+        growth => growth,
+    };
+    Some(grown(growth, found.1))
 }
+
+/// So many times as many inside as are served without any waiting are no queue yet.
+const FULL: f64 = 1.02;
 
 /// The share of a run that must be left after the last change to be judged by itself, and that is judged where changes go on.
 const LAST: f64 = 0.1;
-/// More of what arrives than this stays inside, beside what the changing load explains.
-const STAYS: f64 = 0.1;
+/// More of what arrives than this stays inside, beside what the changing load explains. A queue grows as well while its load comes close to
+/// its capacity: by 1 to 2 % of a load that climbs to 98 % of it within some minutes.
+const STAYS: f64 = 0.03;
+/// What is left of an overload matters if it takes longer than this share of the run to work off.
+const LEFT: f64 = 0.1;
 
 fn growth_by_plan(plan: &PointPlan, seen: &Collected) -> Option<Grown> {
     let width = *seen.times.0.first()?;
@@ -98,9 +127,15 @@ fn growth_by_plan(plan: &PointPlan, seen: &Collected) -> Option<Grown> {
             carried: average(&carried),
         })
     };
+    let response = response(plan);
     if constant.is_some() {
         let trend = growth_over_replications(&tails, width, FALSE_ALARM).ok()?;
-        return grown(trend.growth, trend.slope.mean);
+        let last: Vec<f64> = tails.iter().filter_map(|inside| inside.last().copied()).collect();
+        let no_queue = average(&last) <= (FULL * average(&offered) * response).max(1.0);
+        return match trend.growth {
+            Growth::Growing | Growth::Undecided if no_queue => grown(Growth::Steady, trend.slope.mean),
+            growth => grown(growth, trend.slope.mean),
+        };
     }
     // More inside is what a growing load brings with it: its rate times what a request takes (Little).
     let change = |values: &[f64]| -> Option<f64> {
@@ -109,7 +144,7 @@ fn growth_by_plan(plan: &PointPlan, seen: &Collected) -> Option<Grown> {
         let between = (values.len() - half) as f64 * width;
         (half > 0).then(|| (average(to) - average(from)) / between)
     };
-    let explained = change(&offered)? * response(plan);
+    let explained = change(&offered)? * response;
     let slopes: Option<Vec<f64>> = tails.iter().map(|inside| change(inside)).collect();
     let beyond: Vec<f64> = slopes?
         .iter()
@@ -121,6 +156,24 @@ fn growth_by_plan(plan: &PointPlan, seen: &Collected) -> Option<Grown> {
         true => grown(Growth::Growing, slope),
         false => grown(Growth::Steady, slope),
     }
+}
+
+/// What an overload that is over has left behind: how many are inside at the end, and how many seconds it takes to work them off at the
+/// rate of then.
+pub fn left_over(plan: &PointPlan, seen: &Collected) -> Option<(f64, f64)> {
+    let width = *seen.times.0.first()?;
+    let windows = seen.windows.iter().map(|(inside, _)| inside.0.len()).min()?;
+    let tail = windows - (libm::round(LAST * windows as f64) as usize).clamp(1, windows);
+    let last = seen
+        .windows
+        .iter()
+        .filter_map(|(inside, _)| inside.0[..windows].last().copied());
+    let inside = average(&last.collect::<Vec<f64>>());
+    let (came, done) = (flows(seen, "offered", tail), flows(seen, "throughput", tail));
+    let rate = average(&done).max(average(&came));
+    let queued = inside - FULL * rate * response(plan);
+    let takes = queued / rate;
+    (queued > 0.0 && rate > 0.0 && takes > LEFT * windows as f64 * width).then_some((inside, takes))
 }
 
 /// What all flows show a second in each window from `first` on, on the average of the replications.
@@ -212,18 +265,16 @@ pub fn backlogs(seen: &Collected, metrics: &[Metric], grown: &Grown) -> Vec<Left
 }
 
 /// The backlogs in words.
-pub fn told(left: &[Left]) -> String {
+pub fn told(left: &[Left], since: Option<f64>) -> String {
     let each: Vec<String> = left
         .iter()
         .map(|l| {
-            format!(
-                "the {} of {} grows by {}: {} are {}",
-                l.what,
-                l.subject,
-                rate(l.slope),
-                rate(l.carried),
-                l.done
-            )
+            let grows = format!("the {} of {} grows by {}", l.what, l.subject, rate(l.slope));
+            // What is done is known for the measured time only.
+            match since {
+                Some(at) => format!("{grows} from {} on", value(Unit::Seconds, at)),
+                None => format!("{grows}: {} are {}", rate(l.carried), l.done),
+            }
         })
         .collect();
     each.join("; ")

@@ -165,6 +165,10 @@ impl<'a> Walk<'a> {
     pub fn flow(&mut self, index: usize, weight: f64) -> Passage {
         let model = self.model;
         let flow = &model.flow_plans[index];
+        let balances = |b: &&ComponentId| flow.at.is_some_and(|s| model.layout.balances.get(*b) == Some(&s));
+        if let Some(balancer) = model.layout.balances.keys().find(balances) {
+            self.sums.visits[balancer.0 as usize] += weight;
+        }
         self.services.extend(flow.at);
         let passage = self.steps(&flow.steps, weight);
         if flow.at.is_some() {
