@@ -119,7 +119,10 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         let text = format!(
             "{} are still inside at the end, left from before: they take {} to work off",
             value(Unit::Count, inside),
-            value(Unit::Seconds, takes)
+            value(
+                Unit::Seconds,
+                if takes > 10.0 { libm::round(takes) } else { takes }
+            )
         );
         return (Verdict::Overloaded, text);
     }

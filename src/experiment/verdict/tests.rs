@@ -211,6 +211,37 @@ fn after_its_last_change_a_load_is_judged_by_what_stays() {
 }
 
 #[test]
+fn what_an_overload_has_left_is_an_overload_until_it_is_worked_off() {
+    let metrics = carrying(90.0, &[]);
+    let spike = plan(
+        "executor = \"poisson\"\nstart-rate = \"300/s\"\nstages = [{ duration = \"40s\", target = \"300/s\" }, { duration = \"0s\", target = \"95/s\" }]",
+        "[run]\nduration = \"100s\"\n",
+    );
+    let offered = |i: usize| if i < 40 { 300.0 } else { 95.0 };
+    let left = |at_the_end: f64| {
+        let peak = at_the_end + 120.0;
+        passing(
+            move |i| {
+                if i < 40 {
+                    peak * i as f64 / 40.0
+                } else {
+                    peak - 2.0 * (i - 40) as f64
+                }
+            },
+            offered,
+        )
+    };
+    let (verdict_, why) = verdict(&spike, &left(3000.0), &metrics);
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert!(
+        why.contains("are still inside at the end, left from before: they take 31s to work off"),
+        "{why}"
+    );
+    // What takes five of a hundred seconds is nearly gone.
+    assert_ne!(verdict(&spike, &left(480.0), &metrics).0, Verdict::Overloaded);
+}
+
+#[test]
 fn what_a_growing_load_brings_with_it_is_no_overload() {
     let metrics = carrying(90.0, &[]);
     let ramp = plan(
