@@ -57,7 +57,7 @@ pub struct Observations {
     /// Ends of the windows, seconds.
     pub times: Vec<f64>,
     pub columns: Vec<Column>,
-    /// Mean number of requests inside and of what nobody waits for ([`Context::backlog`]), window by window: the series that
+    /// Mean number of requests inside and of what nobody waits for ([`crate::kernel::Context::backlog`]), window by window: the series that
     /// shows growth and warm-up.
     pub inside: Vec<f64>,
     /// Mean response time of the requests that ended in each window, seconds; NaN where none did.

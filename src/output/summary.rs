@@ -244,7 +244,11 @@ pub fn components(point: &Point, notes: &mut Footnotes) -> Grid {
         let figures = FIGURES
             .iter()
             .filter_map(|(name, _, _)| point.metric(subject, name));
-        figures.into_iter().any(|metric| metric.mean.is_finite())
+        // Nobody visits a service or an autoscaler itself.
+        let visited = !subject.starts_with("service.") && !subject.starts_with("autoscaler.");
+        figures
+            .into_iter()
+            .any(|metric| metric.mean.is_finite() && (visited || metric.mean != 0.0))
     };
     subjects.retain(|subject| says_something(subject));
     let busy = |subject: &str| {
