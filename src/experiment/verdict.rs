@@ -323,7 +323,11 @@ fn busiest(model: &Model, metrics: &[Metric]) -> Option<Busiest> {
         .zip(depths)
         .filter_map(|(entry, depth)| {
             let subject = entry.subject();
-            let utilisation = mean(metrics, &subject, "utilisation")?;
+            // Of many keys the hottest holds the others' requests up, if they come for it.
+            let busy = ["utilisation", "hottest_key_utilisation"].into_iter();
+            let utilisation = busy
+                .filter_map(|name| mean(metrics, &subject, name))
+                .reduce(f64::max)?;
             let kind = entry.kind;
             let b = Busiest {
                 subject,

@@ -211,6 +211,27 @@ fn after_its_last_change_a_load_is_judged_by_what_stays() {
 }
 
 #[test]
+fn a_lock_is_as_busy_as_its_hottest_key() {
+    let mut point = plan(OPEN, "");
+    let text = "[lock.row]\nkey = \"list(1, 99)\"\n[station.desk]\nservers = 40\n[flow.visit]\n\
+                steps = [{ use = \"desk\", steps = [{ use = \"row\", time = \"10ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\n";
+    let loaded = load_model_text(Path::new("m.toml"), text, &Overrides::default());
+    point.model = loaded.experiment.expect("a model").points.swap_remove(0).model;
+    let metrics = carrying(
+        10.0,
+        &[
+            ("station.desk", "utilisation", 0.6),
+            ("lock.row", "hottest_key_utilisation", 0.96),
+        ],
+    );
+    assert_eq!(verdict(&point, &steady(), &metrics).0, Verdict::NearCritical);
+    assert_eq!(
+        bottleneck(&point, &steady(), &metrics).as_deref(),
+        Some("lock.row held 96 %")
+    );
+}
+
+#[test]
 fn what_an_overload_has_left_is_an_overload_until_it_is_worked_off() {
     let metrics = carrying(90.0, &[]);
     let spike = plan(
