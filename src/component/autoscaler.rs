@@ -265,16 +265,12 @@ impl Component for Autoscaler {
 
 impl Autoscaler {
     fn mine<'a>(&self, cx: &'a Context) -> &'a [Replica] {
-        let first = self.first as usize;
-        cx.replicas
-            .get(first..first + self.pods.len())
-            .unwrap_or_default()
+        cx.replicas_of(self.first, self.pods.len() as u32)
     }
 
     /// A look at the counters.
     fn note(&mut self, cx: &Context) {
-        let from = self.first as usize;
-        let replicas = &cx.replicas[from..from + self.pods.len()];
+        let replicas = self.mine(cx);
         self.looks.swap(0, 1);
         let look = &mut self.looks[1];
         look.at = Some(cx.nanos());
@@ -290,15 +286,15 @@ impl Autoscaler {
             return Vec::new();
         };
         let span = u128::from((to - from).max(1));
-        let pods = self.pods.iter().enumerate();
-        pods.filter_map(|(i, pod)| {
+        let pods = self.pods.iter().zip(self.mine(cx)).enumerate();
+        pods.filter_map(|(i, (pod, replica))| {
             let since = match *pod {
                 Pod::Absent => return None,
                 Pod::Starting(_) => return Some(Sample::Unready),
                 Pod::Ready(since) => since,
             };
             let is_new = since > 0 && since > from;
-            let is_down = !cx.replicas[self.first as usize + i].up && since > 0;
+            let is_down = !replica.up && since > 0;
             if is_new || is_down && cx.nanos() - since < YOUNG {
                 return Some(young);
             }

@@ -18,7 +18,7 @@
 
 use super::contract::*;
 use crate::document::{Form, Key, Reader, Value, key};
-use crate::kernel::{Admission, Context, CpuLimit, CpuUse, Effect, Grace, Replica, Visit};
+use crate::kernel::{Admission, Context, CpuLimit, CpuUse, Effect, Grace, Visit};
 use crate::quantity::{SimDuration, SimTime};
 
 /// As running: its replicas among all.
@@ -197,7 +197,12 @@ impl Component for Service {
     }
 
     fn busy(&self, _: SimTime, cx: &Context) -> Option<f64> {
-        let used = || self.mine(cx).iter().map(|r| r.cpu.used as f64).sum();
+        let used = || {
+            cx.replicas_of(self.first, self.replicas)
+                .iter()
+                .map(|r| r.cpu.used as f64)
+                .sum()
+        };
         self.limited.then(used)
     }
 
@@ -206,9 +211,14 @@ impl Component for Service {
             return;
         }
         let span = (cx.now() - since).nanos().max(1) as f64;
-        let sum = |of: fn(&CpuUse) -> u64| self.mine(cx).iter().map(|r| of(&r.cpu)).sum::<u64>() as f64;
-        let there: f64 = self
-            .mine(cx)
+        let sum = |of: fn(&CpuUse) -> u64| {
+            cx.replicas_of(self.first, self.replicas)
+                .iter()
+                .map(|r| of(&r.cpu))
+                .sum::<u64>() as f64
+        };
+        let there: f64 = cx
+            .replicas_of(self.first, self.replicas)
             .iter()
             .map(|r| r.there.total(cx.nanos()) as f64)
             .sum();
@@ -233,14 +243,5 @@ impl Component for Service {
             BACK if r.down_until <= now => cx.leave_effect(Effect::Start(replica)),
             _ => {}
         }
-    }
-}
-
-impl Service {
-    fn mine<'a>(&self, cx: &'a Context) -> &'a [Replica] {
-        let first = self.first as usize;
-        cx.replicas
-            .get(first..first + self.replicas as usize)
-            .unwrap_or_default()
     }
 }

@@ -244,8 +244,9 @@ impl<'m> Engine<'m> {
                 self.tell_replica(replica, |component, cx| component.absent(cx));
             }
         }
+        let whole = self.cx.replicas.iter().all(|r| r.exists);
         for i in 0..self.components.len() {
-            if self.exists(i as u32) {
+            if whole || self.exists(i as u32) {
                 self.components[i].start(&mut self.cx);
             }
         }
@@ -338,8 +339,7 @@ impl<'m> Engine<'m> {
         let now = self.cx.now();
         if self.recorder.is_open(now) {
             let flows = &mut self.flows;
-            self.recorder
-                .window(now, &self.cx, &self.components, flows, &self.workloads);
+            self.recorder.window(now, &self.cx, &self.components, flows);
         }
     }
 

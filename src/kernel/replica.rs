@@ -155,6 +155,14 @@ impl Replica {
 }
 
 impl Context {
+    /// The replicas of a service: so many from its first one on.
+    pub fn replicas_of(&self, first: u32, count: u32) -> &[Replica] {
+        let first = first as usize;
+        self.replicas
+            .get(first..first + count as usize)
+            .unwrap_or_default()
+    }
+
     /// A pause of the timeline begins. Several take their union; a process that does not run has nothing to pause.
     pub fn pause(&mut self, replica: u32, until: u64) {
         let r = &mut self.replicas[replica as usize];

@@ -263,7 +263,7 @@ impl Figures {
             }
             let mut readings = Readings::default();
             engine.components[i].observe(cx, since, &mut readings);
-            let there = engine.share_of_time(i as u32, now);
+            let there = || engine.share_of_time(i as u32, now);
             for Reading {
                 name,
                 unit,
@@ -275,7 +275,7 @@ impl Figures {
                 // An instance that saw nothing of a mean has no say in it.
                 let (value, of) = match combine {
                     Combine::Mean if value.is_nan() || of.is_some_and(|of| of <= 0.0) => (0.0, 0.0),
-                    Combine::Mean => (value, of.unwrap_or(there)),
+                    Combine::Mean => (value, of.unwrap_or_else(there)),
                     Combine::Sum | Combine::Max => (value, 1.0),
                 };
                 match merged.iter_mut().find(|r| r.0 == name) {

@@ -2,8 +2,8 @@
 
 use super::Column;
 use crate::component::{Combine, ComponentId, Instance, KINDS, Unit};
+use crate::engine::Options;
 use crate::engine::flow_meter::FlowMeter;
-use crate::engine::{Options, Workload};
 use crate::kernel::{Context, TimerId, TimerOwner, rank};
 use crate::metric::Histogram;
 use crate::model::Model;
@@ -164,14 +164,7 @@ impl Recorder {
     }
 
     /// Notes what happened in the window that ends now.
-    pub fn window(
-        &mut self,
-        now: SimTime,
-        cx: &Context,
-        components: &[Instance],
-        flows: &mut [FlowMeter],
-        _workloads: &[Workload],
-    ) {
+    pub fn window(&mut self, now: SimTime, cx: &Context, components: &[Instance], flows: &mut [FlowMeter]) {
         let span = (now.nanos() - self.last) as f64;
         self.last = now.nanos();
         self.times.push(now.as_secs_f64());

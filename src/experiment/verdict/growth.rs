@@ -77,15 +77,14 @@ pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<
         .iter()
         .filter_map(|inside| inside.last().copied())
         .collect();
+    if found.0 == Growth::Steady {
+        return Some(grown(found.0, found.1));
+    }
     let (last, served) = (average(&last), of("offered") * response(plan));
-    let growth = match found.0 {
-        Growth::Growing | Growth::Undecided if served > 0.0 && last <= FULL * served => {
-            match last >= (2.0 - FULL) * served {
-                true => Growth::Steady,
-                false => Growth::Undecided,
-            }
-        }
-        growth => growth,
+    let growth = match served > 0.0 && last <= FULL * served {
+        true if last >= (2.0 - FULL) * served => Growth::Steady,
+        true => Growth::Undecided,
+        false => found.0,
     };
     Some(grown(growth, found.1))
 }
@@ -171,9 +170,13 @@ pub fn left_over(plan: &PointPlan, seen: &Collected) -> Option<(f64, f64)> {
     let inside = average(&last.collect::<Vec<f64>>());
     let (came, done) = (flows(seen, "offered", tail), flows(seen, "throughput", tail));
     let rate = average(&done).max(average(&came));
-    let queued = inside - FULL * rate * response(plan);
-    let takes = queued / rate;
-    (queued > 0.0 && rate > 0.0 && takes > LEFT * windows as f64 * width).then_some((inside, takes))
+    let matters = LEFT * windows as f64 * width;
+    // What is served without waiting makes it less still.
+    if rate <= 0.0 || inside / rate <= matters {
+        return None;
+    }
+    let takes = inside / rate - FULL * response(plan);
+    (takes > matters).then_some((inside, takes))
 }
 
 /// What all flows show a second in each window from `first` on, on the average of the replications.
