@@ -83,6 +83,7 @@ pub struct Consumer {
     pause_limit: Alarm,
     /// The replica in which it runs, and since when it is paused.
     home: Option<u32>,
+    instance: u32,
     paused: Option<u64>,
     /// Until when its threads may finish their polls before the process ends.
     closing: Option<u64>,
@@ -120,6 +121,8 @@ struct Thread {
     /// Until it polls again, nanoseconds, after a record failed; its fetch must go out anew.
     back_off: u64,
     sought: bool,
+    /// Since when it commits, nanoseconds.
+    commits: Option<u64>,
 }
 
 impl Thread {
@@ -147,6 +150,8 @@ struct Counts {
     failed_commits: u64,
     latency: Histogram,
     idle: Gauge,
+    /// Nanoseconds that threads have spent on commits.
+    committing: u64,
 }
 
 const SESSION: u32 = 0;
@@ -229,6 +234,10 @@ impl Component for Consumer {
                 batch,
                 // A poll that finds plenty does not wait for it; it commits once.
                 pause: polls * mean(&plan.commit_time),
+                attempts: (
+                    plan.retries.saturating_add(1) as f64,
+                    plan.retry_interval as f64 * 1e-9,
+                ),
                 poll: Some((1.0 / polls, SimDuration::from_nanos(plan.max_poll_interval))),
             }),
             ..Facts::default()
@@ -287,6 +296,7 @@ impl Component for Consumer {
             hold_limit: Alarm::new(build.timer(HOLD_LIMIT)),
             pause_limit: Alarm::new(build.timer(PAUSE_LIMIT)),
             home: build.home(),
+            instance: build.instance,
             paused: None,
             closing: None,
             shutdown: build.timer(SHUTDOWN),
@@ -375,6 +385,7 @@ impl Component for Consumer {
             COMMIT => match &self.commit {
                 Some(law) => {
                     let key = child_key(self.threads[t].polls, (self.member as u64) << 32 | t as u64);
+                    self.threads[t].commits = Some(cx.nanos());
                     Admission::Serve(cx.sample(law, &mut cx.draws_of(self.purposes[1], key)))
                 }
                 None => Admission::Proceed,
@@ -382,6 +393,9 @@ impl Component for Consumer {
             COMMITTED => {
                 let now = cx.now();
                 let thread = &mut self.threads[t];
+                if let Some(since) = thread.commits.take() {
+                    self.counts.committing += now.nanos() - since;
+                }
                 if thread.left {
                     self.counts.failed_commits += u64::from(!thread.spans.is_empty());
                 } else {
@@ -456,8 +470,20 @@ impl Component for Consumer {
         self.commit = plan.commit_time.as_ref().map(Sampler::new);
     }
 
+    /// At work on records, or committing.
+    fn busy(&self, now: SimTime, cx: &Context) -> Option<f64> {
+        let m = &cx.meters[self.instance as usize];
+        let at_work = m.present.area(now) - m.waiting.area(now);
+        let commits = self.threads.iter().filter_map(|t| t.commits);
+        let under_way: u64 = commits.map(|since| now.nanos() - since).sum();
+        Some(at_work as f64 + (self.counts.committing + under_way) as f64)
+    }
+
     fn reset(&mut self, now: SimTime) {
         self.counts.idle.reset(now);
+        for since in self.threads.iter_mut().filter_map(|t| t.commits.as_mut()) {
+            *since = now.nanos();
+        }
         self.counts = Counts {
             idle: self.counts.idle.clone(),
             ..Counts::default()

@@ -61,6 +61,22 @@ pub struct Plan {
     concurrency: u64,
 }
 
+impl Plan {
+    /// Mean seconds of a call that ends after `limit` seconds at the latest: the integral of what lasts longer, in steps of a
+    /// thousandth.
+    fn mean_until(&self, limit: f64) -> f64 {
+        const STEPS: u32 = 1000;
+        let failing = self.failure_time.as_ref().unwrap_or(&self.time);
+        let lasts = |at: f64| {
+            let rate = self.failure_rate;
+            (1.0 - rate) * (1.0 - self.time.cdf(at)) + rate * (1.0 - failing.cdf(at))
+        };
+        let step = limit / f64::from(STEPS);
+        let parts = (0..STEPS).map(|i| lasts(step * (f64::from(i) + 0.5)));
+        step * parts.sum::<f64>()
+    }
+}
+
 /// The timer of the calls whose callers have given up.
 const ENDS: u32 = 1;
 
@@ -150,6 +166,10 @@ impl Component for External {
                 0.0 => answer,
                 1.0 => failure,
                 share => (1.0 - share) * answer + share * failure,
+            },
+            until: match plan.timeout {
+                u64::MAX => f64::INFINITY,
+                timeout => plan.mean_until(timeout as f64 * 1e-9),
             },
             failure: plan.failure_rate,
             patience: (plan.timeout != u64::MAX).then(|| (SimDuration::from_nanos(plan.timeout), "timeout")),

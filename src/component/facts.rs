@@ -10,6 +10,8 @@ pub struct Facts {
     pub unit: &'static str,
     /// Mean time that a visit takes where the step does not say, in seconds.
     pub time: f64,
+    /// Mean seconds after which the caller goes on, where that is earlier.
+    pub until: f64,
     /// Work that one server does in a second, in seconds of demand.
     pub speed: f64,
     /// What its capacity is multiplied by when all of it is busy, as by hyper-threads.
@@ -22,6 +24,8 @@ pub struct Facts {
     pub failure: f64,
     /// Most times that the steps of a visit run when they fail.
     pub attempts: f64,
+    /// Seconds between them: the first wait, what each next one is longer by, and the longest.
+    pub waits: (f64, f64, f64),
     /// Longest wait to get in, and what the key is called.
     pub patience: Option<(SimDuration, &'static str)>,
     /// Longest time that the steps inside may take, and what the key is called.
@@ -34,6 +38,8 @@ pub struct Facts {
     pub rate: Option<f64>,
     /// Places in which at most one of the threads that [`Facts::feed`] from it can work, as a topic's partitions.
     pub partitions: Option<u64>,
+    /// Share of what is published that lies in the place with most of it.
+    pub fullest: f64,
     /// What the threads that it runs by itself live on.
     pub feed: Option<Feed>,
 }
@@ -51,6 +57,8 @@ pub struct Feed {
     pub batch: f64,
     /// Mean seconds that a go takes beside the steps.
     pub pause: f64,
+    /// Most times that a go is tried when it fails, and the seconds between two tries.
+    pub attempts: (f64, f64),
     /// Most goes between two of its polls, and how long they may take.
     pub poll: Option<(f64, SimDuration)>,
 }
@@ -60,18 +68,21 @@ impl Default for Facts {
         Facts {
             unit: "permits",
             time: 0.0,
+            until: f64::INFINITY,
             speed: 1.0,
             boost: 1.0,
             outcome: 0.0,
             inside: 1.0,
             failure: 0.0,
             attempts: 1.0,
+            waits: (0.0, 1.0, f64::INFINITY),
             patience: None,
             deadline: None,
             bounded: false,
             hottest: None,
             rate: None,
             partitions: None,
+            fullest: 0.0,
             feed: None,
         }
     }

@@ -185,6 +185,7 @@ impl Component for Outbox {
                 to: plan.publishes,
                 threads: 1,
                 batch: plan.batch as f64,
+                attempts: (1.0, 0.0),
                 pause: if plan.drain {
                     0.0
                 } else {

@@ -190,8 +190,16 @@ impl Component for Retry {
     }
 
     fn facts(plan: &Plan) -> Facts {
+        // Only what fails by itself is known before a run.
+        let attempts = if plan.retries(Fault::Failed) {
+            plan.attempts
+        } else {
+            1
+        };
+        let longest = plan.longest.map_or(f64::INFINITY, |d| d.as_secs_f64());
         Facts {
-            attempts: plan.attempts as f64,
+            attempts: attempts as f64,
+            waits: (plan.wait.as_secs_f64(), plan.multiplier, longest),
             ..Facts::default()
         }
     }

@@ -89,6 +89,22 @@ pub struct Plan {
     flushes: bool,
 }
 
+impl Plan {
+    /// Share of the records that lie in the partition with most of them.
+    fn fullest_partition(&self) -> f64 {
+        /// More keys than that are spread evenly.
+        const MOST_KEYS: u64 = 100_000;
+        let mut shares = vec![0.0; self.partitions as usize];
+        let Some(keys) = self.keys.as_ref().filter(|k| k.len() <= MOST_KEYS) else {
+            return 0.0;
+        };
+        for key in 0..keys.len() {
+            shares[partition_of(key, self.partitions) as usize] += keys.probability(key);
+        }
+        shares.into_iter().fold(0.0, f64::max)
+    }
+}
+
 /// The site's note of a synchronous send.
 const SYNC: u32 = 1;
 
@@ -191,6 +207,7 @@ impl Component for Topic {
             time: if plan.sync { outcome } else { 0.0 },
             outcome,
             partitions: Some(u64::from(plan.partitions)),
+            fullest: plan.fullest_partition(),
             ..Facts::default()
         }
     }

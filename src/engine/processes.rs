@@ -190,7 +190,7 @@ impl<'m> Engine<'m> {
         for component in placed.chain(service) {
             let capacity = &mut self.capacities[component.0 as usize];
             capacity.count(now, more);
-            self.recorder.set_capacity(component, capacity.now());
+            self.recorder.set_capacity(component, now, capacity.now());
         }
     }
 

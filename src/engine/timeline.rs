@@ -84,7 +84,7 @@ impl Engine<'_> {
                 let now = self.cx.nanos();
                 let capacity = &mut self.capacities[component.0 as usize];
                 capacity.adopt(now, plan.capacity());
-                self.recorder.set_capacity(*component, capacity.now());
+                self.recorder.set_capacity(*component, now, capacity.now());
                 let base = self.model.layout.bases[component.0 as usize];
                 for i in base..base + self.model.layout.instances(*component) {
                     self.components[i as usize].adopt(plan, &mut self.cx);

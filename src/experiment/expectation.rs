@@ -52,7 +52,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "verdict",
-        Form::Choice(&["stable", "near-critical", "overloaded", "recovered", "undecided"]),
+        Form::Choice(&[
+            "stable",
+            "near-critical",
+            "overloaded",
+            "recovered",
+            "failing",
+            "undecided",
+        ]),
         None,
         "how the points bear their load",
     ),
@@ -202,6 +209,7 @@ fn one(
                 "near-critical" => Verdict::NearCritical,
                 "overloaded" => Verdict::Overloaded,
                 "recovered" => Verdict::Recovered,
+                "failing" => Verdict::Failing,
                 _ => Verdict::Undecided,
             };
             (What::Verdict(verdict), format!("verdict {word}{place}"))
@@ -311,7 +319,10 @@ pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> 
                 });
                 match other {
                     None => Some("the other point was not run".to_owned()),
-                    Some((_, theirs)) => compared(figure, *less, kept, theirs, confidence),
+                    Some((_, theirs)) => {
+                        let unit = point.metric(&figure.0, &figure.1).map_or(Unit::None, |m| m.unit);
+                        compared(figure, unit, *less, kept, theirs, confidence)
+                    }
                 }
             }
         };
@@ -322,10 +333,16 @@ pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> 
     outcome(true, &e.text, "")
 }
 
+const UNDECIDED: &str = "undecided: ";
+
 fn outcome(met: bool, text: &str, why: &str) -> Outcome {
     let text = match (met, why) {
         (true, _) => format!("Expectation met: {text}."),
         (false, "") => format!("Expectation not met: {text}."),
+        (false, why) if why.starts_with(UNDECIDED) => {
+            let found = why.trim_start_matches(UNDECIDED).trim_end_matches('.');
+            format!("Expectation undecided: {text} ({found}).")
+        }
         (false, why) => format!("Expectation not met: {text} ({}).", why.trim_end_matches('.')),
     };
     Outcome { met, text }
@@ -360,12 +377,16 @@ fn bounded(point: &Point, figure: &(String, String), below: bool, bound: Bound) 
     match (holds, fails) {
         (true, _) => None,
         (_, true) => Some(format!("found {}", super::estimate::told(metric))),
-        _ => Some(format!("undecided: found {}", super::estimate::told(metric))),
+        _ => Some(format!(
+            "{UNDECIDED}found {}, on both sides of the bound",
+            super::estimate::told(metric)
+        )),
     }
 }
 
 fn compared(
     figure: &(String, String),
+    unit: Unit,
     less: bool,
     mine: &[Kept],
     theirs: &[Kept],
@@ -383,6 +404,15 @@ fn compared(
         difference.low.unwrap_or(difference.mean),
         difference.high.unwrap_or(difference.mean),
     );
-    let holds = if less { high < 0.0 } else { low > 0.0 };
-    (!holds).then(|| format!("the difference lies between {low:.4} and {high:.4}"))
+    let (holds, fails) = match less {
+        true => (high < 0.0, low >= 0.0),
+        false => (low > 0.0, high <= 0.0),
+    };
+    let told = |v| super::estimate::value(unit, v);
+    let lies = format!("the difference lies between {} and {}", told(low), told(high));
+    match (holds, fails) {
+        (true, _) => None,
+        (_, true) => Some(lies),
+        _ => Some(format!("{UNDECIDED}{lies}")),
+    }
 }

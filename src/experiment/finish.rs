@@ -126,8 +126,8 @@ pub(super) struct Finished {
 pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)]) -> Finished {
     let settings = &plan.settings;
     let mut metrics = estimate::metrics(&seen, settings.confidence);
-    let (verdict, reason) = verdict::verdict(plan, &seen, &metrics);
-    let bottleneck = verdict::bottleneck(plan, &seen, &metrics);
+    let found = verdict::Findings::of(plan, &seen, &metrics);
+    let ((verdict, reason), bottleneck) = (found.verdict(), found.bottleneck());
     let mut notes = Vec::new();
     if settings.warm_up == WarmUp::Nothing {
         notes.push(

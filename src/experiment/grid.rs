@@ -262,7 +262,7 @@ fn settings(draft: &Draft, model: &Model, overrides: &Overrides, sink: &mut Sink
         .unwrap_or(DEFAULT_DURATION);
     let warm_up = match overrides.warm_up.or(told.warm_up).or(own.warm_up) {
         Some(nanos) => WarmUp::Told(nanos),
-        None if changes_by_plan(model) => WarmUp::Nothing,
+        None if changes_by_plan(model, duration) => WarmUp::Nothing,
         None => WarmUp::Find,
     };
     if duration == 0 || matches!(warm_up, WarmUp::Told(w) if w >= duration) {

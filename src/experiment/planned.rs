@@ -13,13 +13,25 @@ pub fn stages(arrivals: &Arrivals) -> Option<&Profile> {
     }
 }
 
-/// Whether the load or the system changes in the course of the run, so that there is no steady state to wait for.
-pub fn changes_by_plan(model: &Model) -> bool {
+/// Users who are started one by one change the load, if that takes more than this share of the run.
+const SPAWN: f64 = 0.1;
+
+/// When the last user is started, seconds after the first, if they are started one by one.
+fn spawned(w: &WorkloadPlan) -> Option<f64> {
+    match (&w.arrivals, w.spawn.per_second) {
+        (Arrivals::Users(p), Some(rate)) => Some(p.peak() / rate),
+        _ => None,
+    }
+}
+
+/// Whether the load or the system changes in the course of a run of so many nanoseconds, so that there is no steady state to wait for.
+pub fn changes_by_plan(model: &Model, duration: u64) -> bool {
     let passing = |w: &WorkloadPlan| {
         stages(&w.arrivals).is_some()
             || w.start > 0
             || w.duration.is_some()
             || w.iterations != Iterations::Unlimited
+            || spawned(w).is_some_and(|takes| takes > SPAWN * duration as f64 * 1e-9)
             || matches!(w.arrivals, Arrivals::Recorded(_))
     };
     !model.timeline.is_empty() || model.workloads.iter().any(passing)
@@ -36,7 +48,7 @@ pub fn last_change(model: &Model) -> Option<f64> {
             return None;
         }
         let start = seconds(w.start);
-        last = last.max(start);
+        last = last.max(start + spawned(w).unwrap_or(0.0));
         if let Some(duration) = w.duration {
             last = last.max(start + seconds(duration));
         }

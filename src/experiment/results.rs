@@ -172,6 +172,8 @@ pub enum Verdict {
     Overloaded,
     /// Something disturbed the system, and it is again as it was before.
     Recovered,
+    /// Most requests fail, for other reasons than want of capacity.
+    Failing,
     /// The run does not tell.
     Undecided,
 }

@@ -175,7 +175,11 @@ pub fn carry_out(experiment: &Experiment, control: &Control) -> Result<Done, Fai
 }
 
 fn collector(plan: &PointPlan, warm_up: u64, transient_lasts: bool) -> Collector {
-    Collector::new(warm_up, transient_lasts, changes_by_plan(&plan.model))
+    Collector::new(
+        warm_up,
+        transient_lasts,
+        changes_by_plan(&plan.model, plan.settings.duration),
+    )
 }
 
 impl Slot {

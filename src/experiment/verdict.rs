@@ -1,5 +1,6 @@
 //! What the figures of a point say: how it bears its load, what gives way first, whether the objective is met.
 
+mod busiest;
 mod growth;
 
 use super::PointPlan;
@@ -8,11 +9,11 @@ use super::estimate::{told, value};
 use super::recovery::recovered;
 use super::results::{Judgement, Metric, SYSTEM, Unit, Verdict};
 use crate::model::Model;
-use crate::program::ScopeKind;
 use crate::quantity::SimDuration;
 use crate::statistics::recovery::{Recovery, State};
 use crate::statistics::trend::{Growth, NEAR_CRITICAL};
-use growth::{Grown, Left};
+use busiest::{Busiest, busiest};
+use growth::Grown;
 
 /// Losses for want of capacity from which more arrives than is carried.
 const OVERLOADED_LOSS: f64 = 0.05;
@@ -20,8 +21,8 @@ const OVERLOADED_LOSS: f64 = 0.05;
 const CRITICAL_LOSS: f64 = 0.005;
 /// Growth below this share of what arrives is no overload, however significant.
 const GROWTH_THAT_MATTERS: f64 = 0.001;
-/// Components this close to the busiest one are as busy; the innermost of them holds the others up.
-const AS_BUSY: f64 = 0.05;
+/// Other failures from which the figures say little of capacity.
+const FAILING: f64 = 0.5;
 /// The failures that want of capacity causes.
 const CAPACITY_FAULTS: &[&str] = &[
     "rejected",
@@ -46,13 +47,61 @@ fn mean(metrics: &[Metric], subject: &str, name: &str) -> Option<f64> {
     find(metrics, subject, name).map(|m| m.mean)
 }
 
-/// How the point bears its load, and why.
-pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdict, String) {
-    let busiest = busiest(&plan.model, metrics);
-    let busy = busiest.as_ref().map(|b| b.utilisation);
-    let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
-    let carried = mean(metrics, SYSTEM, "throughput").unwrap_or(0.0);
-    if seen.cut > 0 {
+/// What the figures of a point say.
+pub struct Findings<'a> {
+    plan: &'a PointPlan,
+    seen: &'a Collected,
+    metrics: &'a [Metric],
+    offered: f64,
+    carried: f64,
+    losses: Losses,
+    /// `None` where growth says nothing.
+    grown: Option<Grown>,
+    busiest: Option<Busiest>,
+    /// The share that fails for other reasons than want of capacity, and what is said of it if it is worth a word.
+    otherwise: (f64, String),
+}
+
+impl<'a> Findings<'a> {
+    pub fn of(plan: &'a PointPlan, seen: &'a Collected, metrics: &'a [Metric]) -> Findings<'a> {
+        let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
+        Findings {
+            plan,
+            seen,
+            metrics,
+            offered,
+            carried: mean(metrics, SYSTEM, "throughput").unwrap_or(0.0),
+            losses: losses(plan, metrics, offered),
+            grown: growth_of(plan, seen, metrics),
+            busiest: busiest(plan, seen, metrics),
+            otherwise: otherwise_failing(metrics, offered),
+        }
+    }
+
+    /// How the point bears its load, and why.
+    pub fn verdict(&self) -> (Verdict, String) {
+        if let Some(cut) = self.cut() {
+            return cut;
+        }
+        if self.offered <= 0.0 && self.losses.arriving <= 0.0 {
+            return (
+                Verdict::Undecided,
+                "no request arrived in the measured time".to_owned(),
+            );
+        }
+        let (verdict, mut text) = self.decided();
+        if !matches!(verdict, Verdict::Failing | Verdict::Undecided) {
+            text.push_str(&self.otherwise.1);
+        }
+        (verdict, text)
+    }
+
+    /// A run that a limit ended.
+    fn cut(&self) -> Option<(Verdict, String)> {
+        let seen = self.seen;
+        if seen.cut == 0 {
+            return None;
+        }
         let (limit, way) = match seen.cut_by {
             Some(Cut::Memory) => ("memory", "--max-memory"),
             Some(Cut::Wall) => ("real time", "--max-wall"),
@@ -60,9 +109,9 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
         };
         let after = SimDuration::from_secs_f64(seen.shortest.0);
         // A run that ends early may be too short for the trend, but not for the balance of what came and went.
-        let ended = carried + mean(metrics, SYSTEM, "failures").unwrap_or(0.0);
-        let grows = ended < (1.0 - OVERLOADED_LOSS) * offered;
-        return match (seen.cut_by, grows) {
+        let ended = self.carried + mean(self.metrics, SYSTEM, "failures").unwrap_or(0.0);
+        let grows = ended < (1.0 - OVERLOADED_LOSS) * self.offered;
+        Some(match (seen.cut_by, grows) {
             (Some(Cut::Memory), true) => (
                 Verdict::Overloaded,
                 format!(
@@ -74,100 +123,111 @@ pub fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdi
                 Verdict::Undecided,
                 format!("the limit of {limit} ended the run after {after:.3} ({way})"),
             ),
-        };
+        })
     }
-    if offered <= 0.0 {
-        return (
-            Verdict::Undecided,
-            "no request arrived in the measured time".to_owned(),
-        );
-    }
-    let (loss, arriving, words) = losses(plan, metrics, offered);
-    let lost = || {
-        format!(
-            "{} of {} is lost: {words}",
-            value(Unit::Share, loss),
-            rate(arriving)
-        )
-    };
-    let otherwise = otherwise_failing(metrics, offered);
-    if let Some((until, found)) = recovered(&plan.model, seen, 1.0 - OVERLOADED_LOSS - otherwise.0) {
-        let (verdict, mut text) = after_disturbance(until, &found);
-        if verdict == Verdict::Recovered && loss >= CRITICAL_LOSS {
-            text = format!("{text}; in all {}", lost());
-        }
-        return (verdict, text);
-    }
-    let closed = is_closed(plan);
-    let growth = growth_of(plan, seen, metrics);
-    let grown = overflowing(growth);
-    if loss >= OVERLOADED_LOSS {
-        let behind = grown.map(|grown| growth::backlogs(seen, metrics, &grown));
-        let text = match behind.filter(|left| !left.is_empty()) {
-            Some(left) => {
-                let since = grown.and_then(|grown| grown.late());
-                format!("{}; besides, {}", lost(), growth::told(&left, since))
+
+    fn decided(&self) -> (Verdict, String) {
+        let (plan, losses) = (self.plan, &self.losses);
+        if let Some((until, found)) =
+            recovered(&plan.model, self.seen, 1.0 - OVERLOADED_LOSS - self.otherwise.0)
+        {
+            let (verdict, mut text) = after_disturbance(until, &found);
+            if verdict == Verdict::Recovered && losses.matter() {
+                text = format!("{text}; in all {}", losses.told());
             }
-            None => lost(),
-        };
-        return (Verdict::Overloaded, text);
-    }
-    if let Some(grown) = grown {
-        return (Verdict::Overloaded, growing(seen, metrics, &grown));
-    }
-    if let Some((inside, takes)) = growth::left_over(plan, seen).filter(|_| !closed) {
-        let text = format!(
-            "{} are still inside at the end, left from before: they take {} to work off",
-            value(Unit::Count, inside),
-            value(
-                Unit::Seconds,
-                if takes > 10.0 { libm::round(takes) } else { takes }
-            )
-        );
-        return (Verdict::Overloaded, text);
-    }
-    if seen.transient_lasts {
-        let text = "no end of the transient was found, so the figures still depend on how the run began; make it longer";
-        return (Verdict::Undecided, text.to_owned());
-    }
-    if loss >= CRITICAL_LOSS {
-        return (Verdict::NearCritical, lost());
-    }
-    if let Some(b) = busiest.as_ref().filter(|b| b.utilisation >= NEAR_CRITICAL) {
-        let text = if closed {
-            format!(
-                "{} is busy for {} of the time: more users would wait longer and get no more done",
+            return (verdict, text);
+        }
+        let grown = overflowing(self.grown);
+        if losses.overload() {
+            let behind = grown.map(|grown| growth::backlogs(self.seen, self.metrics, &grown));
+            let text = match behind.filter(|left| !left.is_empty()) {
+                Some(left) => {
+                    let since = grown.and_then(|grown| grown.late());
+                    format!("{}; besides, {}", losses.told(), growth::told(&left, since))
+                }
+                None => losses.told(),
+            };
+            return (Verdict::Overloaded, text);
+        }
+        if let Some(grown) = grown {
+            return (Verdict::Overloaded, growing(self.seen, self.metrics, &grown));
+        }
+        if let Some((inside, takes)) = growth::left_over(plan, self.seen).filter(|_| !is_closed(plan)) {
+            let text = format!(
+                "{} are still inside at the end, left from before: they take {} to work off",
+                value(Unit::Count, inside),
+                value(
+                    Unit::Seconds,
+                    if takes > 10.0 { libm::round(takes) } else { takes }
+                )
+            );
+            return (Verdict::Overloaded, text);
+        }
+        if self.otherwise.0 >= FAILING {
+            let text = self.otherwise.1.trim_start_matches("; ");
+            return (
+                Verdict::Failing,
+                format!("{} arrive, and {text}", rate(self.offered)),
+            );
+        }
+        if self.seen.transient_lasts {
+            let text = "no end of the transient was found, so the figures still depend on how the run began; make it longer";
+            return (Verdict::Undecided, text.to_owned());
+        }
+        if losses.matter() {
+            return (Verdict::NearCritical, losses.told());
+        }
+        if let Some(b) = self.busiest.as_ref().filter(|b| b.utilisation >= NEAR_CRITICAL) {
+            return (Verdict::NearCritical, self.little_room(b));
+        }
+        if self.grown.is_some_and(|grown| grown.growth == Growth::Undecided) {
+            let text = "the run is short against the system's memory: whether the number inside grows cannot be told; make it longer";
+            return (Verdict::Undecided, text.to_owned());
+        }
+        let room = match &self.busiest {
+            Some(b) => format!(
+                "; the busiest is {} at {}{}",
                 b.subject,
-                percent(b.utilisation)
-            )
-        } else {
-            format!(
-                "{} arrive and {} are carried, but {} is at {}",
-                rate(offered),
-                rate(carried),
-                b.subject,
-                percent(b.utilisation)
-            )
+                percent(b.utilisation),
+                b.when()
+            ),
+            None => String::new(),
         };
-        return (Verdict::NearCritical, text);
+        (Verdict::Stable, format!("{}{room}", self.arrive_and_leave()))
     }
-    if growth.is_some_and(|grown| grown.growth == Growth::Undecided) {
-        let text = "the run is short against the system's memory: whether the number inside grows cannot be told; make it longer";
-        return (Verdict::Undecided, text.to_owned());
-    }
-    let room = match (&busiest, busy) {
-        (Some(b), Some(u)) => format!("; the busiest is {} at {}", b.subject, percent(u)),
-        _ => String::new(),
-    };
-    (
-        Verdict::Stable,
+
+    fn arrive_and_leave(&self) -> String {
         format!(
-            "{} arrive and {} are carried{room}{}",
-            rate(offered),
-            rate(carried),
-            otherwise.1
-        ),
-    )
+            "{} arrive and {} are carried",
+            rate(self.offered),
+            rate(self.carried)
+        )
+    }
+
+    fn little_room(&self, b: &Busiest) -> String {
+        let (busy, when) = (percent(b.utilisation), b.when());
+        if !is_closed(self.plan) {
+            return format!(
+                "{}, but {} is at {busy}{when}",
+                self.arrive_and_leave(),
+                b.subject
+            );
+        }
+        let subject = &b.subject;
+        match when.is_empty() {
+            true => format!(
+                "{subject} is busy for {busy} of the time: more users would wait longer and get no more done"
+            ),
+            false => format!(
+                "{subject} is busy for {busy} of the time{when}: more users would wait longer and get no more done"
+            ),
+        }
+    }
+
+    /// What gives way first.
+    pub fn bottleneck(&self) -> Option<String> {
+        busiest::bottleneck(self)
+    }
 }
 
 /// What is said of a system that was disturbed until then, in seconds.
@@ -285,151 +345,79 @@ fn otherwise_failing(metrics: &[Metric], offered: f64) -> (f64, String) {
     (share, text)
 }
 
-/// The share of what arrives that is lost for want of capacity, what arrives a second, and by which failures.
-fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> (f64, f64, String) {
+/// What is lost for want of capacity.
+struct Losses {
+    /// Of what arrives.
+    share: f64,
+    /// Requests a second that arrive, those that are never sent included.
+    arriving: f64,
+    /// The largest two parts.
+    words: String,
+    /// Workloads that cannot send all they should: how many a second are not sent, and why.
+    unsent: Vec<(String, f64, &'static str)>,
+}
+
+impl Losses {
+    fn overload(&self) -> bool {
+        self.share >= OVERLOADED_LOSS
+    }
+
+    fn matter(&self) -> bool {
+        self.share >= CRITICAL_LOSS
+    }
+
+    fn told(&self) -> String {
+        format!(
+            "{} of {} is lost: {}",
+            value(Unit::Share, self.share),
+            rate(self.arriving),
+            self.words
+        )
+    }
+}
+
+fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> Losses {
     let mut parts = failures(metrics, |fault| CAPACITY_FAULTS.contains(&fault));
-    let mut arriving = offered;
-    for w in &plan.model.workloads {
-        let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
-        if dropped > 0.0 && !w.is_closed() {
-            arriving += dropped;
+    let unsent: Vec<(String, f64, &str)> = plan
+        .model
+        .workloads
+        .iter()
+        .filter(|w| !w.is_closed())
+        .flat_map(|w| {
+            let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
             let why = match w.users.is_some() {
                 true => "never sent for want of virtual users",
                 false => "never sent at the limit of those in flight",
             };
-            parts.push((dropped, why.to_owned()));
-        }
-    }
+            let held = held_up(&w.name, metrics);
+            [
+                (w.name.clone(), dropped, why),
+                (w.name.clone(), held, "never sent for want of the client's time"),
+            ]
+        })
+        .filter(|(_, each, _)| *each > 0.0)
+        .collect();
+    parts.extend(unsent.iter().map(|(_, each, why)| (*each, (*why).to_owned())));
+    let arriving = offered + unsent.iter().map(|(_, each, _)| each).sum::<f64>();
     let sum: f64 = parts.iter().map(|p| p.0).sum();
     // In a short time more may end than arrives.
     let ended = mean(metrics, SYSTEM, "throughput").unwrap_or(0.0) + sum;
-    (sum / arriving.max(ended), arriving, largest(parts))
-}
-
-/// The component that holds the others up.
-struct Busiest {
-    subject: String,
-    kind: &'static str,
-    utilisation: f64,
-}
-
-/// Among the components that are about as busy as the busiest, the innermost: who waits for it keeps the
-/// others occupied.
-fn busiest(model: &Model, metrics: &[Metric]) -> Option<Busiest> {
-    let depths = depths(model);
-    let found: Vec<(Busiest, u32)> = model
-        .components
-        .iter()
-        .zip(depths)
-        .filter_map(|(entry, depth)| {
-            let subject = entry.subject();
-            // Of many keys the hottest holds the others' requests up, if they come for it.
-            let busy = ["utilisation", "hottest_key_utilisation"].into_iter();
-            let utilisation = busy
-                .filter_map(|name| mean(metrics, &subject, name))
-                .reduce(f64::max)?;
-            let kind = entry.kind;
-            let b = Busiest {
-                subject,
-                kind,
-                utilisation,
-            };
-            Some((b, depth))
-        })
-        .collect();
-    let top = found.iter().map(|f| f.0.utilisation).fold(0.0, f64::max);
-    if top <= 0.0 {
-        return None;
-    }
-    let mut best: Option<(Busiest, u32)> = None;
-    for (b, depth) in found {
-        if b.utilisation < top - AS_BUSY {
-            continue;
-        }
-        let better = match &best {
-            None => true,
-            Some((known, deep)) => depth > *deep || depth == *deep && b.utilisation > known.utilisation,
-        };
-        if better {
-            best = Some((b, depth));
-        }
-    }
-    best.map(|b| b.0)
-}
-
-/// How many visits enclose a visit of each component, at most.
-fn depths(model: &Model) -> Vec<u32> {
-    let scopes = &model.program.scopes;
-    let mut out = vec![0; model.components.len()];
-    for scope in scopes {
-        let ScopeKind::Visit { comp, .. } = scope.kind else {
-            continue;
-        };
-        let (mut depth, mut at) = (1, scope.parent);
-        while let Some(outer) = scopes.get(at as usize) {
-            depth += u32::from(matches!(outer.kind, ScopeKind::Visit { .. }));
-            at = outer.parent;
-        }
-        if let Some(id) = model.layout.owner.get(comp as usize) {
-            let mine = &mut out[id.0 as usize];
-            *mine = depth.max(*mine);
-        }
-    }
-    out
-}
-
-/// What a component is busy with, in a word.
-fn noun(kind: &str) -> &str {
-    match kind {
-        "host" => "cpu",
-        "thread-pool" => "threads",
-        "connection-pool" => "connections",
-        "station" => "servers",
-        "database" => "statements",
-        "lock" => "held",
-        "consumer" => "threads",
-        _ => "busy",
+    Losses {
+        share: sum / arriving.max(ended),
+        arriving,
+        words: largest(parts),
+        unsent,
     }
 }
 
-/// What gives way first: what leaves more and more behind, else who is busiest.
-pub fn bottleneck(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<String> {
-    let offered = mean(metrics, SYSTEM, "offered").unwrap_or(0.0);
-    // Where requests are lost, what they wait for gives way before what is left behind.
-    let (loss, ..) = losses(plan, metrics, offered);
-    let grown = match loss >= OVERLOADED_LOSS {
-        true => None,
-        false => overflowing(growth_of(plan, seen, metrics)),
-    };
-    let left = grown.and_then(|grown| growth::backlogs(seen, metrics, &grown).into_iter().next());
-    match left {
-        Some(Left { subject, slope, .. }) => Some(match mean(metrics, &subject, "utilisation") {
-            Some(busy) if subject.starts_with("consumer.") => {
-                format!("{subject} {} {}", noun("consumer"), percent(busy))
-            }
-            _ => format!("{subject} behind by {}", rate(slope)),
-        }),
-        None => busy_or_waiting(&plan.model, metrics),
+/// How many requests a second stay behind with a client that is at work all the time.
+fn held_up(workload: &str, metrics: &[Metric]) -> f64 {
+    let client = format!("client.{workload}");
+    let of = |name| mean(metrics, &client, name).unwrap_or(0.0);
+    match of("utilisation") >= NEAR_CRITICAL {
+        true => (of("arrivals") - of("throughput")).max(0.0),
+        false => 0.0,
     }
-}
-
-/// Who is busiest, or waited for longest: `host.vps cpu 99 %`.
-fn busy_or_waiting(model: &Model, metrics: &[Metric]) -> Option<String> {
-    if let Some(b) = busiest(model, metrics) {
-        return Some(format!(
-            "{} {} {}",
-            b.subject,
-            noun(b.kind),
-            percent(b.utilisation)
-        ));
-    }
-    let waits = model.components.iter().filter_map(|entry| {
-        let subject = entry.subject();
-        let wait = mean(metrics, &subject, "waiting_time_mean")?;
-        (wait > 0.0).then_some((subject, wait))
-    });
-    let (subject, wait) = waits.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    Some(format!("{subject} waiting {}", value(Unit::Seconds, wait)))
 }
 
 /// The model's objective, term by term.

@@ -180,7 +180,7 @@ impl Calculation<'_> {
         let client = self.model.sites.iter().find(|s| s.purpose == site);
         if let (Some(law), Some(station)) = (
             client.and_then(|s| s.law.as_ref()),
-            self.find("station", &format!("client of {}", w.name)),
+            self.find("station", &super::client_name(&w.name)),
         ) {
             let time = walk::mean_of(law);
             sums.visits[station] += 1.0;
@@ -211,8 +211,9 @@ impl Calculation<'_> {
             let mut walk = Walk::new(self.model, self.facts, &mut self.found, source, crowd);
             walk.batch = feed.batch;
             walk.at(entry.service);
+            let (attempts, wait) = feed.attempts;
             let time = match self.model.agent_steps.get(&id) {
-                Some(steps) => walk.steps(steps, 1.0 / feed.batch).time,
+                Some(steps) => walk.tries(steps, 1.0 / feed.batch, attempts, |_| wait).time,
                 None => 0.0,
             };
             let mut each = walk.sums;
@@ -371,8 +372,11 @@ impl Calculation<'_> {
         }
         if let Some(feed) = &facts.feed {
             let threads = feed.threads as f64 * instances;
-            let places = feed.from.and_then(|f| self.facts[f.0 as usize].partitions);
-            return Some(places.map_or(threads, |p| threads.min(p as f64)));
+            let topic = feed.from.map(|f| &self.facts[f.0 as usize]);
+            let Some(topic) = topic else { return Some(threads) };
+            let places = topic.partitions.map_or(f64::INFINITY, |p| p as f64);
+            // The thread with the fullest partition is at work all the time while others are not.
+            return Some(threads.min(places).min(1.0 / topic.fullest));
         }
         if let Some(rate) = facts.rate {
             return Some(rate * instances);

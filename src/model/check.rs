@@ -408,7 +408,7 @@ impl<'a> Checker<'a> {
             let Some((threads, _)) = &draft.client else {
                 continue;
             };
-            let name = format!("client of {}", draft.plan.name);
+            let name = super::client_name(&draft.plan.name);
             if let Some(id) = self.names.get("station", &name) {
                 components[id.0 as usize].plan = Plan::Station(component::StationPlan::servers(*threads));
             }

@@ -153,7 +153,7 @@ impl<'a> Compiler<'a> {
                     base: self.layout.bases[station.0 as usize],
                     sel: NO_FRAME,
                 },
-                name: format!("client of {name}"),
+                name: super::client_name(name),
                 path: format!("workload.{name}/client"),
                 time: Some(law),
                 options: BTreeMap::new(),

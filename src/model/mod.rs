@@ -33,8 +33,23 @@ pub struct Entry {
 impl Entry {
     /// `kind.name`, as the results call it.
     pub fn subject(&self) -> String {
-        format!("{}.{}", self.kind, self.name)
+        match self.name.strip_prefix(CLIENT) {
+            Some(workload) => format!("client.{workload}"),
+            None => format!("{}.{}", self.kind, self.name),
+        }
     }
+
+    /// Whether it is the client of a workload rather than a component of the model.
+    pub fn is_client(&self) -> bool {
+        self.name.starts_with(CLIENT)
+    }
+}
+
+const CLIENT: &str = "client of ";
+
+/// The name of the station that a workload's client is.
+pub fn client_name(workload: &str) -> String {
+    format!("{CLIENT}{workload}")
 }
 
 /// A flow that workloads choose from.

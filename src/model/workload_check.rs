@@ -44,7 +44,7 @@ impl WorkloadDraft {
         plan.think_site = compiler.site(format!("workload.{name}/think"), plan.think.clone());
         let client = self.client.and_then(|(_, law)| {
             names
-                .get("station", &format!("client of {name}"))
+                .get("station", &super::client_name(&name))
                 .map(|station| (station, law))
         });
         plan.entry = compiler.workload(&name, client);

@@ -222,6 +222,7 @@ pub fn verdict_label(verdict: Verdict) -> &'static str {
         Verdict::NearCritical => "near critical",
         Verdict::Overloaded => "overloaded",
         Verdict::Recovered => "recovered",
+        Verdict::Failing => "failing",
         Verdict::Undecided => "undecided",
     }
 }
@@ -301,6 +302,7 @@ fn verdicts(results: &Results, points: &[Point]) -> String {
         Verdict::Recovered,
         Verdict::NearCritical,
         Verdict::Overloaded,
+        Verdict::Failing,
         Verdict::Undecided,
     ];
     let mut parts = Vec::new();
@@ -346,8 +348,15 @@ fn range(results: &Results) -> Option<String> {
         let label = capitalised(&full_label(&subject, &name));
         return Some(format!("{label} is {} at all points.", figure::figure(least.1)));
     }
+    // Common draws may tell apart what these intervals do not, but not by looking for the extremes.
+    let high = least.1.interval().map_or(least.1.mean, |i| i.1);
+    let low = most.1.interval().map_or(most.1.mean, |i| i.0);
+    let ranges = match high >= low {
+        true => "differs by no more than its intervals:",
+        false => "ranges",
+    };
     Some(format!(
-        "{} ranges from {} ({}) to {} ({}).",
+        "{} {ranges} from {} ({}) to {} ({}).",
         capitalised(&full_label(&subject, &name)),
         figure::figure(least.1),
         point_name(results, least.0),

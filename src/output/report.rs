@@ -406,7 +406,7 @@ fn dark_pictures() -> String {
 fn worst(results: &Results) -> &'static str {
     let any = |verdict: Verdict| results.points.iter().any(|point| point.verdict == verdict);
     match () {
-        () if any(Verdict::Overloaded) => "bad",
+        () if any(Verdict::Overloaded) || any(Verdict::Failing) => "bad",
         () if any(Verdict::NearCritical) || any(Verdict::Undecided) || !results.complete => "doubtful",
         () if results.points.is_empty() => "",
         () => "good",

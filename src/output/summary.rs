@@ -359,7 +359,7 @@ pub fn verdict_tint(verdict: Verdict) -> Tint {
     match verdict {
         Verdict::Stable | Verdict::Recovered => Tint::Good,
         Verdict::NearCritical | Verdict::Undecided => Tint::Doubtful,
-        Verdict::Overloaded => Tint::Bad,
+        Verdict::Overloaded | Verdict::Failing => Tint::Bad,
     }
 }
 

@@ -227,7 +227,7 @@ impl Page {
 fn worst(results: &Results) -> Tint {
     let verdicts = || results.points.iter().map(|point| point.verdict);
     let any = |verdict: Verdict| verdicts().any(|found| found == verdict);
-    if any(Verdict::Overloaded) {
+    if any(Verdict::Overloaded) || any(Verdict::Failing) {
         Tint::Bad
     } else if any(Verdict::NearCritical) || any(Verdict::Undecided) {
         Tint::Doubtful

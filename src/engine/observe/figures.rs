@@ -61,6 +61,10 @@ pub fn collect(engine: &mut Engine) -> Observations {
             s.used.area(now) as f64 * 1e-9 / span,
         );
         out.put(&subject, "connections_max", Unit::Count, s.used.max() as f64);
+        if s.limit < u64::MAX {
+            let share = s.used.area(now) as f64 * 1e-9 / span / s.limit as f64;
+            out.put(&subject, "connections_utilisation", Unit::Share, share);
+        }
         out.put(
             &subject,
             "connections_refused",

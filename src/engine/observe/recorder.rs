@@ -23,10 +23,21 @@ pub struct Recorder {
     flows: Vec<FlowWas>,
     backlog: u128,
     components: Vec<ComponentWas>,
-    layout: Vec<(u32, u32, f64)>,
+    places: Vec<Place>,
     /// How the series of each component's own are put together from those of its replicas.
     combines: Vec<Vec<Combine>>,
     probe_buffer: Vec<f64>,
+}
+
+/// A component's instances, and what they can do at once.
+struct Place {
+    base: u32,
+    instances: u32,
+    /// Of each instance since `since`; not a number where there is no limit.
+    capacity: f64,
+    since: u64,
+    /// Capacity times nanoseconds in this window before then.
+    before: f64,
 }
 
 #[derive(Clone, Default)]
@@ -77,7 +88,7 @@ impl Recorder {
                 column(&format!("flow.{}", flow.name), name, unit);
             }
         }
-        let (mut layout, mut combines) = (Vec::new(), Vec::new());
+        let (mut places, mut combines) = (Vec::new(), Vec::new());
         for (i, entry) in model.components.iter().enumerate() {
             for (name, unit) in COMPONENT_COLUMNS {
                 column(&entry.subject(), name, unit);
@@ -91,7 +102,13 @@ impl Recorder {
             }
             combines.push(probes.iter().map(|p| p.2).collect());
             let capacity = entry.plan.capacity().unwrap_or(f64::NAN);
-            layout.push((model.layout.bases[i], entry.instances, capacity));
+            places.push(Place {
+                base: model.layout.bases[i],
+                instances: entry.instances,
+                capacity,
+                before: 0.0,
+                since: 0,
+            });
         }
         let width = (options.duration / options.windows.max(1) as u64).max(1);
         Recorder {
@@ -107,7 +124,7 @@ impl Recorder {
             flows: vec![FlowWas::default(); model.flows.len()],
             backlog: 0,
             components: vec![ComponentWas::default(); model.components.len()],
-            layout,
+            places,
             combines,
             probe_buffer: Vec::new(),
         }
@@ -134,9 +151,11 @@ impl Recorder {
         now.nanos() > self.last
     }
 
-    /// Another capacity; the window in which it changes is judged by the new one.
-    pub fn set_capacity(&mut self, component: ComponentId, capacity: Option<f64>) {
-        self.layout[component.0 as usize].2 = capacity.unwrap_or(f64::NAN);
+    /// Another capacity from now on.
+    pub fn set_capacity(&mut self, component: ComponentId, now: u64, capacity: Option<f64>) {
+        let (last, l) = (self.last, &mut self.places[component.0 as usize]);
+        l.before += l.capacity * (now - l.since.max(last)) as f64;
+        (l.capacity, l.since) = (capacity.unwrap_or(f64::NAN), now);
     }
 
     /// The measurement begins in the middle of a window: counters are about to go back to zero, so what the window has
@@ -152,8 +171,8 @@ impl Recorder {
             };
         }
         self.backlog = self.backlog.wrapping_sub(cx.backlog(now));
-        for (was, &(base, count, _)) in self.components.iter_mut().zip(&self.layout) {
-            for i in base..base + count {
+        for (was, place) in self.components.iter_mut().zip(&self.places) {
+            for i in place.base..place.base + place.instances {
                 let m = &cx.meters[i as usize];
                 let (p, q) = (m.present.area(now), m.waiting.area(now));
                 was.present = was.present.wrapping_sub(p);
@@ -165,8 +184,8 @@ impl Recorder {
 
     /// Notes what happened in the window that ends now.
     pub fn window(&mut self, now: SimTime, cx: &Context, components: &[Instance], flows: &mut [FlowMeter]) {
-        let span = (now.nanos() - self.last) as f64;
-        self.last = now.nanos();
+        let from = std::mem::replace(&mut self.last, now.nanos());
+        let span = (now.nanos() - from) as f64;
         self.times.push(now.as_secs_f64());
         let (mut c, mut inside, mut sum, mut count, mut completed) = (0, 0.0, 0.0, 0u64, 0.0);
         let mut put = |columns: &mut Vec<Column>, value: f64| {
@@ -217,8 +236,14 @@ impl Recorder {
         self.completed.push(completed);
         self.response
             .push(if count > 0 { sum / count as f64 } else { f64::NAN });
-        let layout = self.layout.iter().zip(&self.combines);
-        for (was, (&(base, count, capacity), combines)) in self.components.iter_mut().zip(layout) {
+        let places = self.places.iter_mut().zip(&self.combines);
+        for (was, (place, combines)) in self.components.iter_mut().zip(places) {
+            let (base, count) = (place.base, place.instances);
+            let before = std::mem::take(&mut place.before);
+            let capacity = match place.since > from {
+                true => (before + place.capacity * (now.nanos() - place.since) as f64) / span,
+                false => place.capacity,
+            };
             let (mut busy, mut waiting, mut present) = (0.0, 0u128, 0u128);
             self.probe_buffer.clear();
             let mut probes: Vec<f64> = Vec::new();

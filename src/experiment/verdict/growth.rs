@@ -52,7 +52,7 @@ impl Grown {
 /// judged by the balance of what came and what went, one in which the load changes all along by what the change does not
 /// explain.
 pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<Grown> {
-    if changes_by_plan(&plan.model) {
+    if changes_by_plan(&plan.model, plan.settings.duration) {
         return growth_by_plan(plan, seen);
     }
     let of = |name: &str| mean(metrics, SYSTEM, name).unwrap_or(0.0);

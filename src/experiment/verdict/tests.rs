@@ -6,15 +6,20 @@ use super::*;
 use crate::experiment::collect::{Bit, Bits, Column};
 use crate::experiment::{Overrides, WarmUp, load_model_text};
 
+mod busiest;
+
 const OPEN: &str = "executor = \"poisson\"\nrate = \"10/s\"";
 const USERS: &str = "executor = \"users\"\nusers = 5";
 
 fn plan(workload: &str, more: &str) -> PointPlan {
-    let text = format!(
+    written(&format!(
         "[station.desk]\n[station.back]\n[flow.visit]\nsteps = [{{ use = \"desk\", steps = [{{ use = \"back\", time = \"10ms\" }}] }}]\n\
          [workload.w]\n{workload}\n{more}"
-    );
-    let loaded = load_model_text(Path::new("m.toml"), &text, &Overrides::default());
+    ))
+}
+
+fn written(text: &str) -> PointPlan {
+    let loaded = load_model_text(Path::new("m.toml"), text, &Overrides::default());
     let mut points = loaded.experiment.expect("a model").points;
     let mut point = points.swap_remove(0);
     point.settings.warm_up = WarmUp::Told(0);
@@ -69,6 +74,14 @@ fn growing(slope: f64) -> Collected {
     })
 }
 
+fn verdict(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> (Verdict, String) {
+    Findings::of(plan, seen, metrics).verdict()
+}
+
+fn bottleneck(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<String> {
+    Findings::of(plan, seen, metrics).bottleneck()
+}
+
 fn judged(seen: &Collected, metrics: &[Metric]) -> (Verdict, String) {
     verdict(&plan(OPEN, ""), seen, metrics)
 }
@@ -114,6 +127,33 @@ fn losses_for_want_of_capacity_are_an_overload_from_a_twentieth_and_critical_fro
 }
 
 #[test]
+fn where_most_fail_for_other_reasons_nothing_is_said_of_capacity() {
+    let of = |failing: f64| {
+        judged(
+            &steady(),
+            &carrying(10.0 - failing, &[(SYSTEM, "failures_failed", failing)]),
+        )
+    };
+    assert_eq!(
+        of(10.0),
+        (
+            Verdict::Failing,
+            "10/s arrive, and 100 % fails: failed 10/s".to_owned()
+        )
+    );
+    assert_eq!(of(5.0).0, Verdict::Failing);
+    assert_eq!(of(4.9).0, Verdict::Stable);
+    // Beside an overload they are named.
+    let both = [
+        (SYSTEM, "failures_failed", 2.0),
+        (SYSTEM, "failures_rejected", 1.0),
+    ];
+    let (verdict_, why) = judged(&steady(), &carrying(7.0, &both));
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert_eq!(why, "10 % of 10/s is lost: rejected 1/s; 20 % fails: failed 2/s");
+}
+
+#[test]
 fn the_two_largest_losses_are_named() {
     let lost = [
         (SYSTEM, "failures_rejected", 0.5),
@@ -124,7 +164,10 @@ fn the_two_largest_losses_are_named() {
     ];
     let (verdict, why) = judged(&steady(), &carrying(3.5, &lost));
     assert_eq!(verdict, Verdict::Overloaded);
-    assert_eq!(why, "35 % of 10/s is lost: lock timeout 2/s, timed out 1/s");
+    assert_eq!(
+        why,
+        "35 % of 10/s is lost: lock timeout 2/s, timed out 1/s; 30 % fails: deadlock 3/s"
+    );
 }
 
 #[test]
@@ -208,27 +251,6 @@ fn after_its_last_change_a_load_is_judged_by_what_stays() {
     let mut told = overflowing;
     told.warm_up = 10_000_000_000;
     assert_eq!(verdict(&step, &told, &metrics).0, Verdict::Overloaded);
-}
-
-#[test]
-fn a_lock_is_as_busy_as_its_hottest_key() {
-    let mut point = plan(OPEN, "");
-    let text = "[lock.row]\nkey = \"list(1, 99)\"\n[station.desk]\nservers = 40\n[flow.visit]\n\
-                steps = [{ use = \"desk\", steps = [{ use = \"row\", time = \"10ms\" }] }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\n";
-    let loaded = load_model_text(Path::new("m.toml"), text, &Overrides::default());
-    point.model = loaded.experiment.expect("a model").points.swap_remove(0).model;
-    let metrics = carrying(
-        10.0,
-        &[
-            ("station.desk", "utilisation", 0.6),
-            ("lock.row", "hottest_key_utilisation", 0.96),
-        ],
-    );
-    assert_eq!(verdict(&point, &steady(), &metrics).0, Verdict::NearCritical);
-    assert_eq!(
-        bottleneck(&point, &steady(), &metrics).as_deref(),
-        Some("lock.row held 96 %")
-    );
 }
 
 #[test]
@@ -345,68 +367,6 @@ fn a_run_that_memory_ended_is_an_overload_if_a_twentieth_of_what_came_stayed_ins
         let (verdict_, why) = cut(by, 5.0, 0.0);
         assert_eq!(verdict_, Verdict::Undecided);
         assert!(why.contains(&format!("the limit of {limit} ended")), "{why}");
-    }
-}
-
-#[test]
-fn of_components_about_as_busy_the_innermost_holds_the_others_up() {
-    let model = plan(OPEN, "").model;
-    let of = |desk: f64, back: f64| {
-        let metrics = figures(&[
-            ("station.desk", "utilisation", desk),
-            ("station.back", "utilisation", back),
-        ]);
-        busy_or_waiting(&model, &metrics)
-    };
-    assert_eq!(of(0.9, 0.86).as_deref(), Some("station.back servers 86 %"));
-    assert_eq!(of(0.9, 0.84).as_deref(), Some("station.desk servers 90 %"));
-    assert_eq!(of(0.5, 0.9).as_deref(), Some("station.back servers 90 %"));
-    // Nobody is busy.
-    assert_eq!(of(0.0, 0.0), None);
-    assert_eq!(of(f64::NAN, f64::NAN), None);
-    // Of two as deep, the busier one.
-    let side = "[station.desk]\n[station.back]\n[flow.f]\nsteps = [{ use = \"desk\", time = \"1ms\" }, { use = \"back\", time = \"1ms\" }]\n\
-                [workload.w]\nexecutor = \"poisson\"\nrate = \"1/s\"\n";
-    let loaded = load_model_text(Path::new("m.toml"), side, &Overrides::default());
-    let side = &loaded.experiment.expect("a model").points[0].model;
-    for (desk, back, first) in [(0.90, 0.91, "back"), (0.91, 0.90, "desk")] {
-        let metrics = figures(&[
-            ("station.desk", "utilisation", desk),
-            ("station.back", "utilisation", back),
-        ]);
-        let said = busy_or_waiting(side, &metrics).expect("somebody is busy");
-        assert!(said.starts_with(&format!("station.{first} ")), "{said}");
-    }
-}
-
-#[test]
-fn where_nobody_has_a_capacity_the_longest_wait_gives_way_first() {
-    let model = plan(OPEN, "").model;
-    let waits = |desk: f64, back: f64| {
-        let metrics = figures(&[
-            ("station.desk", "waiting_time_mean", desk),
-            ("station.back", "waiting_time_mean", back),
-        ]);
-        busy_or_waiting(&model, &metrics)
-    };
-    assert_eq!(waits(0.2, 0.1).as_deref(), Some("station.desk waiting 200ms"));
-    assert_eq!(waits(0.1, 0.2).as_deref(), Some("station.back waiting 200ms"));
-    assert_eq!(waits(0.0, 0.0), None);
-}
-
-#[test]
-fn what_is_busy_is_named_for_each_kind() {
-    for (kind, word) in [
-        ("host", "cpu"),
-        ("thread-pool", "threads"),
-        ("connection-pool", "connections"),
-        ("station", "servers"),
-        ("database", "statements"),
-        ("lock", "held"),
-        ("consumer", "threads"),
-        ("bulkhead", "busy"),
-    ] {
-        assert_eq!(noun(kind), word, "{kind}");
     }
 }
 

@@ -225,3 +225,79 @@ fn a_poller_that_drains_does_not_wait_between_full_polls() {
     near(rows(""), 0.6);
     near(rows("drain = true"), 0.06);
 }
+
+#[test]
+fn who_holds_a_lock_has_it_already() {
+    let step = "{ use = \"g\", steps = [{ use = \"g\", steps = [{ delay = \"10ms\" }] }] }";
+    let a = one("[lock.g]", step, "80/s");
+    near(load(&a, "lock.g").load, 0.8);
+    assert!(a.warnings.iter().all(|d| d.id != "deadlock"), "{:?}", a.warnings);
+}
+
+#[test]
+fn a_retry_tries_again_what_it_is_set_to() {
+    let tries = |keys: &str| {
+        let table = format!(
+            "[external.e]\ntime = \"10ms\"\nfailure-rate = \"50%\"\nconcurrency = 10\n[thread-pool.p]\n\
+             [retry.g]\nmax-attempts = 3\nwait-duration = \"100ms\"\n{keys}"
+        );
+        let step = "{ use = \"p\", steps = [{ use = \"g\", steps = [{ use = \"e\" }] }] }";
+        let a = one(&table, step, "10/s");
+        (
+            load(&a, "external.e").visits_per_second,
+            load(&a, "thread-pool.p").held,
+        )
+    };
+    // One, every second time another, every fourth time a third; a wait before each but the first.
+    let (visits, held) = tries("");
+    near(visits, 17.5);
+    near(held, 1.75 * 0.01 + 0.75 * 0.1);
+    let (_, held) = tries("back-off = \"exponential\"\nmultiplier = 2.0");
+    near(held, 1.75 * 0.01 + 0.5 * 0.1 + 0.25 * 0.2);
+    for keys in ["on = [\"timed_out\"]", "ignore = [\"failed\"]"] {
+        let (visits, held) = tries(keys);
+        near(visits, 10.0);
+        near(held, 0.01);
+    }
+}
+
+#[test]
+fn who_gives_up_a_call_is_held_no_longer() {
+    let held = |time: &str| {
+        let table = format!(
+            "[thread-pool.p]\n[external.e]\nconcurrency = 100\ntime = \"{time}\"\ntimeout = \"50ms\""
+        );
+        let a = one(&table, "{ use = \"p\", steps = [{ use = \"e\" }] }", "10/s");
+        (load(&a, "thread-pool.p").held, load(&a, "external.e").held)
+    };
+    // The call itself goes on.
+    assert_eq!(held("1s"), (0.05, 1.0));
+    // The mean of the lesser of 50 ms and an exponential time of 100 ms.
+    let (caller, call) = held("exp(100ms)");
+    assert!((caller - 0.1 * (1.0 - libm::exp(-0.5))).abs() < 1e-6, "{caller}");
+    near(call, 0.1);
+    assert_eq!(held("20ms"), (0.02, 0.02));
+}
+
+#[test]
+fn a_consumer_tries_failing_records_again() {
+    let a =
+        stream("retries = 2\nretry-interval = \"10ms\"\nsteps = [{ delay = \"5ms\" }, { fail = \"50%\" }]");
+    near(load(&a, "consumer.settle").held, 1.75 * 0.005 + 0.75 * 0.01);
+}
+
+#[test]
+fn the_fullest_partition_has_one_thread() {
+    let of = |key: &str| {
+        let a = sums(&format!(
+            "[topic.t]\npartitions = 4\n{key}\n[consumer.c]\ntopic = \"t\"\nconcurrency = 4\nsteps = [{{ delay = \"10ms\" }}]\n\
+             [flow.f]\nsteps = [{{ publish = \"t\" }}]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"\n"
+        ));
+        load(&a, "consumer.c").capacity
+    };
+    near(of(""), 4.0);
+    near(of("key = \"list(1)\""), 1.0);
+    // Three of four records have the first key; the others may lie with it.
+    let most = of("key = \"list(3, 1)\"");
+    assert!((1.0..=4.0 / 3.0 + 1e-9).contains(&most), "{most}");
+}

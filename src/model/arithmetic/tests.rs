@@ -282,7 +282,7 @@ fn a_client_with_work_of_its_own_is_a_component() {
         "[workload.w]\nexecutor = \"users\"\nusers = 50\nclient = { threads = 1, time = \"12ms\" }\n";
     let a = sums(&format!("{TIER}{client}"));
     near(a.streams[0].rate, 1.0 / 0.012);
-    assert_eq!(a.loads[0].subject, "station.client of w");
+    assert_eq!(a.loads[0].subject, "client.w");
 }
 
 #[test]

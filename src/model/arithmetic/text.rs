@@ -1,7 +1,7 @@
 //! The sums as text.
 
 use super::{Arithmetic, Stream};
-use crate::model::Model;
+use crate::model::{Change, Happening, Model};
 use crate::quantity::SimDuration;
 
 /// Three significant digits.
@@ -95,6 +95,16 @@ impl Stream {
     }
 }
 
+/// That the timeline changes what was counted with.
+fn later(model: &Model) -> Option<String> {
+    let sets = |h: &&Happening| matches!(h.what, Change::Adopt { .. }) && h.at > 0;
+    let first = model.timeline.iter().filter(sets).map(|h| h.at).min()?;
+    Some(format!(
+        "The timeline sets keys from {} on; all of this is before then.",
+        seconds(first as f64 * 1e-9)
+    ))
+}
+
 impl Arithmetic {
     /// The sums as a table for people.
     pub fn table(&self, model: &Model) -> String {
@@ -123,7 +133,8 @@ impl Arithmetic {
                 pad(&used, 6),
             ));
         }
-        let last = self.last_line().into_iter().chain(self.scaling.iter().cloned());
+        let last = self.last_line().into_iter();
+        let last = last.chain(self.scaling.iter().cloned()).chain(later(model));
         for line in last {
             out.push('\n');
             out.push_str(&line);

@@ -57,6 +57,9 @@ pub struct Passage {
     pub after: Option<f64>,
 }
 
+/// Waits between two tries that are added up, at most.
+const MOST_WAITS: i32 = 1000;
+
 /// A limit on the time of what lies inside it: who leaves, and when.
 #[derive(Clone, Debug)]
 pub struct Limit {
@@ -341,7 +344,7 @@ impl<'a> Walk<'a> {
         &mut self,
         steps: &[Step],
         weight: f64,
-        rounds: impl Fn(f64) -> f64,
+        rounds: impl FnOnce(f64) -> f64,
         passes: impl Fn(f64) -> f64,
     ) -> Passage {
         let before = self.sums.clone();
@@ -356,6 +359,27 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Steps that are tried again when they fail, `most` times at most, `wait` seconds after the first failure and so on.
+    pub fn tries(&mut self, steps: &[Step], weight: f64, most: f64, wait: impl Fn(i32) -> f64) -> Passage {
+        let mut fails = 0.0;
+        let mut whole = self.rounds(
+            steps,
+            weight,
+            |p| {
+                fails = 1.0 - p;
+                geometric(fails, most)
+            },
+            |p| 1.0 - libm::pow(1.0 - p, most),
+        );
+        let (mut share, mut n) = (fails, 0);
+        // What comes after so many failures in a row is too rare to count, or goes on as it is.
+        while share > 1e-9 && f64::from(n + 1) < most && n < MOST_WAITS {
+            whole.time += times(share, wait(n));
+            (share, n) = (share * fails, n + 1);
+        }
+        whole
+    }
+
     fn visit(
         &mut self,
         id: ComponentId,
@@ -368,11 +392,15 @@ impl<'a> Walk<'a> {
         self.seen(id);
         self.waits(id, span);
         let holds = self.model.components[id.0 as usize].plan.capacity().is_some() || facts.hottest.is_some();
+        // Who holds a lock has it already.
+        let again = facts.hottest.is_none()
+            && self.model.components[id.0 as usize].kind == "lock"
+            && self.held.contains(&id);
+        if holds && !again {
+            self.acquires(id, span);
+        }
         if holds && !steps.is_empty() {
-            self.acquires(id, span);
             self.held.push(id);
-        } else if holds {
-            self.acquires(id, span);
         }
         let limit = facts.deadline.map(|(d, _)| d.as_secs_f64());
         if let Some(seconds) = limit {
@@ -380,13 +408,9 @@ impl<'a> Walk<'a> {
             self.limits.push(Limit { who, seconds });
             self.deadlines += 1;
         }
-        let tries = facts.attempts;
-        let mut inside = self.rounds(
-            steps,
-            weight * facts.inside,
-            |p| geometric(1.0 - p, tries),
-            |p| 1.0 - libm::pow(1.0 - p, tries),
-        );
+        let (first, longer, longest) = facts.waits;
+        let wait = |n: i32| (first * libm::pow(longer, f64::from(n))).min(longest);
+        let mut inside = self.tries(steps, weight * facts.inside, facts.attempts, wait);
         if let Some(seconds) = limit {
             self.limits.pop();
             self.deadlines -= 1;
@@ -396,11 +420,16 @@ impl<'a> Walk<'a> {
             self.held.pop();
         }
         let time = own.unwrap_or(facts.time) / facts.speed + times(facts.inside, inside.time);
-        let sums = &mut self.sums;
-        sums.visits[id.0 as usize] += weight;
-        sums.busy[id.0 as usize] += times(weight, time);
+        if !again {
+            self.sums.visits[id.0 as usize] += weight;
+            self.sums.busy[id.0 as usize] += times(weight, time);
+        }
         Passage {
-            time,
+            time: if own.is_none() {
+                time.min(facts.until)
+            } else {
+                time
+            },
             passes: (1.0 - facts.failure) * (1.0 - facts.inside * (1.0 - inside.passes)),
             after: inside.after.map(|a| times(facts.inside, a)),
         }

@@ -192,7 +192,7 @@ impl<'a> Checker<'a> {
             if table.get("client").is_some() {
                 list.push((
                     rank("station"),
-                    format!("client of {name}"),
+                    crate::model::client_name(name),
                     Table {
                         entries: Vec::new(),
                         span,

@@ -62,7 +62,7 @@ impl Checker<'_> {
                 e.kind,
                 "service" | "balancer" | "host" | "heap" | "consumer" | "outbox" | "autoscaler"
             );
-            if !passive && !reach.components[i] && !e.name.starts_with("client of ") {
+            if !passive && !reach.components[i] && !e.is_client() {
                 self.sink.warning(
                     self.tables[i].span.clone(),
                     "unreachable",
