@@ -25,7 +25,7 @@ mod health;
 use super::contract::*;
 use super::faults;
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::request::REFUSED;
+use crate::kernel::request::{REFUSED, RETURNED};
 use crate::kernel::{Admission, Context, Effect, Fault, Faults, Outcome, Visit};
 use health::Health;
 
@@ -192,6 +192,9 @@ impl Component for Balancer {
         let refused = r.flags & REFUSED != 0;
         r.flags &= !REFUSED;
         r.home = (word >> 32) as u32;
+        if cx.is_frozen(visit.slot) {
+            cx.requests[visit.slot].flags |= RETURNED;
+        }
         if self.health.watches() {
             self.judge(visit.frame, word as u32, outcome, refused, cx);
         }

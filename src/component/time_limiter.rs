@@ -26,9 +26,7 @@ pub struct TimeLimiter {
     first: u32,
     last: u32,
     alarm: Alarm,
-    /// The replica whose threads notice the deadline.
-    home: Option<u32>,
-    /// A deadline passed while the replica stood still.
+    /// A deadline passed while the process whose threads notice it stood still.
     late: bool,
     expiring: u32,
     successful: u64,
@@ -109,7 +107,6 @@ impl Component for TimeLimiter {
             first: NONE,
             last: NONE,
             alarm: Alarm::new(build.timer(0)),
-            home: build.home(),
             late: false,
             expiring: NONE,
             successful: 0,
@@ -163,22 +160,29 @@ impl Component for TimeLimiter {
         if !self.alarm.rings(cx) || self.first == NONE {
             return;
         }
-        let frame = self.first;
-        let due = self.due(frame, cx);
-        if due > cx.nanos() {
-            return self.alarm.set(due, cx);
-        }
-        if self.home.is_some_and(|r| cx.is_paused(r)) {
+        let mut frame = self.first;
+        let slot = loop {
+            let due = self.due(frame, cx);
+            if due > cx.nanos() {
+                return self.alarm.set(due, cx);
+            }
+            let slot = cx.requests.owner_of(frame);
+            if !cx.is_frozen(slot) {
+                break slot;
+            }
+            // A process that is paused does not look at the clock.
             self.late = true;
-            return;
-        }
+            frame = after(cx.requests.frame(frame).word);
+            if frame == NONE {
+                return;
+            }
+        };
         let next = after(cx.requests.frame(frame).word);
         if next != NONE {
             let due = self.due(next, cx);
             self.alarm.set(due, cx);
         }
         self.expiring = frame;
-        let slot = cx.requests.owner_of(frame);
         cx.leave_effect(Effect::Expire {
             slot,
             frame,
@@ -186,8 +190,8 @@ impl Component for TimeLimiter {
         });
     }
 
-    fn thaw(&mut self, replica: u32, cx: &mut Context) {
-        if self.home == Some(replica) && std::mem::take(&mut self.late) {
+    fn thaw(&mut self, _: u32, cx: &mut Context) {
+        if std::mem::take(&mut self.late) {
             let now = cx.nanos();
             self.alarm.set(now, cx);
         }

@@ -2,7 +2,7 @@
 
 use super::{Engine, MOST_SPINS, Stopped};
 use crate::component::Instance;
-use crate::kernel::request::{FAILING, INTERRUPTED, State, round_key};
+use crate::kernel::request::{FAILING, INTERRUPTED, RETURNED, State, round_key};
 use crate::kernel::unchecked::{at, at_mut};
 use crate::kernel::{Admission, Caught, Fault, Frame, NONE, Outcome, Visit};
 use crate::program::{Instr, NO_FRAME, ScopeKind};
@@ -96,8 +96,11 @@ impl Engine<'_> {
                     let visit = self.visit(slot, comp, sel, frame, NONE);
                     pc += 1;
                     self.close_visit(visit, Outcome::Done);
-                    if self.cx.requests[slot].flags & INTERRUPTED != 0 {
+                    if self.cx.requests[slot].flags & (INTERRUPTED | RETURNED) != 0 {
                         self.cx.requests[slot].pc = pc;
+                        if self.sleeps(slot) {
+                            return self.stall(slot);
+                        }
                         if self.heeds(slot) {
                             return;
                         }
@@ -353,6 +356,12 @@ impl Engine<'_> {
                         }
                     }
                     self.close_visit(visit, Outcome::Failed(fault));
+                    if self.cx.requests[slot].flags & RETURNED != 0 && self.sleeps(slot) {
+                        // It stands before the visit, where the scope around it is open.
+                        self.cx.requests[slot].pc = body - 1;
+                        self.fail_later(slot, fault);
+                        return false;
+                    }
                 }
                 ScopeKind::Loop { frame, .. } => self.leave_loop(slot, frame, scope),
                 ScopeKind::Fork { frame, cancels, .. } => self.leave_children(slot, frame, cancels),
@@ -369,6 +378,24 @@ impl Engine<'_> {
             }
             scope = s.parent;
         }
+    }
+
+    /// Whether a request has come back from a call into a process that is paused, which notices it later.
+    #[cold]
+    #[inline(never)]
+    fn sleeps(&mut self, slot: u32) -> bool {
+        let r = &mut self.cx.requests[slot];
+        let returned = r.flags & RETURNED != 0;
+        r.flags &= !RETURNED;
+        returned && self.cx.is_frozen(slot)
+    }
+
+    /// The fault is raised when the pause of the request's process is over.
+    pub(super) fn fail_later(&mut self, slot: u32, fault: Fault) {
+        let r = &mut self.cx.requests[slot];
+        r.flags |= FAILING;
+        r.fault = fault as u8;
+        self.stall(slot);
     }
 
     fn leave_loop(&mut self, slot: u32, frame: u16, scope: u32) {

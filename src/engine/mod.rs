@@ -483,10 +483,7 @@ impl<'m> Engine<'m> {
         self.cx.requests[slot].state = State::Ready;
         if self.cx.is_frozen(slot) {
             // The thread is told only when the pause is over.
-            let r = &mut self.cx.requests[slot];
-            r.flags |= FAILING;
-            r.fault = fault as u8;
-            return self.stall(slot);
+            return self.fail_later(slot, fault);
         }
         let scope = self.scope_at[pc as usize];
         if self.raise(slot, fault, scope) {

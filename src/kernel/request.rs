@@ -22,21 +22,23 @@ pub enum State {
 }
 
 /// The caller has left; nobody waits for the answer.
-pub const DETACHED: u8 = 1;
+pub const DETACHED: u16 = 1;
 /// A fault waits to be raised when the request runs next.
-pub const FAILING: u8 = 2;
+pub const FAILING: u16 = 2;
 /// Part of the system itself (a consumer thread, a poller): never counted as a workload's request.
-pub const AGENT: u8 = 4;
+pub const AGENT: u16 = 4;
 /// A forked child: it answers to its parent.
-pub const CHILD: u8 = 8;
+pub const CHILD: u16 = 8;
 /// It has a client deadline, linked through frame 0.
-pub const DEADLINE: u8 = 16;
+pub const DEADLINE: u16 = 16;
 /// Its thread was interrupted and ends as soon as it hears of it.
-pub const INTERRUPTED: u8 = 32;
+pub const INTERRUPTED: u16 = 32;
 /// A child that goes on without its parent.
-pub const ORPHAN: u8 = 64;
+pub const ORPHAN: u16 = 64;
 /// The server did not take its connection: no code of the service has seen it.
-pub const REFUSED: u8 = 128;
+pub const REFUSED: u16 = 128;
+/// It has come back from a call into a process that is paused.
+pub const RETURNED: u16 = 256;
 
 /// A request in flight.
 #[derive(Copy, Clone, Debug)]
@@ -63,8 +65,8 @@ pub struct Request {
     pub home: u32,
     pub flow: u16,
     pub workload: u16,
+    pub flags: u16,
     pub state: State,
-    pub flags: u8,
     /// With `FAILING`: the number of the fault.
     pub fault: u8,
 }
