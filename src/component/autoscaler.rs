@@ -21,7 +21,7 @@
 //! Kubernetes' defaults for the others.
 //!
 //! A replica more takes its `provisioning` (a place, the image, maybe a node) and the service's `start-up-time` until it takes calls,
-//! with empty caches and pools. The first to go are those that are not ready, then the youngest; a service with
+//! with empty caches, and with pools as their `initially` says. The first to go are those that are not ready, then the youngest; a service with
 //! `graceful-shutdown` lets them finish what they have. A place whose old process still does so is filled when it has ended.
 //! The most replicas that can be are built from the start, so `check` counts with all of them; utilisation is that of those that exist.
 //!

@@ -8,6 +8,9 @@
 //!
 //! A service without a balancer of its own is reached by round robin.
 //!
+//! A call that its caller has given up is no open connection any more for `least-connections` and `power-of-two`, though the
+//! replica may still be at work on it. All callers share one count.
+//!
 //! With `weights` round robin is smooth, as nginx's: of 5, 1 and 1 it makes a a b a c a a. Fewest connections are then those by weight.
 //!
 //! A replica that is stopped gets no calls: its connections are refused at once, and the next replica is tried (nginx, whose
@@ -26,7 +29,7 @@ use super::contract::*;
 use super::faults;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::request::{REFUSED, RETURNED};
-use crate::kernel::{Admission, Context, Effect, Fault, Faults, Outcome, Visit};
+use crate::kernel::{Admission, Context, Effect, Fault, Faults, NONE, Outcome, Visit};
 use health::Health;
 
 /// As running.
@@ -74,6 +77,12 @@ pub enum Policy {
 
 /// Operation: the caller's time limit has passed.
 pub const CALL_TIMED_OUT: u8 = 1;
+/// Tells a balancer that the caller of this call has gone, which says nothing of the replica.
+pub const CALLER_LEFT: u8 = 2;
+
+// A call's word has the replica below; above it where the caller runs, and whether nobody awaits the answer any more.
+const NOWHERE: u32 = NONE >> 1;
+const GIVEN_UP: u64 = 1 << 63;
 
 const POLICIES: &[&str] = &["round-robin", "random", "least-connections", "power-of-two"];
 
@@ -171,11 +180,13 @@ impl Component for Balancer {
         let Some(replica) = self.choose(visit, cx) else {
             return Admission::Reject(Fault::Unavailable);
         };
-        cx.replicas[(self.first + replica) as usize].in_flight += 1;
+        let chosen = &mut cx.replicas[(self.first + replica) as usize];
+        chosen.in_flight += 1;
+        chosen.awaited += 1;
         let r = &mut cx.requests[visit.slot];
         r.flags &= !REFUSED;
         let home = std::mem::replace(&mut r.home, self.first + replica);
-        *cx.word(visit) = (home as u64) << 32 | replica as u64;
+        *cx.word(visit) = u64::from(home & NOWHERE) << 32 | u64::from(replica);
         Admission::Proceed
     }
 
@@ -184,6 +195,7 @@ impl Component for Balancer {
         let word = *cx.word(visit);
         let replica = &mut cx.replicas[(self.first + word as u32) as usize];
         replica.in_flight -= 1;
+        replica.awaited -= u32::from(word & GIVEN_UP == 0);
         replica.answered += 1;
         if replica.in_flight == 0 && replica.is_draining() {
             cx.leave_effect(Effect::Drained(self.first + word as u32));
@@ -191,7 +203,10 @@ impl Component for Balancer {
         let r = &mut cx.requests[visit.slot];
         let refused = r.flags & REFUSED != 0;
         r.flags &= !REFUSED;
-        r.home = (word >> 32) as u32;
+        r.home = match (word >> 32) as u32 & NOWHERE {
+            NOWHERE => NONE,
+            home => home,
+        };
         if cx.is_frozen(visit.slot) {
             cx.requests[visit.slot].flags |= RETURNED;
         }
@@ -200,9 +215,15 @@ impl Component for Balancer {
         }
     }
 
-    /// A time limit around a call has passed; the call itself may go on.
-    fn op(&mut self, _: u8, visit: Visit, cx: &mut Context) -> Admission {
-        if self.health.watches() && !self.overdue.contains(&visit.frame) {
+    /// A time limit around a call has passed, or its caller has left; the call itself may go on.
+    fn op(&mut self, op: u8, visit: Visit, cx: &mut Context) -> Admission {
+        let word = cx.word(visit);
+        if *word & GIVEN_UP == 0 {
+            *word |= GIVEN_UP;
+            let replica = *word as u32;
+            cx.replicas[(self.first + replica) as usize].awaited -= 1;
+        }
+        if op == CALL_TIMED_OUT && self.health.watches() && !self.overdue.contains(&visit.frame) {
             let replica = *cx.word(visit) as u32;
             self.overdue.push(visit.frame);
             self.health.ended(replica, true, cx.nanos());
@@ -261,7 +282,7 @@ impl Balancer {
         }
         self.look(cx);
         let alive = self.health.pass_over(&self.alive, cx.nanos());
-        let load = |r: u32| cx.replicas[(self.first + r) as usize].in_flight;
+        let load = |r: u32| cx.replicas[(self.first + r) as usize].awaited;
         // The replicas that are up, from the one whose turn it is.
         let next = if alive.len() == n as usize {
             self.turn as usize
@@ -433,7 +454,7 @@ mod tests {
                     demand: 0,
                 };
                 let r = b.choose(visit, cx).expect("a replica is up");
-                cx.replicas[r as usize].in_flight += 1;
+                cx.replicas[r as usize].awaited += 1;
                 r
             })
             .collect()
@@ -463,7 +484,7 @@ mod tests {
     fn the_fewest_connections_win_and_equals_take_turns() {
         let (mut cx, mut b) = (context(3), balancer(Policy::LeastConnections, 3));
         assert_eq!(choices(&mut b, &mut cx, 6), [0, 1, 2, 0, 1, 2]);
-        cx.replicas[1].in_flight = 0;
+        cx.replicas[1].awaited = 0;
         assert_eq!(choices(&mut b, &mut cx, 3), [1, 1, 2]);
     }
 
@@ -471,11 +492,11 @@ mod tests {
     fn of_two_different_replicas_the_one_with_less_to_do_wins() {
         // Two replicas: both are always looked at.
         let (mut cx, mut b) = (context(2), balancer(Policy::PowerOfTwo, 2));
-        cx.replicas[0].in_flight = 1000;
+        cx.replicas[0].awaited = 1000;
         assert!(choices(&mut b, &mut cx, 999).iter().all(|r| *r == 1));
         // Of five, the busiest is never chosen, and the others evenly.
         let (mut cx, mut b) = (context(5), balancer(Policy::PowerOfTwo, 5));
-        cx.replicas[3].in_flight = 1_000_000;
+        cx.replicas[3].awaited = 1_000_000;
         let list = choices(&mut b, &mut cx, 1000);
         let count = |r| list.iter().filter(|c| **c == r).count();
         assert_eq!(count(3), 0);

@@ -316,11 +316,19 @@ impl Component for CircuitBreaker {
         self.transitions = before;
     }
 
-    /// The window begins anew, as it does when the real registry replaces a breaker's configuration.
+    /// Its state begins anew if what was set belongs to it: the window when closed, the trial when half open, the wait when open.
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
+        let belongs = |p: &Plan| match self.state {
+            State::Closed => [p.by_time as u64, p.size, p.minimum, 0],
+            State::HalfOpen => [p.permitted, p.minimum, p.longest_half_open, 0],
+            State::Open => [p.open_wait, p.automatic as u64, 0, 0],
+        };
+        let anew = belongs(&self.plan) != belongs(plan);
         self.plan = plan.clone();
-        let state = self.state;
-        self.go(state, cx);
+        if anew {
+            let state = self.state;
+            self.go(state, cx);
+        }
     }
 
     fn reset(&mut self, now: SimTime) {

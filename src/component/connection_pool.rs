@@ -165,7 +165,7 @@ impl Component for ConnectionPool {
             "initially",
             Form::Choice(INITIALLY),
             Some("\"filled\""),
-            "`filled`: `minimum-idle` connections stand at time zero; `empty`: the housekeeper begins to open them after 100 ms",
+            "`filled`: `minimum-idle` connections stand when the process takes its first request, opened while it started; `empty`: the housekeeper begins to open them 100 ms later",
         ),
         key(
             "idle-timeout",

@@ -17,7 +17,8 @@
 //! when its last packet finds a place, and those beyond the free places are dropped (`tcp_check_req`, "listen_overflow"). Such a
 //! client sends its data again after 0.2, 0.6, 1.4 … s, and goes on with that when its user has gone.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::tcp_timer::{DATA_RETRIES, data_gap, goes_off, syn_gaps};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, REFUSED};
@@ -77,6 +78,8 @@ struct Kept {
     holder: u32,
     served: u32,
     idle_since: u64,
+    /// The server looks at it when it may have idled too long.
+    watched: bool,
 }
 
 const CLOSED: u32 = NONE;
@@ -102,9 +105,9 @@ pub struct Connector {
     pub frozen: bool,
     /// By workload and user.
     kept: Vec<Vec<Kept>>,
-    /// No kept connection has idled too long before this instant.
-    no_expiry_before: u64,
-    /// Kept connections that nobody uses now. One that has idled too long counts until its place is needed.
+    /// When to look at which kept connection, by workload and user.
+    expiries: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    /// Kept connections that nobody uses now.
     pub idle: Gauge,
     /// Visitors in the accept queue.
     pub in_backlog: Gauge,
@@ -139,7 +142,7 @@ impl Connector {
             timers,
             frozen: false,
             kept: Vec::new(),
-            no_expiry_before: 0,
+            expiries: BinaryHeap::new(),
             idle: Gauge::default(),
             in_backlog: Gauge::default(),
             unconnected: Gauge::default(),
@@ -200,7 +203,6 @@ impl Connector {
         stage(slot, BACKLOG, cx);
         self.in_backlog.enter(cx.now());
         self.backlog.push_back(&mut cx.requests, slot);
-        self.watch_idle(cx);
     }
 
     fn drop_syn(&mut self, slot: u32, attempt: usize, cx: &mut Context) {
@@ -266,6 +268,7 @@ impl Connector {
                 holder: CLOSED,
                 served: 0,
                 idle_since: 0,
+                watched: false,
             };
             users.resize(user + 1, closed);
         }
@@ -294,8 +297,11 @@ impl Connector {
                 if !detached && (kept.served as u64) < limit {
                     kept.holder = IDLE;
                     kept.idle_since = now.nanos();
+                    let watched = std::mem::replace(&mut kept.watched, true);
                     self.idle.enter(now);
-                    self.watch_idle(cx);
+                    if !watched {
+                        self.watch_idle(visit.slot, cx);
+                    }
                     return false;
                 }
                 kept.holder = CLOSED;
@@ -452,35 +458,48 @@ impl Connector {
 
     // ------------------------------------------------------------ connections that idle too long
 
-    /// While somebody waits for a place, connections are closed as soon as they have idled too long.
-    #[inline(always)]
-    fn watch_idle(&mut self, cx: &mut Context) {
+    /// The connection of the user whose request this is idles; each is looked at once in a time-out.
+    fn watch_idle(&mut self, slot: u32, cx: &mut Context) {
+        let r = &cx.requests[slot];
+        let due = cx.nanos().saturating_add(self.limits.keep_alive_timeout);
+        self.expiries
+            .push(Reverse((due, u32::from(r.workload), r.parent)));
+        self.arm_idle(cx);
+    }
+
+    fn arm_idle(&mut self, cx: &mut Context) {
         let i = IDLE_TIMER as usize;
-        if !self.backlog.is_empty() && self.idle.value() > 0 && !self.armed[i] {
+        if let Some(Reverse((due, ..))) = self.expiries.peek()
+            && *due < u64::MAX
+            && !self.armed[i]
+        {
             self.armed[i] = true;
-            cx.arm(self.timers[i], self.no_expiry_before.max(cx.nanos()));
+            cx.arm(self.timers[i], *due);
         }
     }
 
+    /// Connections that have idled too long are closed.
     fn close_idle(&mut self, cx: &mut Context) {
         let (now, timeout) = (cx.now(), self.limits.keep_alive_timeout);
-        if now.nanos() >= self.no_expiry_before {
-            let mut earliest = now.nanos().saturating_add(timeout);
-            for kept in self.kept.iter_mut().flatten().filter(|k| k.holder == IDLE) {
-                let end = kept.idle_since.saturating_add(timeout);
-                if end <= now.nanos() {
-                    kept.holder = CLOSED;
-                    self.open -= 1;
-                    self.idle.leave(now);
-                } else {
-                    earliest = earliest.min(end);
-                }
+        while let Some(Reverse((_, w, user))) = self.expiries.peek().filter(|e| e.0.0 <= now.nanos()).copied()
+        {
+            self.expiries.pop();
+            let kept = &mut self.kept[w as usize][user as usize];
+            kept.watched = false;
+            if kept.holder != IDLE {
+                continue;
             }
-            self.no_expiry_before = earliest;
+            let end = kept.idle_since.saturating_add(timeout);
+            if end > now.nanos() {
+                kept.watched = true;
+                self.expiries.push(Reverse((end, w, user)));
+                continue;
+            }
+            kept.holder = CLOSED;
+            self.open -= 1;
+            self.idle.leave(now);
         }
-        if self.open >= self.limits.max_connections {
-            self.watch_idle(cx);
-        }
+        self.arm_idle(cx);
     }
 
     /// The process has ended: connections that nobody uses are closed.
@@ -494,9 +513,20 @@ impl Connector {
     }
 
     /// Other limits. The schedule of SYNs stays as it was.
-    pub fn adopt(&mut self, limits: &Limits) {
+    pub fn adopt(&mut self, limits: &Limits, cx: &mut Context) {
         self.limits = limits.clone();
-        self.no_expiry_before = 0;
+        self.expiries.clear();
+        let users = self.kept.iter_mut().enumerate();
+        for (w, user, kept) in users.flat_map(|(w, u)| u.iter_mut().enumerate().map(move |(i, k)| (w, i, k)))
+        {
+            kept.watched = kept.holder == IDLE;
+            if kept.watched {
+                let end = kept.idle_since.saturating_add(limits.keep_alive_timeout);
+                self.expiries.push(Reverse((end, w as u32, user as u32)));
+            }
+        }
+        self.armed[IDLE_TIMER as usize] = false;
+        self.arm_idle(cx);
     }
 
     pub fn reset(&mut self, now: SimTime) {

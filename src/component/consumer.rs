@@ -35,7 +35,7 @@
 //! redelivered after a rebalance draws the same.
 //!
 //! Readings beside lag and end-to-end times, each a second: `redelivered` (records that a poll returned though one before had, other
-//! than to try them again; `consumed` counts them each time), `poll_timeouts`, `session_timeouts`, `failed_commits`.
+//! than to try them again; `consumed` counts them each time, but not those that were `skipped`), `poll_timeouts`, `session_timeouts`, `failed_commits`.
 //!
 //! The next fetch goes out when a poll returns and the client has nothing left, so that it is under way while the thread works. The broker
 //! answers it when `fetch-min-bytes` are there, by default with the first record that comes, or after `fetch-max-wait` with what is there.
@@ -88,10 +88,15 @@ pub struct Consumer {
     /// Until when its threads may finish their polls before the process ends.
     closing: Option<u64>,
     shutdown: TimerId,
+    /// Until when the coordinator waits for more members of a group that was empty, and at most.
+    gathering: Option<(u64, u64)>,
+    gathered: TimerId,
     /// A thread came too late to its poll while it was paused, which it notices itself.
     overdue: bool,
     /// Until when the group counts the members of a process that is gone.
     down: Option<u64>,
+    /// How many members it had when it ended.
+    lost: u64,
     ghosts: Vec<u64>,
     counts: Counts,
 }
@@ -159,6 +164,7 @@ const POLL_LIMIT: u32 = 1;
 const HOLD_LIMIT: u32 = 2;
 const PAUSE_LIMIT: u32 = 3;
 const SHUTDOWN: u32 = 4;
+const GATHERED: u32 = 5;
 
 const POLL: u8 = 0;
 const COLLECT: u8 = 1;
@@ -300,8 +306,11 @@ impl Component for Consumer {
             paused: None,
             closing: None,
             shutdown: build.timer(SHUTDOWN),
+            gathering: None,
+            gathered: build.timer(GATHERED),
             overdue: false,
             down: None,
+            lost: 0,
             ghosts: Vec::new(),
             counts: Counts::default(),
             plan: plan.clone(),
@@ -450,14 +459,17 @@ impl Component for Consumer {
             PAUSE_LIMIT => self.watch_pause(cx),
             SHUTDOWN if self.closing.is_some_and(|until| until <= cx.nanos()) => self.finish_closing(cx),
             SHUTDOWN => {}
+            GATHERED => self.watch_gathering(cx),
             _ => {
                 let now = cx.nanos();
                 let before = self.ghosts.len();
                 self.ghosts.retain(|at| *at > now);
                 for _ in self.ghosts.len()..before {
+                    self.counts.session_timeouts += self.lost;
                     cx.forget_ghost(self.log, self.group);
                 }
                 if self.down.is_some_and(|at| at <= now) {
+                    self.counts.session_timeouts += self.lost;
                     self.missed(cx);
                 }
             }

@@ -70,6 +70,10 @@ pub struct Lock {
     deadlocks: u64,
     timeouts: u64,
     longest: u64,
+    /// Rows that are held once more by the request that has them, or a branch of it, each with who does.
+    again: Vec<(u32, u32)>,
+    /// Rows whose first visit is over while a branch still holds them.
+    outlived: Vec<u32>,
 }
 
 /// As checked.
@@ -84,7 +88,7 @@ pub struct Plan {
 }
 
 /// Marks a visit that found the lock held by its own request.
-const HELD_ALREADY: u64 = u64::MAX;
+const HELD_ALREADY: u64 = 1 << 63;
 
 const TIME_LIMIT: u32 = 0;
 const DEADLOCK: u32 = 1;
@@ -216,6 +220,8 @@ impl Component for Lock {
             deadlocks: 0,
             timeouts: 0,
             longest: 0,
+            again: Vec::new(),
+            outlived: Vec::new(),
         }
     }
 
@@ -241,7 +247,8 @@ impl Component for Lock {
             return Admission::Proceed;
         }
         if within(slot, owner, &cx.requests) {
-            *cx.word(visit) = HELD_ALREADY;
+            *cx.word(visit) = HELD_ALREADY | row as u64;
+            self.again.push((row, slot));
             return Admission::Proceed;
         }
         if self.time_limit.after == 0 {
@@ -268,9 +275,10 @@ impl Component for Lock {
 
     fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
         let word = *cx.word(visit);
-        if word != HELD_ALREADY {
-            self.release(word as u32, cx);
+        if word & HELD_ALREADY != 0 || !self.again.is_empty() {
+            return self.leave_again(visit.slot, word, cx);
         }
+        self.release(word as u32, cx);
     }
 
     fn wake(&mut self, tag: u32, cx: &mut Context) {
@@ -381,6 +389,33 @@ impl Lock {
         if key == self.hottest {
             self.hot_acquired += 1;
             self.hot.enter(now);
+        }
+    }
+
+    /// The end of a visit where rows are held again: a row is free when all have left it, also those of branches that outlive
+    /// who took it first.
+    #[cold]
+    fn leave_again(&mut self, slot: u32, word: u64, cx: &mut Context) {
+        let row = word as u32;
+        if word & HELD_ALREADY != 0 {
+            if let Some(i) = self.again.iter().rposition(|held| *held == (row, slot)) {
+                self.again.swap_remove(i);
+            }
+            if !self.outlived.contains(&row) {
+                return;
+            }
+        }
+        match self.again.iter().find(|held| held.0 == row) {
+            Some((_, slot)) => {
+                cx.rows[row].owner = *slot;
+                if !self.outlived.contains(&row) {
+                    self.outlived.push(row);
+                }
+            }
+            None => {
+                self.outlived.retain(|r| *r != row);
+                self.release(row, cx);
+            }
         }
     }
 

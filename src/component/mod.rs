@@ -46,7 +46,7 @@ pub use contract::{
     Readings, SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
 };
 
-pub use balancer::CALL_TIMED_OUT;
+pub use balancer::{CALL_TIMED_OUT, CALLER_LEFT};
 pub use database::lower_query;
 pub use facts::{Facts, Feed, counted};
 pub use recording::{Recording, Recordings};

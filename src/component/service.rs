@@ -12,6 +12,9 @@
 //! four cores use up 50 ms in 12.5 ms. Nothing is saved up for later. Periods of replicas begin one after another, evenly spread.
 //! A JVM counts as many processors as the limit, rounded up. Its collectors' threads do not draw on the quota here.
 //!
+//! What a stopping process has asked of other services, and they of others, ends with the request: the other side does not go on by
+//! itself, as it does when a caller gives up.
+//!
 //! Readings with a limit: `utilisation` of it, `cpu_used` (cores), `throttled_periods` (share of the periods with work, as
 //! `container_cpu_cfs_throttled_periods_total` over `container_cpu_cfs_periods_total`) and `throttled_time`, the share of time in which
 //! the replica stood still.
@@ -56,11 +59,6 @@ impl Plan {
         }
     }
 }
-
-/// A stop's time is over.
-const OVER: u32 = 0;
-/// The process that follows a stopped one takes requests.
-const BACK: u32 = 1;
 
 /// More replicas than this are refused: each has its own state.
 pub const MOST_REPLICAS: u64 = 1_000_000;
@@ -175,8 +173,7 @@ impl Component for Service {
                 period: plan.grace.nanos(),
                 until: 0,
                 starts: false,
-                over: build.timer(i << 1 | OVER),
-                back: build.timer(i << 1 | BACK),
+                over: build.timer(i),
             });
             let Some(mine) = build.cx.replicas.get_mut((first + i) as usize) else {
                 break;
@@ -234,14 +231,10 @@ impl Component for Service {
     }
 
     fn wake(&mut self, tag: u32, cx: &mut Context) {
-        let (replica, now) = (self.first + (tag >> 1), cx.nanos());
-        let r = &cx.replicas[replica as usize];
-        match tag & 1 {
-            OVER if r.grace.is_some_and(|g| g.until > 0 && g.until <= now) => {
-                cx.leave_effect(Effect::Drained(replica));
-            }
-            BACK if r.down_until <= now => cx.leave_effect(Effect::Start(replica)),
-            _ => {}
+        let (replica, now) = (self.first + tag, cx.nanos());
+        let grace = cx.replicas[replica as usize].grace;
+        if grace.is_some_and(|g| g.until > 0 && g.until <= now) {
+            cx.leave_effect(Effect::Drained(replica));
         }
     }
 }

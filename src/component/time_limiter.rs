@@ -9,9 +9,10 @@
 //! A step `{ use = "payment", steps = [..] }` fails with `timed_out` after `timeout-duration`. The steps inside run on a
 //! thread of their own. Without `cancel-running` it goes on to its end and holds what it took, as the work of a
 //! `CompletionStage` does. With it the thread is interrupted (`Future.cancel(true)`): a wait for a pool, a bulkhead, a
-//! rate limiter or a station, a `delay` and the wait before a retry end at once, and the thread gives back what it holds.
-//! A `query`, a row lock, an `external` and a `call` are not cut short: the thread reads the answer first, and the
-//! other system knows nothing of it; `cpu` is finished too. Then the thread ends, its retries included.
+//! rate limiter or a station, a synchronous send, a `delay` and the wait before a retry end at once, and the thread gives back what it
+//! holds. A `query`, a row lock, an `external` and a `call` are not cut short: the thread reads the answer first, and the
+//! other system knows nothing of it; `cpu` is finished too. Then the thread ends at its next step, its retries included; a breaker or
+//! a retry around what was answered well has seen a success.
 
 use super::alarm::Alarm;
 use super::contract::*;

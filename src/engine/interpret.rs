@@ -101,7 +101,9 @@ impl Engine<'_> {
                         if self.sleeps(slot) {
                             return self.stall(slot);
                         }
-                        if self.heeds(slot) {
+                        // Code that only returns does not look whether it was interrupted.
+                        let returns = matches!(at(self.code, pc), Instr::Leave { .. });
+                        if !returns && self.heeds(slot) {
                             return;
                         }
                     }

@@ -10,7 +10,7 @@ mod processes;
 mod timeline;
 pub mod trail;
 
-use crate::component::{Build, ComponentId, Instance, KINDS};
+use crate::component::{Build, CALL_TIMED_OUT, ComponentId, Instance, KINDS};
 use crate::distribution::{Columns, Law, Sampler};
 use crate::kernel::context::{TIMER_BIT, Times};
 use crate::kernel::request::{AGENT, CHILD, DETACHED, FAILING, State};
@@ -322,6 +322,7 @@ impl<'m> Engine<'m> {
             }
             TimerOwner::Workload { index, tag } => self.workload_timer(index as usize, tag),
             TimerOwner::Timeline(i) => self.happen(i as usize),
+            TimerOwner::Replica(replica) => self.comes_back(replica),
             TimerOwner::Observer => {
                 self.end_window();
                 self.recorder.arm(&mut self.cx, TimerId(id));
@@ -497,7 +498,7 @@ impl<'m> Engine<'m> {
             return;
         }
         if fault == Fault::TimedOut {
-            self.blame(slot, frame);
+            self.blame(slot, frame, CALL_TIMED_OUT);
         }
         let scope = self.unwind(slot, frame);
         if self.raise(slot, fault, scope) {

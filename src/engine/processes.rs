@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::component::{ComponentId, Instance, Layout};
 use crate::kernel::request::{AGENT, CHILD, FAILING, State};
-use crate::kernel::{Context, Effect, Fault, NONE, Replica};
+use crate::kernel::{Context, Effect, Fault, NONE, Replica, TimerOwner};
 use crate::program::{Scope, ScopeKind};
 use crate::quantity::SimTime;
 
@@ -114,21 +114,37 @@ impl<'m> Engine<'m> {
 
     /// A replica that took nothing in any more has nothing in flight, or no more time.
     pub(super) fn drained(&mut self, replica: u32) {
-        let now = self.cx.nanos();
         let r = &mut self.cx.replicas[replica as usize];
         let Some(grace) = r.grace.as_mut().filter(|g| g.until > 0) else {
             return;
         };
         grace.until = 0;
         let starts = std::mem::take(&mut grace.starts);
-        if r.restarts && r.exists && r.down_until != u64::MAX {
-            // The new process begins when the old one has ended.
-            r.down_until = r.down_until.max(now.saturating_add(r.start_up));
-            let (timer, at) = (grace.back, r.down_until);
-            self.cx.arm(timer, at);
-        }
+        let late = self.begin_late(replica);
         self.end_requests(replica);
-        if starts {
+        if starts && !late {
+            self.start_replica(replica);
+        }
+    }
+
+    /// The new process of a restart begins when the old one has ended, which took until now. Says whether it is to come.
+    fn begin_late(&mut self, replica: u32) -> bool {
+        let now = self.cx.nanos();
+        let r = &mut self.cx.replicas[replica as usize];
+        if !r.restarts || !r.exists || r.down_until == u64::MAX {
+            return false;
+        }
+        r.down_until = r.down_until.max(now.saturating_add(r.start_up));
+        let (at, timer) = (r.down_until, r.back);
+        let timer = timer.unwrap_or_else(|| self.cx.timer(TimerOwner::Replica(replica)));
+        self.cx.replicas[replica as usize].back = Some(timer);
+        self.cx.arm(timer, at);
+        true
+    }
+
+    /// The time at which the new process takes requests has come, unless it was put off meanwhile.
+    pub(super) fn comes_back(&mut self, replica: u32) {
+        if self.cx.replicas[replica as usize].down_until <= self.cx.nanos() {
             self.start_replica(replica);
         }
     }
@@ -232,8 +248,9 @@ impl<'m> Engine<'m> {
         self.closing[i].left -= 1;
         if self.closing[i].left == 0 {
             let starts = self.closing.swap_remove(i).starts;
+            let late = self.begin_late(replica);
             self.end_replica(replica);
-            if starts {
+            if starts && !late {
                 self.start_replica(replica);
             }
         }

@@ -113,6 +113,7 @@ impl Engine<'_> {
                 )
             }
             TimerOwner::Timeline(i) => format!("entry {i} of the timeline"),
+            TimerOwner::Replica(replica) => format!("replica {replica} takes requests"),
             TimerOwner::Observer => "the end of a window".to_owned(),
             TimerOwner::WarmUp => "the end of the warm-up".to_owned(),
         }

@@ -55,6 +55,8 @@ pub enum TimerOwner {
     Workload { index: u32, tag: u32 },
     /// The timeline's entry of this number.
     Timeline(u32),
+    /// The process of a replica, which begins to take requests.
+    Replica(u32),
     /// The end of a window of the time series.
     Observer,
     /// The end of the warm-up.

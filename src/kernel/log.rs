@@ -89,6 +89,9 @@ pub struct Group {
     rebalancing: Option<u64>,
     /// Members that are gone and not missed yet, whose places others have taken anew.
     ghosts: u32,
+    /// The coordinator waits for more members of a group that was empty; some have come since it last looked.
+    gathering: bool,
+    newcomers: bool,
     pub rebalances: u64,
     /// Nanoseconds from the begin to the end of rebalances; by the eager protocol the group stands still meanwhile.
     pub rebalance_time: u64,
@@ -170,6 +173,8 @@ impl Log {
             assigned: false,
             rebalancing: None,
             ghosts: 0,
+            gathering: false,
+            newcomers: false,
             rebalances: 0,
             rebalance_time: 0,
             lag: Gauge::default(),

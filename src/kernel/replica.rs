@@ -83,6 +83,8 @@ pub struct Replica {
     pub restarts: bool,
     /// Requests that the balancer sent and that are still inside.
     pub in_flight: u32,
+    /// Those of them whose answers are awaited: what a balancer counts as open connections.
+    pub awaited: u32,
     /// Calls that have left it, whatever their outcome, since the run began.
     pub answered: u64,
     /// Requests that wait for the end of a pause.
@@ -98,6 +100,8 @@ pub struct Replica {
     pub cpu_time: u64,
     /// Nanoseconds from its start until it takes requests.
     pub start_up: u64,
+    /// Goes off when a new process takes requests, if the old one had more to do than expected.
+    pub back: Option<TimerId>,
     /// How it stops, if it may finish what it has in flight.
     pub grace: Option<Grace>,
 }
@@ -113,8 +117,6 @@ pub struct Grace {
     pub starts: bool,
     /// Goes off when the time is over.
     pub over: TimerId,
-    /// Goes off when the new process takes requests.
-    pub back: TimerId,
 }
 
 impl Default for Replica {
@@ -129,6 +131,7 @@ impl Default for Replica {
             down_until: 0,
             restarts: false,
             in_flight: 0,
+            awaited: 0,
             answered: 0,
             stalled: Line::default(),
             pause: Gauge::default(),
@@ -137,6 +140,7 @@ impl Default for Replica {
             watched: false,
             cpu_time: 0,
             start_up: 0,
+            back: None,
             grace: None,
         }
     }
@@ -166,7 +170,7 @@ impl Context {
     /// A pause of the timeline begins. Several take their union; a process that does not run has nothing to pause.
     pub fn pause(&mut self, replica: u32, until: u64) {
         let r = &mut self.replicas[replica as usize];
-        if !r.up {
+        if !r.up && !r.is_draining() {
             return;
         }
         let begins = r.paused_until == 0;

@@ -13,7 +13,7 @@ pub const KEYS: &[Key] = &[
         "set",
         Form::Table,
         None,
-        "parameters with their new values, by dotted path: `{ \"connection-pool.db.maximum-pool-size\" = 40 }`",
+        "parameters with their new values, by dotted path: `{ \"connection-pool.db.maximum-pool-size\" = 40 }`; a new limit on waiting holds for most of those who wait already, too",
     ),
     key(
         "restart",

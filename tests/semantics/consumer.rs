@@ -348,7 +348,7 @@ pub fn lag_at(source: &str, seconds: f64) -> f64 {
 #[test]
 fn only_a_single_pause_between_two_tries_counts_towards_the_poll_interval() {
     // Five tries with 3 s between them, each of which ends in a poll: never 5 s without one.
-    let failing = "max-poll-interval = \"5s\"\nretries = 4\nsteps = [{ fail = 1.0 }]\n";
+    let failing = "max-poll-interval = \"5s\"\ninitial-rebalance-delay = \"0s\"\nretries = 4\nsteps = [{ fail = 1.0 }]\n";
     let source = records(&format!("{failing}retry-interval = \"3s\""), &[0.0]);
     let o = observe(&source, 60.0);
     assert_eq!(figure(&o, "consumer.c", "poll_timeouts"), 0.0);
@@ -488,7 +488,10 @@ fn a_replica_that_closes_finishes_its_polls_and_commits_them_first() {
     let o = observe(&eleven("shutdown-timeout = \"200ms\"", "restart = \"s\""), 20.0);
     near(figure(&o, "consumer.c", "consumed") * 20.0, 18.0, 1e-9);
     // One that is to be back before the polls are finished is back when they are.
-    let source = eleven("", "outage = \"s\"\nfor = \"100ms\"");
+    let source = eleven(
+        "initial-rebalance-delay = \"0s\"",
+        "outage = \"s\"\nfor = \"100ms\"",
+    );
     let source = source + &requests(&[(0.7, "send")]).replace("w000", "late");
     let o = observe(&source, 20.0);
     near(figure(&o, "consumer.c", "consumed") * 20.0, 12.0, 1e-9);

@@ -11,6 +11,7 @@ mod guards;
 mod host;
 mod lock;
 mod restart;
+mod returning;
 mod retry;
 mod settings;
 mod station;

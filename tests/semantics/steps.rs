@@ -74,8 +74,9 @@ fn a_quorum_is_met_or_missed_as_soon_as_that_is_certain() {
     assert_eq!(branches(two, &[0, 1]), (None, Some(20)));
     assert_eq!(branches(two, &[0, 2]), (None, Some(30)));
     assert_eq!(branches(", join = 1", &[0, 1]), (Some(30), None));
-    // Where all are needed all are waited for, whatever failed.
-    assert_eq!(branches(", join = 3", &[0]), (None, Some(30)));
+    assert_eq!(branches(", join = 3", &[0]), (None, Some(10)));
+    assert_eq!(branches(", join = 3", &[]), (Some(30), None));
+    // Without a number all are waited for, whatever failed.
     assert_eq!(branches("", &[]), (Some(30), None));
     assert_eq!(branches("", &[0]), (None, Some(30)));
 }

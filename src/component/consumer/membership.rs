@@ -10,7 +10,37 @@ impl Consumer {
 
     pub(super) fn missed(&mut self, cx: &mut Context) {
         self.down = None;
-        cx.rebalance(self.log, self.group, self.members(), false);
+        let _ = cx.rebalance(self.log, self.group, self.members(), false);
+    }
+
+    /// The first members of an empty group have come: the coordinator waits for more.
+    pub(super) fn gather(&mut self, cx: &mut Context) {
+        let now = cx.nanos();
+        self.gathering = Some((
+            now.saturating_add(self.plan.initial_delay),
+            now.saturating_add(self.plan.max_poll_interval),
+        ));
+        self.watch_gathering(cx);
+    }
+
+    /// Each time that somebody has come meanwhile it waits once more, up to the rebalance timeout.
+    pub(super) fn watch_gathering(&mut self, cx: &mut Context) {
+        let now = cx.nanos();
+        let Some((until, last)) = self.gathering else {
+            return;
+        };
+        let until = match until.min(last) {
+            until if until > now => until,
+            until if until < last && cx.newcomers(self.log, self.group) => {
+                until.saturating_add(self.plan.initial_delay).min(last)
+            }
+            _ => {
+                self.gathering = None;
+                return cx.gathered(self.log, self.group);
+            }
+        };
+        self.gathering = Some((until, last));
+        cx.arm(self.gathered, until);
     }
 
     pub(super) fn close(&mut self, cx: &mut Context) -> bool {
@@ -32,12 +62,12 @@ impl Consumer {
 
     pub(super) fn stop(&mut self, cx: &mut Context) {
         self.closing = None;
-        let counted = self.threads.iter().any(|t| !t.left);
+        self.lost = self.threads.iter().filter(|t| !t.left).count() as u64;
         for t in &mut self.threads {
             *t = Thread::new(t.polls);
         }
         (self.paused, self.overdue) = (None, false);
-        if !counted || self.plan.session_timeout == 0 || self.plan.closes && !self.plan.is_static {
+        if self.lost == 0 || self.plan.session_timeout == 0 || self.plan.closes && !self.plan.is_static {
             return self.missed(cx);
         }
         let at = cx.nanos().saturating_add(self.plan.session_timeout);
@@ -47,16 +77,22 @@ impl Consumer {
 
     pub(super) fn start_again(&mut self, cx: &mut Context) {
         let members = self.members();
-        match self.down.take() {
-            Some(_) if self.plan.is_static => cx.resume(self.log, self.group, members),
+        let first = match self.down.take() {
+            Some(_) if self.plan.is_static => {
+                cx.resume(self.log, self.group, members);
+                false
+            }
             // The old members are missed at their time, or when the join has taken too long.
             Some(at) => {
                 let at = at.min(cx.nanos().saturating_add(self.plan.max_poll_interval));
                 self.ghosts.push(at);
                 cx.arm(self.session, at);
-                cx.replace(self.log, self.group, members, true);
+                cx.replace(self.log, self.group, members, true)
             }
             None => cx.replace(self.log, self.group, members, false),
+        };
+        if first {
+            self.gather(cx);
         }
     }
 
@@ -93,7 +129,7 @@ impl Consumer {
         }
         if !self.plan.is_static {
             let member = self.member + t as u32;
-            cx.rebalance(self.log, self.group, member..member + 1, false);
+            let _ = cx.rebalance(self.log, self.group, member..member + 1, false);
         }
         if self.threads.iter().all(|t| t.closed) {
             self.finish_closing(cx);
@@ -126,6 +162,6 @@ impl Consumer {
             thread.left = true;
             thread.parked = slot;
         }
-        cx.rebalance(self.log, self.group, self.members(), false);
+        let _ = cx.rebalance(self.log, self.group, self.members(), false);
     }
 }

@@ -24,6 +24,8 @@ pub struct Plan {
     pub(super) session_timeout: u64,
     pub(super) is_static: bool,
     pub(super) max_poll_interval: u64,
+    /// Nanoseconds.
+    pub(super) initial_delay: u64,
     pub(super) fetch_min_bytes: u64,
     /// Nanoseconds.
     pub(super) fetch_max_wait: u64,
@@ -155,6 +157,12 @@ pub(super) const KEYS: &[Key] = &[
         Some("\"5min\""),
         "longest time between two polls of a member (Kafka `max.poll.interval.ms`, 300000)",
     ),
+    key(
+        "initial-rebalance-delay",
+        Form::Duration,
+        Some("\"3s\""),
+        "how long the coordinator waits for more when the first member of an empty group comes, and once more whenever others have come meanwhile, up to `max-poll-interval` (broker `group.initial.rebalance.delay.ms`, 3000); a group is not empty when the run begins",
+    ),
 ];
 
 /// Reads the table.
@@ -181,6 +189,7 @@ pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
     let is_static = reader.boolean("static-membership");
     let shutdown = reader.duration("shutdown-timeout");
     let session = reader.duration("session-timeout");
+    let initial = reader.duration("initial-rebalance-delay");
     let interval_limit = reader.positive_duration("max-poll-interval");
     let dead_letter = match reader.name("dead-letter") {
         Some(name) => Some(names.resolve(&["topic"], &name, reader)?),
@@ -216,6 +225,7 @@ pub(super) fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
         session_timeout: session?.nanos(),
         is_static: is_static?,
         max_poll_interval: interval_limit?.nanos(),
+        initial_delay: initial?.nanos(),
         fetch_min_bytes: min_bytes?.0,
         fetch_max_wait: max_wait?.nanos(),
     })

@@ -23,8 +23,9 @@ impl Consumer {
         if self.threads[t].sought && self.threads[t].held_until == u64::MAX {
             self.threads[t].fetched = cx.nanos();
         }
-        if std::mem::take(&mut self.threads[t].left) {
-            cx.rebalance(self.log, self.group, member..member + 1, true);
+        let left = std::mem::take(&mut self.threads[t].left);
+        if left && cx.rebalance(self.log, self.group, member..member + 1, true) {
+            self.gather(cx);
         }
         // A cooperative rebalance may ask for a second round at once.
         for _ in 0..2 {
@@ -170,7 +171,7 @@ impl Consumer {
             thread.left = true;
             self.counts.poll_timeouts += 1;
             let member = self.member + t as u32;
-            cx.rebalance(self.log, self.group, member..member + 1, false);
+            let _ = cx.rebalance(self.log, self.group, member..member + 1, false);
         }
         if next != u64::MAX {
             self.poll_limit.set(next, cx);

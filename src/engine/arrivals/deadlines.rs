@@ -1,6 +1,7 @@
 //! Callers who wait only so long.
 
 use super::{DEADLINES, Engine};
+use crate::component::CALLER_LEFT;
 use crate::kernel::request::{DEADLINE, DETACHED, State};
 use crate::kernel::{Effect, NONE};
 
@@ -72,6 +73,7 @@ impl Engine<'_> {
         self.flows[r.flow as usize].give_up(self.cx.now(), r.start);
         self.answered(w);
         self.cx.requests[slot].flags |= DETACHED;
+        self.blame(slot, NONE, CALLER_LEFT);
         let plan = &self.model.workloads[w];
         if plan.is_closed() {
             let Some(next) = self.take_slot() else { return };

@@ -182,12 +182,20 @@ impl Context {
         }
     }
 
-    /// Members leave or come: partitions are dealt out anew when each living one has come to its next poll.
-    pub fn rebalance(&mut self, log: u32, group: u32, members: Range<u32>, alive: bool) {
+    /// Members leave or come: partitions are dealt out anew when each living one has come to its next poll. Says whether the first of
+    /// an empty group have come: then it waits for more until [`Context::gathered`].
+    #[must_use]
+    pub fn rebalance(&mut self, log: u32, group: u32, members: Range<u32>, alive: bool) -> bool {
         let now = self.nanos();
         let g = &mut self.logs[log as usize].groups[group as usize];
         if !alive && members.clone().all(|m| !g.members[m as usize].alive) {
-            return;
+            return false;
+        }
+        let first = alive && g.ghosts == 0 && g.members.iter().all(|m| !m.alive);
+        g.newcomers |= alive && g.gathering;
+        if first {
+            g.ghosts += 1;
+            g.gathering = true;
         }
         for m in members {
             let m = &mut g.members[m as usize];
@@ -206,11 +214,24 @@ impl Context {
             m.joined |= runs(&self.requests, &self.replicas, m.waiting);
         }
         self.finish_rebalance(log, group);
+        first
+    }
+
+    /// Whether members have come since the last look to a group that waits for more.
+    pub fn newcomers(&mut self, log: u32, group: u32) -> bool {
+        std::mem::take(&mut self.logs[log as usize].groups[group as usize].newcomers)
+    }
+
+    /// A group that was empty waits for no more members.
+    pub fn gathered(&mut self, log: u32, group: u32) {
+        self.logs[log as usize].groups[group as usize].gathering = false;
+        self.forget_ghost(log, group);
     }
 
     /// Members whose process is new take none of what the old one owned. If the group still counts the old ones, it does so until
     /// [`Context::forget_ghost`].
-    pub fn replace(&mut self, log: u32, group: u32, members: Range<u32>, ghost: bool) {
+    #[must_use]
+    pub fn replace(&mut self, log: u32, group: u32, members: Range<u32>, ghost: bool) -> bool {
         let g = &mut self.logs[log as usize].groups[group as usize];
         g.ghosts += u32::from(ghost);
         for (owner, queued) in g.owner.iter_mut().zip(&mut g.queued) {
@@ -224,7 +245,7 @@ impl Context {
             (m.taken, m.available) = (0, 0);
             m.forget_fetch();
         }
-        self.rebalance(log, group, members, true);
+        self.rebalance(log, group, members, true)
     }
 
     /// The session of members that were replaced has ended.

@@ -287,7 +287,8 @@ impl<'a> Walk<'a> {
                 quorum,
                 cancels,
             } => {
-                self.findings.races |= *quorum > 0;
+                let all = *quorum == 0 || *quorum as usize == branches.len();
+                self.findings.races |= !all;
                 self.cancels += u32::from(*cancels);
                 let mut longest = 0.0f64;
                 // Shares of requests by how many of their branches pass.
@@ -309,7 +310,7 @@ impl<'a> Walk<'a> {
                 };
                 Passage {
                     // The mean of the longest is at least the longest of the means; of the first ones nothing is known.
-                    time: if *quorum == 0 { longest } else { 0.0 },
+                    time: if all { longest } else { 0.0 },
                     passes: passed[needed..].iter().sum(),
                     after: None,
                 }

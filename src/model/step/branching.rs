@@ -98,7 +98,7 @@ impl StepReader<'_> {
                 ));
             return None;
         }
-        Some(if join == branches as u64 { 0 } else { join as u32 })
+        Some(join as u32)
     }
 
     /// Whether branches beyond those that must be done are cancelled.

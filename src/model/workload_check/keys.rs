@@ -176,7 +176,7 @@ pub const KEYS: &[Key] = &[
         "timeout",
         Form::Duration,
         None,
-        "the caller gives up; what it asked for goes on (k6: 60 s). wrk does not give up: slower answers are counted, not recorded (2 s)",
+        "the caller gives up; what it asked for goes on (k6: 60 s). wrk does not give up: slower answers are counted, not recorded (2 s). Times are counted from sending, a connection that must be opened first included, which k6 shows apart",
     ),
     key(
         "client",
