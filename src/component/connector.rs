@@ -236,9 +236,6 @@ impl Connector {
             kept.holder = CLOSED;
             self.idle.leave(now);
             self.open -= 1;
-            if !self.backlog.is_empty() {
-                cx.arm(self.timers[IDLE_TIMER as usize], now.nanos());
-            }
         }
         let kept = self.of_user(slot, cx);
         if kept.holder != slot {
@@ -478,9 +475,7 @@ impl Connector {
             }
             self.no_expiry_before = earliest;
         }
-        if self.open >= self.limits.max_connections {
-            self.watch_idle(cx);
-        }
+        self.watch_idle(cx);
     }
 
     /// The process has ended: connections that nobody uses are closed.
@@ -494,9 +489,11 @@ impl Connector {
     }
 
     /// Other limits. The schedule of SYNs stays as it was.
-    pub fn adopt(&mut self, limits: &Limits) {
+    pub fn adopt(&mut self, limits: &Limits, cx: &mut Context) {
         self.limits = limits.clone();
         self.no_expiry_before = 0;
+        self.armed[IDLE_TIMER as usize] = false;
+        self.watch_idle(cx);
     }
 
     pub fn reset(&mut self, now: SimTime) {

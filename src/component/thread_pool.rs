@@ -424,7 +424,7 @@ impl Component for ThreadPool {
         }
         self.threads = plan.threads.clone();
         if let (Some(front), Some(limits)) = (&mut self.front, &plan.limits) {
-            front.adopt(limits);
+            front.adopt(limits, cx);
         }
         while self.started > self.threads.max && self.resting.pop_front().is_some() {
             self.started -= 1;

@@ -3,6 +3,7 @@
 mod autoscaler;
 mod balancer;
 mod cache;
+mod connection_lives;
 mod connection_pool;
 mod cpu_limit;
 mod database;
@@ -20,10 +21,12 @@ mod workload;
 mod changes;
 mod consumer;
 mod consumer_group;
+mod rebalance;
 mod heap;
 mod leaving;
 mod steps;
 mod outbox;
+mod producer;
 mod topic;
 
 use plimsoll::engine::observe::Observations;
