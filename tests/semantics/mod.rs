@@ -23,6 +23,7 @@ mod consumer;
 mod consumer_group;
 mod rebalance;
 mod heap;
+mod heap_cycles;
 mod leaving;
 mod steps;
 mod outbox;
