@@ -8,10 +8,7 @@ fn db(o: &Observations, name: &str) -> f64 {
 
 /// The last value of a series of the pool.
 fn last(o: &Observations, subject: &str, name: &str) -> f64 {
-    let column = o
-        .columns
-        .iter()
-        .find(|c| c.subject == subject && c.name == name);
+    let column = o.columns.iter().find(|c| c.subject == subject && c.name == name);
     *column
         .and_then(|c| c.values.last())
         .unwrap_or_else(|| panic!("{subject} has no series {name}"))
@@ -71,7 +68,12 @@ fn slow_hands(calls: &[(f64, &str)]) -> Observations {
 
 #[test]
 fn a_connection_that_comes_to_its_end_in_a_waiters_hand_is_gone_when_that_one_wakes_up() {
-    let o = slow_hands(&[(20.0, "first"), (20.1, "second"), (25.0, "third"), (26.0, "fourth")]);
+    let o = slow_hands(&[
+        (20.0, "first"),
+        (20.1, "second"),
+        (25.0, "third"),
+        (26.0, "fourth"),
+    ]);
     let took = |flow: &str| figure(&o, &format!("flow.{flow}"), "response_time_max");
     // The third is handed the younger connection at 31.8 s and has it at 32.8 s. The fourth is handed the older one at 31.9 s,
     // which ends at 32.1 s: it finds it gone and waits again. At 33.8 s it is handed the younger one, which ends at 34.13 s;
@@ -134,8 +136,7 @@ fn an_adder_whose_process_was_paused_while_it_connected_goes_on_afterwards() {
 
 #[test]
 fn a_connection_whose_time_is_over_during_a_pause_is_closed_after_it() {
-    let keys =
-        "maximum-pool-size = 1\nmax-lifetime = \"30s\"\nmax-lifetime-variance = \"0%\"\nconnect-time = \"1s\"";
+    let keys = "maximum-pool-size = 1\nmax-lifetime = \"30s\"\nmax-lifetime-variance = \"0%\"\nconnect-time = \"1s\"";
     let o = paused(keys, "29s", "5s", &[(1.0, "call")], 40.0);
     // Closed at 34 s, and there again at 35 s.
     near(db(&o, "connections_mean"), 39.0 / 40.0, 1e-9);
@@ -167,11 +168,7 @@ fn user(start: &str, rounds: u32) -> String {
 fn a_kept_connection_that_is_reset_is_opened_again_and_kept() {
     let keys = "abort-on-overflow = true\nkeep-alive-timeout = \"500ms\"";
     // Two hold the place and the queue when the user comes at 0.2 s; from 4.2 s on nobody is in its way.
-    let source = one_place(
-        keys,
-        &requests(&[(0.0, "f"), (0.1, "f")]),
-        &user("200ms", 2),
-    );
+    let source = one_place(keys, &requests(&[(0.0, "f"), (0.1, "f")]), &user("200ms", 2));
     let o = observe(&source, 20.0);
     assert_eq!(http(&o, "resets") * 20.0, 1.0);
     assert_eq!(figure(&o, "flow.back", "throughput") * 20.0, 1.0);

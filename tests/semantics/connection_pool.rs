@@ -53,6 +53,7 @@ fn what_hikaricp_replaces_at_its_start_is_told() {
         &format!("{both} = \"39s\""),
         "max-lifetime = \"30s\"",
         "max-lifetime = \"0s\"",
+        "minimum-idle = 10",
         "idle-timeout = \"1s\"",
         "minimum-idle = 2\nidle-timeout = \"0s\"",
         "minimum-idle = 2\nidle-timeout = \"10s\"",

@@ -47,7 +47,11 @@ fn who_waits_for_what_another_takes_at_the_end_of_a_cycle_runs_out_of_memory() {
     assert_eq!(heap(&o, "allocation_stalls"), 2.0);
     near(heap(&o, "allocation_stall_mean"), 7.0, 1e-6);
     assert_eq!(heap(&o, "out_of_memory"), 1.0);
-    near(figure(&o, "flow.last", "failures_out_of_memory") * 20.0, 1.0, 1e-9);
+    near(
+        figure(&o, "flow.last", "failures_out_of_memory") * 20.0,
+        1.0,
+        1e-9,
+    );
     near(figure(&o, "flow.last", "failure_time_max"), 6.5, 0.001);
     assert_eq!(heap(&o, "live_end"), 100e6);
 }
@@ -86,8 +90,15 @@ fn a_full_collection_ends_the_marking_that_is_under_way() {
     );
     // Each is more than young space holds: a young and a full collection, after which marking begins, anew at 2 s. It has one core for
     // the last 9 s, and the pauses of twice 2 ms and 50 MB have one.
-    assert_eq!((heap(&o, "full_collections"), heap(&o, "concurrent_cycles")), (2.0, 2.0));
-    near(figure(&o, "host.box", "busy_mean") * 10.0, 9.0 + 2.0 * 0.054, 1e-4);
+    assert_eq!(
+        (heap(&o, "full_collections"), heap(&o, "concurrent_cycles")),
+        (2.0, 2.0)
+    );
+    near(
+        figure(&o, "host.box", "busy_mean") * 10.0,
+        9.0 + 2.0 * 0.054,
+        1e-4,
+    );
 }
 
 #[test]
@@ -96,7 +107,10 @@ fn what_a_young_collection_promotes_counts_though_a_full_one_follows() {
     let flows = [("keep", "100MB", "100s"), ("more", "300MB", "1ms")];
     let o = observe(&jvm(keys, &flows, &[(0.0, "keep"), (1.0, "more")]), 10.0);
     // Survivor space has room for 30 MB, eden for 240 MB.
-    assert_eq!((heap(&o, "young_collections"), heap(&o, "full_collections")), (1.0, 1.0));
+    assert_eq!(
+        (heap(&o, "young_collections"), heap(&o, "full_collections")),
+        (1.0, 1.0)
+    );
     assert_eq!(heap(&o, "promoted"), 100e6);
 }
 
@@ -148,7 +162,10 @@ fn given_pauses_are_no_closer_than_a_microsecond_and_name_both_their_laws() {
     };
     observe(&keys("1us"), 0.001);
     for near in ["999ns", "0s"] {
-        assert!(refusal(&keys(near)).contains("less than a microsecond apart"), "{near}");
+        assert!(
+            refusal(&keys(near)).contains("less than a microsecond apart"),
+            "{near}"
+        );
     }
     for (has, lacks) in [("every", "lasts"), ("lasts", "every")] {
         let said = refusal(&jvm(

@@ -17,6 +17,7 @@ mod settings;
 mod station;
 mod thread_pool;
 mod time_limiter;
+mod tomcat;
 mod workload;
 mod changes;
 mod consumer;

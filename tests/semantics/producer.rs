@@ -5,8 +5,9 @@ use super::*;
 /// One send a flow, by the number of its record; two records fill a batch, and one request is under way at a time.
 fn sends(topic: &str, at: &[f64], rest: &str) -> Observations {
     let names: Vec<String> = (0..at.len()).map(|i| format!("s{i}")).collect();
-    let mut text =
-        format!("[topic.events]\nsend = \"sync\"\nbatch-size = \"2KiB\"\nmax-in-flight = 1\n{topic}\n{rest}\n");
+    let mut text = format!(
+        "[topic.events]\nsend = \"sync\"\nbatch-size = \"2KiB\"\nmax-in-flight = 1\n{topic}\n{rest}\n"
+    );
     for name in &names {
         text += &format!("[flow.{name}]\nsteps = [{{ publish = \"events\" }}]\n");
     }
@@ -59,11 +60,7 @@ const FASTER: &str = "[[timeline]]\nat = \"4500ms\"\nset = { \"topic.events.send
 #[test]
 fn what_stood_behind_a_lost_batch_is_first_of_its_partition() {
     // The first is lost at 4 s and answered at 5 s; the full batch of the next two is lost at 4.1 s, and the one behind it is sent at 5 s.
-    let o = sends(
-        &format!("linger = \"0s\"\n{SLOW}"),
-        &[0.0, 0.1, 0.2, 2.0],
-        FASTER,
-    );
+    let o = sends(&format!("linger = \"0s\"\n{SLOW}"), &[0.0, 0.1, 0.2, 2.0], FASTER);
     near(took(&o, 3), 3.01, 1e-9);
     assert_eq!(figure(&o, "topic.events", "records_lost") * 30.0, 3.0);
     near(figure(&o, "flow.s2", "failure_time_max"), 3.9, 1e-9);

@@ -51,7 +51,10 @@ fn what_is_given_up_goes_to_the_partition_of_the_same_number() {
     let consumer = "retries = 0\ndead-letter = \"dead\"\nsteps = [{ fail = 1.0 }]";
     let dead = |partitions: u32| {
         let rest = format!("[topic.dead]\npartitions = {partitions}\nlinger = \"0s\"");
-        let o = observe(&group(4, "", consumer, &rest, &[(0.0, 0), (0.0, 1), (0.0, 3)]), 10.0);
+        let o = observe(
+            &group(4, "", consumer, &rest, &[(0.0, 0), (0.0, 1), (0.0, 3)]),
+            10.0,
+        );
         (0..partitions)
             .map(|p| (figure(&o, "topic.dead", &format!("produced_partition_{p}")) * 10.0).round())
             .collect::<Vec<_>>()
@@ -68,7 +71,12 @@ fn each_member_draws_its_own_times_of_fetches_and_commits() {
         let source = group(2, "replicas = 2", &consumer, "", &[(0.0, 0), (0.0, 1)]);
         let o = observe(&source, 10.0);
         let took = |p: u32| c(&o, &format!("lag_partition_{p}_mean"));
-        assert!((took(0) - took(1)).abs() > 1e-4, "{key}: {} and {}", took(0), took(1));
+        assert!(
+            (took(0) - took(1)).abs() > 1e-4,
+            "{key}: {} and {}",
+            took(0),
+            took(1)
+        );
     }
 }
 
@@ -103,7 +111,8 @@ fn a_record_that_is_polled_again_comes_before_others_and_takes_none_of_them_away
 #[test]
 fn a_closing_process_has_the_whole_of_its_shutdown_time_every_time() {
     // The first closing began at 5 s and would have lasted until 15 s; the second one lasts until 24 s.
-    let rest = "[[timeline]]\nat = \"5s\"\nrestart = \"worker\"\n[[timeline]]\nat = \"14s\"\nrestart = \"worker\"";
+    let rest =
+        "[[timeline]]\nat = \"5s\"\nrestart = \"worker\"\n[[timeline]]\nat = \"14s\"\nrestart = \"worker\"";
     let source = group(
         2,
         "",
@@ -137,7 +146,8 @@ fn what_is_stopped_while_it_closes_for_a_restart_stays_down() {
 #[test]
 fn a_process_that_crashes_twice_is_missed_twice() {
     // Sessions of the old members end at 50 and 55 s; until then nobody can join for them.
-    let rest = "[[timeline]]\nat = \"5s\"\nrestart = \"worker\"\n[[timeline]]\nat = \"10s\"\nrestart = \"worker\"";
+    let rest =
+        "[[timeline]]\nat = \"5s\"\nrestart = \"worker\"\n[[timeline]]\nat = \"10s\"\nrestart = \"worker\"";
     let source = group(
         2,
         "start-up-time = \"1s\"",
@@ -189,11 +199,7 @@ fn the_others_take_over_from_a_paused_replica_that_is_missed() {
     let rest = "[[timeline]]\nat = \"5s\"\npause = \"worker\"\nreplica = 1\nfor = \"60s\"";
     let source = group(2, "replicas = 2", SECOND, rest, &[(55.0, 0), (55.0, 1)]);
     assert_eq!((lag_at(&source, 56.9), lag_at(&source, 57.1)), (1.0, 0.0));
-    near(
-        c(&observe(&source, 60.0), "session_timeouts") * 60.0,
-        1.0,
-        1e-9,
-    );
+    near(c(&observe(&source, 60.0), "session_timeouts") * 60.0, 1.0, 1e-9);
 }
 
 #[test]
@@ -240,7 +246,8 @@ fn records_of_a_partition_that_moves_are_read_by_its_new_owner_alone() {
 }
 
 #[test]
-fn who_comes_in_the_middle_of_a_cooperative_rebalance_makes_a_third_round_and_nobody_waits_for_more_than_its_own() {
+fn who_comes_in_the_middle_of_a_cooperative_rebalance_makes_a_third_round_and_nobody_waits_for_more_than_its_own()
+ {
     // Two replicas work all the time and come to their polls at whole and at half seconds. The third is back at 10.2 s: it is given what
     // was taken from the second at 11 s when that one polls again, at 11.5 s. The fourth is back at 11.2 s: what is taken from the
     // first at 11.5 s is its own at 12 s.
