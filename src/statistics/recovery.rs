@@ -205,12 +205,12 @@ mod tests {
         assert_eq!(judge(6.0).unwrap().inside.0, 4.0);
         assert_eq!(judge(4.0), None);
         assert_eq!(
-            recovery(&alike(21, |i| i as f64, 1.0), 1.0, (10.0, 10.0), FALSE_ALARM)
+            recovery(&alike(26, |i| i as f64, 1.0), 1.0, (10.0, 10.0), FALSE_ALARM)
                 .unwrap()
                 .unwrap()
                 .inside
                 .1,
-            19.0
+            23.5
         );
         assert_eq!(
             recovery(&alike(18, |i| i as f64, 1.0), 1.0, (10.0, 10.0), FALSE_ALARM),

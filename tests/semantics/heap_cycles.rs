@@ -74,7 +74,7 @@ fn who_leaves_a_stall_leaves_those_behind_it_in_line() {
 #[test]
 fn the_workers_of_a_cycle_take_cores_until_it_ends() {
     let keys = BESIDE.replace("threads = 1", "threads = 2") + "\nretained = \"0%\"";
-    let o = observe(&jvm(&keys, &[("f", "1MB", "1ms")], &[(1.0, "f")]), 10.0);
+    let o = observe(&jvm(&keys, &[("f", "1MB", "1ms")], &[(0.0, "f")]), 10.0);
     // Two workers mark 10 MB in half a second.
     near(figure(&o, "host.box", "busy_mean") * 10.0, 1.0, 1e-4);
     near(figure(&o, "host.box", "runnable_mean") * 10.0, 1.0, 1e-4);
@@ -120,6 +120,9 @@ fn pauses_of_cycles_that_a_logs_collections_began_come_each_at_its_time() {
 [1.000s][gc] GC(0) Pause Young (Concurrent Start) 10M->0M(100M) 4.000ms
 [1.100s][gc] GC(1) Pause Remark 1M->1M(100M) 2.000ms
 [1.200s][gc] GC(1) Pause Cleanup 1M->1M(100M) 3.000ms
+[2.000s][gc] GC(2) Pause Young (Concurrent Start) 10M->0M(100M) 4.000ms
+[2.100s][gc] GC(3) Pause Remark 1M->1M(100M) 2.000ms
+[2.200s][gc] GC(3) Pause Cleanup 1M->1M(100M) 3.000ms
 ";
     let file = std::env::temp_dir().join("plimsoll-cycle-pauses.log");
     std::fs::write(&file, log).expect("writing a temporary file");
@@ -139,6 +142,13 @@ fn pauses_of_cycles_that_a_logs_collections_began_come_each_at_its_time() {
     let (number, share) = pauses(&[(0.0, "f"), (0.099, "f")]);
     assert_eq!(number, 5.0);
     near(share, 0.018 - 0.001, 1e-9);
+    // Who allocates as much as the whole log pays for all of it at once.
+    let text = jvm(&keys, &[("f", "40MiB", "1ms")], &[(0.0, "f")]);
+    near(
+        figure(&observe(&text, 1.0), "heap.jvm", "paused_share"),
+        2.0 * 0.018,
+        1e-9,
+    );
 }
 
 #[test]

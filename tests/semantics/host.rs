@@ -271,7 +271,7 @@ fn who_comes_back_from_a_pause_takes_turns_with_who_has_run_alone() {
     let o = observe(&text, 10.0);
     // The other one's slice ends at 0.8 s: from 0.8, 1 and 1.2 s it has the core for 0.1 s each.
     near(figure(&o, "flow.paused", "response_time_max"), 1.3, 1e-9);
-    near(figure(&o, "flow.alone", "response_time_max"), 2.2, 1e-9);
+    near(figure(&o, "flow.alone", "response_time_max"), 2.3, 1e-9);
 }
 
 #[test]

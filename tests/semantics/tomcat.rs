@@ -162,9 +162,13 @@ fn without_ticks_no_syn_is_answered_that_finds_no_room() {
 
 #[test]
 fn with_a_full_queue_no_syn_of_a_step_is_answered() {
-    // The connection is taken until 1.5 s: both SYNs are dropped again at 1.024 s.
+    // The connection is taken until 1.5 s: both SYNs are dropped again at 1.024 s. When they are sent next there is one place.
     let o = handshakes("tcp-tick = \"4ms\"", "1500ms", &[0.001, 0.005, 0.009]);
-    assert_eq!(figure(&o, "thread-pool.tomcat", "acks_dropped"), 0.0);
+    near(
+        figure(&o, "thread-pool.tomcat", "acks_dropped") * 100.0,
+        1.0,
+        1e-9,
+    );
     near(
         figure(&o, "thread-pool.tomcat", "syns_dropped") * 100.0,
         4.0,
