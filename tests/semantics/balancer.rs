@@ -47,6 +47,16 @@ fn a_replica_whose_calls_fail_is_passed_over_for_fail_timeout_and_then_tried_by_
 }
 
 #[test]
+fn replicas_marked_during_the_warm_up_are_not_counted() {
+    // Marked at 5.1 s and every 10 s until 35 s, when it works again.
+    let text = model("max-fails = 1");
+    let o = observe_after(&text, 20.0, 50.0, 1);
+    near(figure(&o, "balancer.edge", "marked_down") * 30.0, 0.0, 1e-9);
+    let o = observe(&text, 50.0);
+    near(figure(&o, "balancer.edge", "marked_down") * 50.0, 1.0, 1e-9);
+}
+
+#[test]
 fn when_every_replica_is_passed_over_calls_fail_at_once() {
     let text = model("max-fails = 1").replace("replica = 0\n", "");
     let o = observe(&text, 30.0);

@@ -6,8 +6,8 @@ fn db(o: &Observations, name: &str) -> f64 {
     figure(o, "connection-pool.db", name)
 }
 
-/// The last value of a series of the pool.
-fn last(o: &Observations, subject: &str, name: &str) -> f64 {
+/// The last value of a series.
+pub fn last(o: &Observations, subject: &str, name: &str) -> f64 {
     let column = o.columns.iter().find(|c| c.subject == subject && c.name == name);
     *column
         .and_then(|c| c.values.last())

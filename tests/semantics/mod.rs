@@ -40,6 +40,11 @@ pub fn observe(source: &str, seconds: f64) -> Observations {
 }
 
 pub fn observe_seeded(source: &str, seconds: f64, seed: u64) -> Observations {
+    observe_after(source, 0.0, seconds, seed)
+}
+
+/// The same with a warm-up.
+pub fn observe_after(source: &str, warm_up: f64, seconds: f64, seed: u64) -> Observations {
     let mut sink = plimsoll::diagnostic::Sink::default();
     let model = plimsoll::model::load(
         "test",
@@ -53,7 +58,7 @@ pub fn observe_seeded(source: &str, seconds: f64, seed: u64) -> Observations {
         seed,
         replication: 0,
         duration: (seconds * 1e9) as u64,
-        warm_up: 0,
+        warm_up: (warm_up * 1e9) as u64,
         windows: 100,
         coin: false,
         budget: Default::default(),
