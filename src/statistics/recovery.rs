@@ -239,6 +239,11 @@ mod tests {
             (judge(155.0).state, judge(155.0).after),
             (State::NotRecovered, None)
         );
+        // Few inside are not enough while less than nine tenths are completed.
+        let mut slow = alike(80, |_| 100.0, 10.0);
+        slow.iter_mut().for_each(|w| w.throughput[20..40].fill(8.9));
+        let found = recovery(&slow, 1.0, (20.0, 30.0), FALSE_ALARM).unwrap().unwrap();
+        assert_eq!((found.state, found.after), (State::Recovered, Some(11.0)));
         // Nobody inside before and nobody after.
         let nobody = alike(80, |_| 0.0, 10.0);
         let found = recovery(&nobody, 1.0, (20.0, 30.0), FALSE_ALARM)

@@ -265,3 +265,22 @@ fn who_comes_in_the_middle_of_a_cooperative_rebalance_makes_a_third_round_and_no
     near(c(&o, "rebalance_time"), 1.8, 1e-6);
     assert_eq!(c(&o, "redelivered"), 0.0);
 }
+
+#[test]
+fn a_static_member_that_is_back_takes_its_partitions_in_turn_and_waits_where_nothing_is_left() {
+    let rest = "[[timeline]]\nat = \"5s\"\nrestart = \"worker\"";
+    let consumer = format!(
+        "static-membership = true\non-stop = \"crash\"\nmax-poll-records = 1\nmax-partition-fetch = \"1KiB\"\n{SECOND}"
+    );
+    let source = |sends: &[(f64, usize)]| group(2, "start-up-time = \"2s\"", &consumer, rest, sends);
+    // Three of each partition while it is away, and one more of the second: one of each in turn from 7 s on.
+    let mut sends = vec![(6.0, 0); 3];
+    sends.extend([(6.0, 1); 3]);
+    sends.push((7.5, 1));
+    let o = observe(&source(&sends), 30.0);
+    near(c(&o, "lag_partition_0_mean") * 30.0, 2.0 + 4.0 + 6.0, 1e-6);
+    near(c(&o, "lag_partition_1_mean") * 30.0, 3.0 + 5.0 + 7.0 + 6.5, 1e-6);
+    // It had done all there was: what comes later is read.
+    let late = source(&[(1.0, 0), (10.0, 0), (10.5, 1)]);
+    assert_eq!((lag_at(&late, 10.9), lag_at(&late, 12.1)), (2.0, 0.0));
+}
