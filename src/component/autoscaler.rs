@@ -108,10 +108,6 @@ impl Component for Autoscaler {
         settings::check(reader, names)
     }
 
-    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
-        Err("an autoscaler works by itself: no step uses it".into())
-    }
-
     fn facts(_: &Plan) -> Facts {
         Facts {
             unit: "replicas",

@@ -152,10 +152,6 @@ impl Component for Balancer {
         })
     }
 
-    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
-        Err("a balancer is reached by calling its service".into())
-    }
-
     fn build(plan: &Plan, build: &mut Build) -> Self {
         Balancer {
             policy: plan.policy,

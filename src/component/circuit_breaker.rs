@@ -304,7 +304,7 @@ impl Component for CircuitBreaker {
         }
         match self.state {
             State::Open if self.plan.automatic => self.go(State::HalfOpen, cx),
-            State::HalfOpen if self.plan.longest_half_open > 0 => self.go(State::Open, cx),
+            State::HalfOpen => self.go(State::Open, cx),
             _ => {}
         }
     }

@@ -345,7 +345,11 @@ impl Component for ConnectionPool {
         match (tag, &mut self.connections) {
             (PATIENCE, Connections::Direct(permits)) => return permits.expire(cx),
             (PATIENCE, Connections::Bag(bag)) => return bag.expire(cx),
-            (WAKE_UP, Connections::Bag(bag)) => return bag.woken(&mut self.idle, cx),
+            (WAKE_UP, Connections::Bag(bag)) => {
+                bag.woken(&mut self.idle, cx);
+                self.active_max = self.active_max.max(self.in_use());
+                return;
+            }
             _ => {}
         }
         if self.home.is_some_and(|r| cx.is_paused(r)) {

@@ -238,9 +238,6 @@ impl Connector {
             kept.holder = CLOSED;
             self.idle.leave(now);
             self.open -= 1;
-            if !self.backlog.is_empty() {
-                cx.arm(self.timers[IDLE_TIMER as usize], now.nanos());
-            }
         }
         let kept = self.of_user(slot, cx);
         if kept.holder != slot {

@@ -207,10 +207,6 @@ impl Component for Consumer {
         plan::check(reader, names)
     }
 
-    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
-        Err("a consumer runs by itself; send records to its topic by `{ publish = \"..\" }`".into())
-    }
-
     fn batches(plan: &Plan) -> bool {
         plan.batch
     }

@@ -644,3 +644,20 @@ impl Readings {
 pub const fn single(base: u32) -> Place {
     Place { base, sel: NO_FRAME }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_files_together_have_a_limit() {
+        let file = std::env::temp_dir().join("plimsoll-data-together.txt");
+        std::fs::write(&file, "1\n2\n").expect("writing a temporary file");
+        let names = Names::default();
+        names.read.set(MOST_DATA_TOGETHER - 8);
+        let load = || names.load(&file.display().to_string());
+        assert_eq!(load(), Ok(vec![1.0, 2.0]));
+        assert_eq!(load(), Ok(vec![1.0, 2.0]));
+        assert!(load().is_err_and(|why| why.contains("longer than 512 MiB together")));
+    }
+}

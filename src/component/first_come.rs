@@ -197,10 +197,9 @@ impl FirstCome {
     pub fn adopt(&mut self, cores: u32, cx: &mut Context) {
         self.limit = cores;
         self.free.retain(|c| *c < cores);
+        let ever = self.cores.len().max(cores as usize);
+        self.cores.resize(ever, RESTING);
         for core in 0..cores {
-            if core as usize == self.cores.len() {
-                self.cores.push(RESTING);
-            }
             if self.cores[core as usize].slot == NONE && !self.free.contains(&core) {
                 self.next(core, cx);
             }

@@ -145,7 +145,7 @@ impl HandOff {
     }
 
     fn offer(&mut self, id: u32, idle: &mut Idle, cx: &mut Context) {
-        debug_assert!(self.in_use + self.idle + self.on_their_way() < self.limit);
+        debug_assert_eq!(self.in_use + self.idle + self.on_their_way() + 1, self.limit);
         match self.line.pop_front(&mut cx.requests) {
             None => {
                 self.idle += 1;

@@ -243,13 +243,6 @@ impl Component for Host {
         }
     }
 
-    fn accepts(_: &Plan, usage: Usage) -> Result<(), String> {
-        match usage {
-            Usage::Serve => Ok(()),
-            Usage::Hold => Err("a host is not held; use `{ cpu = \"2ms\" }`".into()),
-        }
-    }
-
     fn capacity(plan: &Plan) -> Option<f64> {
         Some(plan.cores)
     }

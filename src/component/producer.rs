@@ -398,9 +398,6 @@ impl Producer {
                 return;
             };
             self.gone += 1;
-            if self.open.get(&batch.partition).is_some_and(|n| *n < self.gone) {
-                self.open.remove(&batch.partition);
-            }
             let next = self.waiting.iter_mut().find(|b| b.partition == batch.partition);
             next.into_iter().for_each(|b| b.behind = false);
             self.full -= usize::from(limits.is_full(batch.records.len()));

@@ -170,6 +170,10 @@ impl RoundRobin {
 
     fn next(&mut self, core: usize, cx: &mut Context) {
         if core >= self.limit {
+            // Who was on a core that is given up takes turns with the others.
+            if !self.line.is_empty() {
+                self.end_long_slices(cx);
+            }
             return;
         }
         if let Some(slot) = self.line.pop_front(&mut cx.requests) {

@@ -150,10 +150,6 @@ impl Component for Service {
         })
     }
 
-    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
-        Err("a service is reached by `call`, not by `use`".into())
-    }
-
     /// Of all replicas: they are one instance.
     fn capacity(plan: &Plan) -> Option<f64> {
         plan.limit.map(|l| l.0 * f64::from(plan.replicas))

@@ -81,5 +81,11 @@ mod tests {
         // 50 ticks: one.
         assert_eq!(at(0, 200), 204);
         assert_eq!(goes_off(5, 7, 0), 12);
+        // Whatever the ticks, no step of the wheel has more of them than 2^24.
+        let ticks = 1_100_000_000u64;
+        assert_eq!(
+            goes_off(0, 100 * ticks, 100),
+            (ticks / (1 << 24) + 1) * (1 << 24) * 100
+        );
     }
 }

@@ -235,10 +235,6 @@ impl Component for Topic {
         }
     }
 
-    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
-        Err("a record is sent by `{ publish = \"..\" }`".into())
-    }
-
     fn lower(plan: &Plan, step: &UseStep, lowering: &mut Lowering, _: &mut dyn FnMut(&mut Lowering)) {
         let text = |name: &str| step.options.get(name).and_then(Item::as_str);
         let keys = text("key")

@@ -297,6 +297,7 @@ mod tests {
         /// Pops from both and answers the time.
         fn pop(&mut self) -> Option<u64> {
             assert_eq!(self.calendar.len(), self.reference.len());
+            assert_eq!(self.calendar.is_empty(), self.reference.is_empty());
             let expected = self.reference.pop().map(|Reverse(e)| e);
             assert_eq!(self.calendar.peek_time(), expected.map(Event::time));
             let event = self.calendar.pop();

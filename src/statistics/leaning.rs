@@ -145,10 +145,22 @@ mod tests {
         let left = right.map(|v| -v);
         let found = leaning_interval(&left, 0.95).unwrap();
         assert_eq!(found.high, plain.low.map(|v| -v));
+        let highest = leaning_interval(&right, 0.95).unwrap().high;
+        assert_eq!(found.low, highest.map(|v| -v));
         let even = [1.0, 2.0, 3.0];
         assert_eq!(
             leaning_interval(&even, 0.95).unwrap(),
             mean_interval(&even, 0.95).unwrap()
+        );
+        // Three values may lean, and nothing is said of those whose cubes are beyond all numbers.
+        let three = [0.0, 0.0, 9.0];
+        let high = |of: Estimate| of.high.unwrap();
+        assert!(high(leaning_interval(&three, 0.95).unwrap()) > high(mean_interval(&three, 0.95).unwrap()));
+        let mut huge = [0.0; 21];
+        huge[20] = 1e103;
+        assert_eq!(
+            leaning_interval(&huge, 0.95).unwrap(),
+            mean_interval(&huge, 0.95).unwrap()
         );
         assert_eq!(leaning_interval(&[2.0; 5], 0.95).unwrap().half_width, Some(0.0));
         assert_eq!(leaning_interval(&[2.0], 0.95).unwrap().half_width, None);

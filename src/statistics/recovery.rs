@@ -185,4 +185,70 @@ mod tests {
         assert!(recovery(&all, 0.0, (60.0, 80.0), FALSE_ALARM).is_err());
         assert_eq!(state(&all[..1]), State::Undecided);
     }
+
+    /// Two replications, alike, window by window.
+    fn alike(windows: usize, inside: impl Fn(usize) -> f64, throughput: f64) -> Vec<Watched> {
+        let one = Watched {
+            inside: (0..windows).map(inside).collect(),
+            throughput: vec![throughput; windows],
+        };
+        vec![one.clone(), one]
+    }
+
+    #[test]
+    fn windows_that_end_at_the_limits_of_a_time_belong_to_it() {
+        // Before: windows 5 to 9. At the end: the last quarter of twelve, three windows.
+        let judge =
+            |from: f64| recovery(&alike(22, |i| i as f64, 1.0), 1.0, (from, 10.0), FALSE_ALARM).unwrap();
+        assert_eq!(judge(10.0).unwrap().inside, (7.0, 20.0));
+        // Three windows before are enough.
+        assert_eq!(judge(6.0).unwrap().inside.0, 4.0);
+        assert_eq!(judge(4.0), None);
+        assert_eq!(
+            recovery(&alike(26, |i| i as f64, 1.0), 1.0, (10.0, 10.0), FALSE_ALARM)
+                .unwrap()
+                .unwrap()
+                .inside
+                .1,
+            23.5
+        );
+        assert_eq!(
+            recovery(&alike(18, |i| i as f64, 1.0), 1.0, (10.0, 10.0), FALSE_ALARM),
+            Ok(None)
+        );
+    }
+
+    #[test]
+    fn margins_are_shares_of_what_was_before() {
+        let judge = |late: f64| {
+            let inside = move |i: usize| match i {
+                0..20 => 100.0,
+                20..30 => 1000.0,
+                30..40 => 160.0,
+                _ => late,
+            };
+            recovery(&alike(80, inside, 10.0), 1.0, (20.0, 30.0), FALSE_ALARM)
+                .unwrap()
+                .unwrap()
+        };
+        assert_eq!(
+            (judge(140.0).state, judge(140.0).after),
+            (State::Recovered, Some(11.0))
+        );
+        assert_eq!(
+            (judge(155.0).state, judge(155.0).after),
+            (State::NotRecovered, None)
+        );
+        // Few inside are not enough while less than nine tenths are completed.
+        let mut slow = alike(80, |_| 100.0, 10.0);
+        slow.iter_mut().for_each(|w| w.throughput[20..40].fill(8.9));
+        let found = recovery(&slow, 1.0, (20.0, 30.0), FALSE_ALARM).unwrap().unwrap();
+        assert_eq!((found.state, found.after), (State::Recovered, Some(11.0)));
+        // Nobody inside before and nobody after.
+        let nobody = alike(80, |_| 0.0, 10.0);
+        let found = recovery(&nobody, 1.0, (20.0, 30.0), FALSE_ALARM)
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.state, State::Recovered);
+    }
 }

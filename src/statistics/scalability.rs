@@ -312,4 +312,12 @@ mod tests {
         assert!(fit(&[(1.0, 0.0), (2.0, 2.0), (3.0, 2.1)]).is_err());
         assert!(Scalability::new(1.0, -0.1, 0.0).is_err());
     }
+
+    #[test]
+    fn one_that_does_all_the_work_in_turn_never_does_less() {
+        let law = Scalability::new(5.0, 1.0, 0.0).unwrap();
+        assert_eq!((law.peak(), law.ceiling()), (None, Some(5.0)));
+        assert_eq!(law.throughput(7.0), 5.0);
+        assert_eq!(Scalability::new(5.0, 1.5, 0.0).unwrap().peak(), Some(1.0));
+    }
 }

@@ -104,6 +104,8 @@ fn without_single_flight_every_miss_during_a_load_loads_too() {
 fn with_single_flight_one_loads_and_the_others_wait() {
     let o = stampede("single-flight = true", "{ delay = \"1s\" }");
     assert_eq!((reading(&o, "loads"), reading(&o, "waited_for_load")), (1.0, 9.0));
+    // Who waits finds it there.
+    assert_eq!((reading(&o, "misses"), reading(&o, "hits")), (1.0, 9.0));
     near(figure(&o, "flow.get", "response_time_max"), 1.0, 1e-9);
     near(figure(&o, "cache.c", "in_queue_max"), 9.0, 0.0);
 }

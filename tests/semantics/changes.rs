@@ -450,3 +450,51 @@ fn a_connection_that_was_asked_for_by_a_process_that_ended_meanwhile_is_none() {
     let o = observe(&text, 40.0);
     near(figure(&o, "flow.f", "response_time_max"), 5.1, 1e-9);
 }
+
+#[test]
+fn in_turn_those_from_cores_that_are_given_up_take_turns_with_the_others() {
+    let host = "[host.b]\ndiscipline = \"round-robin\"\nquantum = \"100ms\"\ncores = 3\n";
+    // 0.4 s of each are left at 0.6 s, the end of the quantum.
+    let found = changed(host, CPU, "\"host.b.cores\" = 1", [0.0, 0.0, 0.0]);
+    same("one of three", found, [1.6, 1.7, 1.8]);
+    let found = changed(host, CPU, "\"host.b.cores\" = 2", [0.0, 0.0, 0.0]);
+    assert!(found.iter().all(|f| (1.1..=1.3).contains(f)), "{found:?}");
+}
+
+#[test]
+fn any_other_key_leaves_the_threads_of_a_java_pool_as_they_are() {
+    let text = "[thread-pool.b]\nexecutor = \"java\"\ncore-threads = 2\nmax-threads = 2\n\
+                [flow.f]\nsteps = [{ use = \"b\", steps = [{ delay = \"100ms\" }] }]\n\
+                [[timeline]]\nat = \"500ms\"\nset = { \"thread-pool.b.thread-keep-alive\" = \"9s\" }\n"
+        .to_owned()
+        + &requests(&[(0.0, "f"), (0.01, "f")]);
+    assert_eq!(
+        figure(&observe(&text, 10.0), "thread-pool.b", "threads_current"),
+        2.0
+    );
+}
+
+#[test]
+fn in_turn_each_of_the_cores_that_are_left_works_and_no_other() {
+    // The second job is over at 0.3 s. The other two have a core each until 0.6 s, and one together from then on.
+    let mut text = "[host.b]\ndiscipline = \"round-robin\"\nquantum = \"100ms\"\ncores = 3\n\
+                    [[timeline]]\nat = \"500ms\"\nset = { \"host.b.cores\" = 1 }\n"
+        .to_owned();
+    for (name, cpu) in [("first", "1s"), ("second", "300ms"), ("third", "1s")] {
+        text += &format!("[flow.{name}]\nsteps = [{{ cpu = \"{cpu}\", on = \"b\" }}]\n");
+    }
+    let o = observe(
+        &(text + &requests(&[(0.0, "first"), (0.0, "second"), (0.0, "third")])),
+        10.0,
+    );
+    near(figure(&o, "flow.first", "response_time_max"), 1.3, 1e-9);
+    near(figure(&o, "flow.third", "response_time_max"), 1.4, 1e-9);
+    // Two more beside two: each has a clock of its own.
+    let found = changed(
+        &host("round-robin", 2),
+        CPU,
+        "\"host.b.cores\" = 4",
+        [0.0, 0.0, 0.1, 0.2],
+    );
+    same("four", found, [1.0, 1.0, 1.4, 1.3]);
+}

@@ -53,6 +53,7 @@ fn what_hikaricp_replaces_at_its_start_is_told() {
         &format!("{both} = \"39s\""),
         "max-lifetime = \"30s\"",
         "max-lifetime = \"0s\"",
+        "minimum-idle = 10",
         "idle-timeout = \"1s\"",
         "minimum-idle = 2\nidle-timeout = \"0s\"",
         "minimum-idle = 2\nidle-timeout = \"10s\"",
@@ -242,6 +243,11 @@ fn the_connection_that_has_come_to_its_end_is_closed_by_who_has_it() {
         near(figure(&o, "flow.short", "response_time_max"), 2.1, 1e-6);
         near(figure(&o, "flow.short", "response_time_mean"), 1.6, 1e-6);
         assert_eq!(db(&o, "connections_max"), 2.0);
+        assert_eq!(db(&o, "connections_active_max"), 2.0);
+        assert_eq!(
+            super::connection_lives::last(&o, "connection-pool.db", "connections_active"),
+            0.0
+        );
     }
 }
 

@@ -135,3 +135,42 @@ fn the_periods_of_replicas_begin_one_after_the_other() {
     // The other replica's second period begins at 50 ms.
     near(figure(&o, "flow.second", "response_time_max"), 0.06, 1e-8);
 }
+
+/// Two services with a limit on four cores, of which the second is kept busy; `f` is at the first and `quit` calls it from a service
+/// that ends at 80 ms.
+fn beside(work: &str, busy: &str, list: &[(f64, &str)]) -> Observations {
+    observe(
+        &format!(
+            "[host.vm]\ncores = 4\n[service.near]\n\
+             [service.api]\nhost = \"vm\"\ncpu-limit = 0.5\n[service.other]\nhost = \"vm\"\ncpu-limit = 0.6\n\
+             [flow.busy]\nat = \"other\"\nsteps = [{{ cpu = \"{busy}\" }}]\n\
+             [flow.f]\nat = \"api\"\nsteps = [{{ cpu = \"{work}\" }}]\n\
+             [flow.quit]\nat = \"near\"\nsteps = [{{ call = \"f\" }}]\n\
+             [[timeline]]\nat = \"80ms\"\nstop = \"near\"\n{}",
+            requests(list)
+        ),
+        10.0,
+    )
+}
+
+#[test]
+fn periods_in_which_a_service_did_nothing_do_not_count_though_others_work() {
+    let o = beside("60ms", "9s", &[(0.0, "f"), (0.0, "busy")]);
+    // It worked in two, and was stopped in one of them.
+    near(figure(&o, "service.api", "throttled_periods"), 0.5, 1e-9);
+}
+
+#[test]
+fn who_uses_its_quota_up_and_is_done_is_not_stopped_though_others_are_in_the_same_period() {
+    let o = beside("50ms", "70ms", &[(0.0, "f"), (0.0, "busy"), (0.1, "f")]);
+    assert_eq!(figure(&o, "service.api", "throttled_periods"), 0.0);
+    assert!(figure(&o, "service.other", "throttled_periods") > 0.0);
+}
+
+#[test]
+fn of_those_that_wait_for_the_next_period_the_one_that_leaves_is_gone() {
+    let o = beside("60ms", "1ms", &[(0.0, "f"), (0.07, "quit")]);
+    near(figure(&o, "flow.quit", "failure_time_max"), 0.01, 1e-9);
+    near(figure(&o, "flow.f", "response_time_max"), 0.11, 1e-8);
+    near(figure(&o, "service.api", "cpu_used") * 10.0, 0.06, 1e-8);
+}

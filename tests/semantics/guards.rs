@@ -358,3 +358,14 @@ fn who_is_turned_away_after_a_wait_is_counted_by_why() {
         assert!(o.figure(subject, "failed").is_none(), "{subject}");
     }
 }
+
+#[test]
+fn a_breaker_that_is_set_to_wait_for_a_call_does_not_try_again_by_itself() {
+    let keys = "minimum-number-of-calls = 1\nwait-duration-in-open-state = \"2s\"\n\
+                automatic-transition-from-open-to-half-open = true\n\
+                [[timeline]]\nat = \"1s\"\n\
+                set = { \"circuit-breaker.cb.automatic-transition-from-open-to-half-open\" = false }\n";
+    let o = breaker(keys, &[(0.0, "bad")], 10.0);
+    assert_eq!(count(&o, "time_half_open"), 0.0);
+    near(count(&o, "time_open"), 10.0 - 0.001, 1e-9);
+}

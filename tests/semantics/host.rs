@@ -250,3 +250,36 @@ fn what_contention_takes_is_told_while_it_goes_on_and_afterwards() {
         near(figure(&o, "host.h", "contention_loss"), 1.0 / 3.0, 1e-6);
     }
 }
+
+#[test]
+fn what_contention_takes_of_several_cores_is_the_share_by_which_they_are_slower() {
+    let host = "cores = 2\ncontention = { sigma = 0.1, kappa = 0.05 }";
+    let o = observe(&jobs(host, &["1s", "1s", "1s"]), 20.0);
+    // Two cores would be done with three seconds of work after 1.5 s.
+    let end = response(&o, 2);
+    assert!(end > 1.6, "{end}");
+    near(figure(&o, "host.h", "contention_loss"), 1.0 - 1.5 / end, 1e-6);
+}
+
+#[test]
+fn who_comes_back_from_a_pause_takes_turns_with_who_has_run_alone() {
+    let text = "[host.b]\ndiscipline = \"round-robin\"\nquantum = \"100ms\"\n[service.s]\nhost = \"b\"\n[service.t]\nhost = \"b\"\n\
+                [flow.paused]\nat = \"s\"\nsteps = [{ cpu = \"500ms\" }]\n[flow.alone]\nat = \"t\"\nsteps = [{ cpu = \"2s\" }]\n\
+                [[timeline]]\nat = \"200ms\"\npause = \"s\"\nfor = \"500ms\"\n"
+        .to_owned()
+        + &requests(&[(0.0, "paused"), (0.3, "alone")]);
+    let o = observe(&text, 10.0);
+    // The other one's slice ends at 0.8 s: from 0.8, 1 and 1.2 s it has the core for 0.1 s each.
+    near(figure(&o, "flow.paused", "response_time_max"), 1.3, 1e-9);
+    near(figure(&o, "flow.alone", "response_time_max"), 2.3, 1e-9);
+}
+
+#[test]
+fn others_are_runnable_too() {
+    // At each sample, 5 s apart, one of the others is there.
+    let others = "cores = 2\nothers = { every = \"3100ms\", take = \"3s\" }";
+    for discipline in ["", "discipline = \"fcfs\"", "discipline = \"round-robin\""] {
+        let o = observe(&jobs(&format!("{others}\n{discipline}"), &["1000s"; 3]), 61.0);
+        near(figure(&o, "host.h", "load_average_max"), 4.0 * 0.632, 0.02);
+    }
+}

@@ -118,6 +118,7 @@ fn without_a_time_out_a_waiter_waits_for_ever() {
 fn nowait_fails_at_once() {
     let o = observe(&burst("wait-timeout = \"0s\"", HOLD, 3), 10.0);
     assert_eq!(figure(&o, "flow.f", "failures_lock_timeout"), 0.2);
+    assert_eq!(row(&o, "lock_timeouts"), 0.2);
     assert_eq!(figure(&o, "flow.f", "failure_time_max"), 0.0);
 }
 
@@ -222,4 +223,27 @@ fn the_first_in_line_is_woken_once_at_a_time() {
     );
     near(figure(&o, "flow.f", "response_time_max"), 0.023 - 0.0045, 1e-9);
     near(figure(&o, "lock.row", "claimed_share"), 2.0 / 5.0, 1e-9);
+}
+
+#[test]
+fn the_hottest_key_is_as_busy_as_it_is_held_while_it_is_the_hottest() {
+    let busy = |set: &str| {
+        let text = format!(
+            "[lock.row]\nkey = \"list(1, 0)\"\n[flow.f]\nsteps = [{{ use = \"row\", steps = [{{ delay = \"5s\" }}] }}]\n\
+             [[timeline]]\nat = \"1s\"\nset = {{ {set} }}\n{}",
+            requests(&[(0.0, "f")])
+        );
+        figure(&observe(&text, 10.0), "lock.row", "hottest_key_utilisation") * 10.0
+    };
+    near(busy("\"lock.row.wait-timeout\" = \"9s\""), 5.0, 1e-9);
+    near(busy("\"lock.row.key\" = \"list(0, 1)\""), 1.0, 1e-9);
+}
+
+#[test]
+fn a_victim_that_has_waited_is_a_failure_of_the_lock() {
+    let o = observe(&crossed("deadlock-timeout = \"1s\""), 10.0);
+    // Of the lock that it waited for and of the one that it held.
+    for lock in ["lock.a", "lock.b"] {
+        near(figure(&o, lock, "failed") * 10.0, 1.0, 1e-9);
+    }
 }

@@ -3,6 +3,7 @@
 mod autoscaler;
 mod balancer;
 mod cache;
+mod connection_lives;
 mod connection_pool;
 mod cpu_limit;
 mod database;
@@ -17,14 +18,18 @@ mod settings;
 mod station;
 mod thread_pool;
 mod time_limiter;
+mod tomcat;
 mod workload;
 mod changes;
 mod consumer;
 mod consumer_group;
+mod rebalance;
 mod heap;
+mod heap_cycles;
 mod leaving;
 mod steps;
 mod outbox;
+mod producer;
 mod topic;
 
 use plimsoll::engine::observe::Observations;
@@ -36,6 +41,11 @@ pub fn observe(source: &str, seconds: f64) -> Observations {
 }
 
 pub fn observe_seeded(source: &str, seconds: f64, seed: u64) -> Observations {
+    observe_after(source, 0.0, seconds, seed)
+}
+
+/// The same with a warm-up.
+pub fn observe_after(source: &str, warm_up: f64, seconds: f64, seed: u64) -> Observations {
     let mut sink = plimsoll::diagnostic::Sink::default();
     let model = plimsoll::model::load(
         "test",
@@ -49,7 +59,7 @@ pub fn observe_seeded(source: &str, seconds: f64, seed: u64) -> Observations {
         seed,
         replication: 0,
         duration: (seconds * 1e9) as u64,
-        warm_up: 0,
+        warm_up: (warm_up * 1e9) as u64,
         windows: 100,
         coin: false,
         budget: Default::default(),

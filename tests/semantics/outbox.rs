@@ -215,3 +215,25 @@ fn messages_are_spread_over_the_partitions_by_their_row() {
         );
     }
 }
+
+#[test]
+fn a_row_that_failed_is_tried_again_after_its_interval() {
+    let outbox = "max-retries = 1\nsteps = [{ each = [{ fail = 1.0 }] }]";
+    let text = ten(outbox).replace("retry-interval = \"1s\"", "retry-interval = \"5s\"");
+    // One by one they fail at 1, 2, .. 10 s, and again 5 s later or more.
+    let given_up = |seconds: f64| figure(&observe(&text, seconds), "outbox.rows", "given_up") * seconds;
+    near(given_up(5.5), 0.0, 1e-9);
+    near(given_up(60.0), 10.0, 1e-9);
+}
+
+#[test]
+fn each_outbox_has_its_own_rows() {
+    let text = "[topic.events]\nlinger = \"0s\"\n[outbox.a]\npublishes = \"events\"\npoll-interval = \"1s\"\n\
+                [outbox.b]\npublishes = \"events\"\npoll-interval = \"10ms\"\n\
+                [flow.pay]\nsteps = [{ publish = \"a\" }]\n[flow.other]\nsteps = [{ publish = \"b\" }]\n"
+        .to_owned() + &requests(&[(0.0, "pay"), (0.1, "pay"), (0.2, "pay"), (5.0, "other")]);
+    let o = observe(&text, 10.0);
+    near(figure(&o, "outbox.a", "sent") * 10.0, 3.0, 1e-9);
+    near(figure(&o, "outbox.b", "sent") * 10.0, 1.0, 1e-9);
+    near(figure(&o, "outbox.a", "added_latency_max"), 1.0, 1e-6);
+}

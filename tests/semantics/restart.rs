@@ -147,3 +147,40 @@ fn a_call_whose_process_ends_says_nothing_to_a_breaker_and_one_that_is_interrupt
     let limited = format!(r#"{{ use = "t", steps = [{call}] }}"#);
     assert_eq!(seen(&limited, ""), 1.0);
 }
+
+#[test]
+fn what_a_cache_has_lost_before_a_restart_is_counted() {
+    let calls = [1.0, 2.0, 3.0, 8.0, 9.0].map(|t| (t, "call"));
+    let lost = |cache: &str, what: &str| {
+        let o = restarted(&format!("[cache.own]\n{cache}"), &calls, 20.0);
+        figure(&o, "cache.own", what)
+    };
+    // Room for one of a million keys, and one key that is too old each time.
+    assert_eq!(lost("key = \"uniform(1M)\"\nmaximum-size = 1", "evictions"), 3.0);
+    assert_eq!(
+        lost(
+            "key = \"uniform(1)\"\nexpire-after-write = \"500ms\"",
+            "expirations"
+        ),
+        3.0
+    );
+}
+
+#[test]
+fn periods_of_a_restarted_rate_limiter_count_from_its_start_also_when_it_is_set() {
+    let limiter =
+        "[rate-limiter.own]\nlimit-for-period = 1\nlimit-refresh-period = \"4s\"\ntimeout-duration = \"10s\"";
+    let set = "[[timeline]]\nat = \"7s\"\nset = { \"rate-limiter.own.limit-refresh-period\" = \"3s\" }\n";
+    let text = |set: &str| {
+        format!(
+            "[service.s]\nstart-up-time = \"1s\"\n{limiter}\nin = \"s\"\n\
+             [flow.call]\nat = \"s\"\nsteps = [{{ use = \"own\", steps = [] }}]\n\
+             [[timeline]]\nat = \"5s\"\nrestart = \"s\"\n{set}{}",
+            requests(&[(6.5, "call"), (7.5, "call")])
+        )
+    };
+    let waits = |set: &str| figure(&observe(&text(set), 20.0), "flow.call", "response_time_max");
+    // It begins at 6 s: the next period at 10 s, or at 9 s.
+    near(waits(""), 2.5, 1e-9);
+    near(waits(set), 1.5, 1e-9);
+}

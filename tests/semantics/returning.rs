@@ -30,7 +30,7 @@ fn a_paused_process_sees_the_answer_of_a_call_after_the_pause() {
     takes("", "{ call = \"c\" }, { call = \"c\" }", 8.0);
     takes(
         "[host.h]\n",
-        &format!("{{ call = \"c\" }}, {{ cpu = \"1s\", on = \"h\" }}"),
+        "{ call = \"c\" }, { cpu = \"1s\", on = \"h\" }",
         7.0,
     );
     // The process of another service goes on.

@@ -173,3 +173,14 @@ fn the_largest_priority_and_the_most_cores_in_turn_are_taken_and_one_more_is_ref
     };
     assert!(cores(4096) && !cores(4097));
 }
+
+#[test]
+fn who_is_interrupted_in_a_line_without_order_is_served_again() {
+    let flows = [("low", "time = \"1s\", priority = 1"), ("high", "time = \"1s\"")];
+    let text = model(
+        "preemptive = true\ndiscipline = \"siro\"",
+        &flows,
+        &[(0.0, "low"), (0.5, "high")],
+    );
+    same(ends(&text, ["low", "high"]), [2.0, 1.0]);
+}

@@ -484,3 +484,27 @@ fn wrk_fills_in_what_its_connections_would_have_sent_meanwhile() {
         );
     }
 }
+
+#[test]
+fn what_runs_for_a_user_that_has_given_up_runs_on_when_the_workload_ends() {
+    // The user gives up at 0.5 s and the workload ends at 1 s; the answer is there at 3 s.
+    let o = observe(
+        "[thread-pool.http]\n[flow.f]\nsteps = [{ use = \"http\", steps = [{ delay = \"3s\" }] }]\n\
+         [workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"1/s\"\npre-allocated-vus = 10\n\
+         duration = \"999ms\"\ngraceful-stop = \"0s\"\ntimeout = \"500ms\"\nflow = \"f\"\n",
+        10.0,
+    );
+    near(figure(&o, "thread-pool.http", "busy_mean") * 10.0, 3.0, 1e-9);
+    near(figure(&o, "flow.f", "wasted") * 10.0, 1.0, 1e-9);
+}
+
+#[test]
+fn a_recording_that_is_no_text_is_refused_with_its_line() {
+    let file = std::env::temp_dir().join("plimsoll-no-text.csv");
+    std::fs::write(&file, b"1\n2\n\xff\xfe\n").expect("writing a temporary file");
+    let said = refusal(&format!(
+        "[flow.f]\nsteps = []\n[workload.w]\nexecutor = \"recorded\"\nfile = {:?}\nflow = \"f\"\n",
+        file.display().to_string()
+    ));
+    assert!(said.contains("line 3 is no text"), "{said}");
+}

@@ -339,4 +339,36 @@ mod tests {
         assert_eq!(ends(&["23:59:58.000", "23:59:60.500"]), [0, 2500]);
         assert!(read(&log(&["23:59:62.000"])).is_err());
     }
+
+    #[test]
+    fn half_a_day_back_is_no_new_day_and_a_time_of_day_has_its_limits() {
+        let mut clock = Clock::default();
+        let mut at = |time: &str| clock.read(&format!("[2026-11-21T{time}Z]")).map(|t| t * 1e-9);
+        assert_eq!(
+            (at("12:00:00"), at("00:00:00"), at("12:00:01"), at("00:00:00.5")),
+            (Some(0.0), Some(-43_200.0), Some(1.0), Some(43_200.5))
+        );
+        for (time, is_one) in [
+            ("24:60:61.9", true),
+            ("25:00:00", false),
+            ("00:61:00", false),
+            ("00:00:62", false),
+            ("99:00:00", false),
+            ("00:99:00", false),
+        ] {
+            assert_eq!(time_of_day(time).is_some(), is_one, "{time}");
+        }
+    }
+
+    #[test]
+    fn of_two_times_as_fine_the_first_counts() {
+        assert_eq!(Clock::default().read("[2.5s][7.5s]"), Some(2.5e9));
+        assert_eq!(Clock::default().read("[2.5s][2600ms][7700ms]"), Some(2.6e9));
+    }
+
+    #[test]
+    fn a_long_line_is_shown_with_its_end_left_out() {
+        assert_eq!(shortened(&"a".repeat(100)), "a".repeat(100));
+        assert_eq!(shortened(&"a".repeat(101)), "a".repeat(100) + "…");
+    }
 }

@@ -89,7 +89,8 @@ impl Heap {
         *since += bytes;
         // Whole rounds of the log first, so that no size makes the loop long.
         let sum = |of: fn(&Collection) -> u64| list.iter().map(of).fold(0u64, u64::saturating_add);
-        let (round, all) = (sum(|c| c.after), sum(|c| c.length));
+        let whole = |c: &Collection| c.then.iter().map(|p| p.1).fold(c.length, u64::saturating_add);
+        let (round, all) = (sum(|c| c.after), sum(whole));
         let rounds = *since / round;
         let mut length = all.saturating_mul(rounds).min(LONGEST);
         *since -= round * rounds;

@@ -123,10 +123,6 @@ impl Component for Heap {
         settings::check(reader, names)
     }
 
-    fn accepts(_: &Plan, _: Usage) -> Result<(), String> {
-        Err("a heap is used by `{ cpu = \"2ms\", allocates = \"350KiB\" }`".into())
-    }
-
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let cpus = build.processors().unwrap_or(1.0);
         let memory = plan.shape.as_ref().map(|d| Memory::new(d.shape(cpus)));

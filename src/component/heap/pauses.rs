@@ -78,9 +78,8 @@ pub fn check(reader: &mut Reader, names: &Names) -> Option<Option<Pauses>> {
             return None;
         }
     }
-    if !(inner.required("every") & inner.required("lasts")) {
-        return None;
-    }
+    inner.required("every");
+    inner.required("lasts");
     let (every, lasts) = (inner.law("every")?, inner.law("lasts")?);
     let span = every.span.clone();
     let every = read_law(&every, LawUnit::Duration, "`every`", names, inner.sink());

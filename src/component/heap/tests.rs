@@ -59,3 +59,16 @@ fn a_virtual_machine_chooses_its_collector_and_its_workers_by_the_number_of_cpus
     let told = told.shape(16.0);
     assert_eq!((told.threads, told.concurrent), (5, 3));
 }
+
+#[test]
+fn the_last_part_of_a_list_of_pauses_ends_with_its_last_pause() {
+    let parse = |text: &str, last: Option<u64>| pauses::parse(text, last).expect("a list of pauses");
+    let text = "start,length\n\n# two of them\n0,1\n10,5\n";
+    assert_eq!(
+        parse(text, None),
+        [(0, 1_000_000_000), (10_000_000_000, 5_000_000_000)]
+    );
+    // It ends at 15 s.
+    assert_eq!(parse(text, Some(6_000_000_000)), [(1_000_000_000, 5_000_000_000)]);
+    assert_eq!(parse(text, Some(15_000_000_000)).len(), 2);
+}

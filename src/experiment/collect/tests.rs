@@ -160,6 +160,9 @@ fn a_rate_that_a_breaker_does_not_have_is_not_averaged() {
     assert!(found[0].is_nan());
     assert_eq!(found[1..], [80.0, 50.0]);
     assert_eq!(all.columns[1].values, Bits(vec![-1.0, 39.5, 50.0]));
+    // Nothing failed of enough calls: that is a rate.
+    let all = gathered(vec![with([0.0, -1.0, 40.0])]);
+    assert_eq!(all.columns[0].values.0[0], 0.0);
 }
 
 #[test]
@@ -252,4 +255,12 @@ fn times_that_are_all_alike_have_percentiles_without_width() {
             );
         }
     }
+}
+
+#[test]
+fn floats_are_compared_by_their_bits() {
+    assert_eq!(Bit(f64::NAN), Bit(f64::NAN));
+    assert_ne!(Bit(0.0), Bit(-0.0));
+    assert_eq!(Bits(vec![f64::NAN, 1.0]), Bits(vec![f64::NAN, 1.0]));
+    assert_ne!(Bits(vec![1.0, 2.0]), Bits(vec![1.0, 3.0]));
 }

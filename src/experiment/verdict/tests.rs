@@ -570,6 +570,8 @@ fn a_measured_time_too_short_for_a_trend_is_judged_by_what_came_and_went() {
     // What is carried about makes up for what comes: nothing is shown.
     let (verdict_, why) = short([10.0, 10.2, 9.8, 10.1], 0.0);
     assert_eq!(verdict_, Verdict::Undecided, "{why}");
+    let (verdict_, why) = short([10.0, 10.1, 9.9, 10.0], 0.0);
+    assert_eq!(verdict_, Verdict::Undecided, "{why}");
     // What failed is gone too.
     let (verdict_, why) = short([8.0, 8.2, 7.8, 8.1], 2.0);
     assert_eq!(verdict_, Verdict::Undecided, "{why}");

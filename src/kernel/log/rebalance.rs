@@ -276,43 +276,45 @@ impl Context {
         }
     }
 
-    /// Ends a rebalance in which everybody has joined; says whether it did.
-    pub fn finish_rebalance(&mut self, log: u32, group: u32) -> bool {
+    /// Deals partitions out if everybody has joined; by the eager protocol the rebalance is over then.
+    pub fn finish_rebalance(&mut self, log: u32, group: u32) {
         let now = self.nanos();
         let l = &mut self.logs[log as usize];
+        let mut dealt = false;
         loop {
             let g = &mut l.groups[group as usize];
-            let Some(since) = g.rebalancing else {
-                return false;
-            };
+            let Some(since) = g.rebalancing else { break };
             if g.ghosts > 0 || g.members.iter().any(|m| m.alive && !m.joined) {
-                return false;
-            }
-            if g.assignment != Assignment::CooperativeSticky {
-                g.rebalancing = None;
-                g.rebalance_time += now - since;
-                l.assign(group);
                 break;
             }
-            let again = l.assign_cooperatively(group);
+            dealt = true;
+            let again = match g.assignment {
+                Assignment::CooperativeSticky => l.assign_cooperatively(group),
+                _ => {
+                    l.assign(group);
+                    false
+                }
+            };
             let g = &mut l.groups[group as usize];
-            for m in &mut g.members {
-                // Who waits in its poll has nothing in hand and joins the next round at once.
-                m.joined = runs(&self.requests, &self.replicas, m.waiting);
-            }
             if !again {
                 g.rebalancing = None;
                 g.rebalance_time += now - since;
-                break;
+            }
+            for m in &mut g.members {
+                // Who waits in its poll has nothing in hand and joins the next round at once.
+                m.joined = again && runs(&self.requests, &self.replicas, m.waiting);
             }
         }
+        if !dealt {
+            return;
+        }
+        // Who was given something goes on, also while others have yet to join another round.
         for m in &mut l.groups[group as usize].members {
             if m.waiting != NONE && m.available > 0 {
                 let slot = std::mem::replace(&mut m.waiting, NONE);
                 crate::kernel::context::try_again(&mut self.requests, &mut self.effects, slot);
             }
         }
-        true
     }
 }
 

@@ -65,6 +65,7 @@ fn what_finds_no_survivor_space_is_promoted_and_stays_as_garbage() {
     let mut m = Memory::new(shape(Collector::Parallel));
     let words: Vec<u64> = (0..40).map(|_| m.allocate(0, MB)).collect();
     assert_eq!(m.collect().promoted, 40 * MB);
+    assert_eq!((m.survivors, m.used()), (0, 140 * MB));
     words.iter().for_each(|w| m.release(*w));
     assert_eq!((m.old, m.live()), (140 * MB, 100 * MB));
     assert_eq!(m.full().pause, 102_000_000);
@@ -262,4 +263,42 @@ fn what_a_request_keeps_is_as_old_as_the_request() {
         m.release(0);
         assert_eq!(m.live(), 100 * MB, "{collector:?}");
     }
+}
+
+#[test]
+fn without_survivors_the_pause_goal_says_nothing_about_eden() {
+    // A goal shorter than a pause with nothing to copy.
+    let mut m = Memory::new(Shape {
+        pause_goal: 1_000_000,
+        retained: 0.0,
+        ..shape(Collector::G1)
+    });
+    assert_eq!(m.eden_capacity(), 540 * MB);
+    m.allocate(0, 100 * MB);
+    m.collect();
+    assert_eq!(m.eden_capacity(), 540 * MB);
+    // With some, eden is as small as it gets; a collection of an empty eden says nothing again.
+    m.shape.retained = 1.0;
+    m.allocate(0, 10 * MB);
+    m.collect();
+    assert_eq!(m.eden_capacity(), 45 * MB);
+    m.collect();
+    assert_eq!(m.eden_capacity(), 530 * MB);
+}
+
+#[test]
+fn what_requests_in_flight_keep_in_old_regions_lives_among_the_garbage() {
+    let mut m = Memory::new(Shape {
+        tenuring: 0,
+        ..shape(Collector::G1)
+    });
+    m.allocate(0, 300 * MB);
+    // All of it is promoted: there is room, and no full collection.
+    assert!(!m.collect().full);
+    assert_eq!((m.old, m.live()), (400 * MB, 400 * MB));
+    m.old = 600 * MB;
+    m.marked();
+    // An eighth of 200 MB; of 600 MB two thirds live: 50 / 3 MB at 2 GB/s.
+    assert_eq!(m.collect().pause, 2_000_000 + 8_333_333);
+    assert_eq!(m.old, 575 * MB);
 }
