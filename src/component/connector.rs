@@ -76,11 +76,14 @@ const SYN_TIMERS: u32 = 1;
 struct Kept {
     /// The slot of the request that uses it, or one of the two below.
     holder: u32,
+    /// How many requests it has served, and whether the server looks at it when it may have idled too long.
     served: u32,
     idle_since: u64,
-    /// The server looks at it when it may have idled too long.
-    watched: bool,
 }
+
+/// With the requests served: it is watched. So many are as good as more.
+const WATCHED: u32 = 1 << 31;
+const MOST_SERVED: u32 = WATCHED - 1;
 
 const CLOSED: u32 = NONE;
 const IDLE: u32 = NONE - 1;
@@ -107,8 +110,8 @@ pub struct Connector {
     kept: Vec<Vec<Kept>>,
     /// When to look at which kept connection, by workload and user.
     expiries: BinaryHeap<Reverse<(u64, u32, u32)>>,
-    /// Kept connections that nobody uses now.
-    pub idle: Gauge,
+    /// Kept connections that nobody uses now, with those that have idled too long since somebody looked.
+    idle: Gauge,
     /// Visitors in the accept queue.
     pub in_backlog: Gauge,
     /// Visitors whose SYN was dropped.
@@ -155,8 +158,28 @@ impl Connector {
     }
 
     /// Open connections, idle ones included.
-    pub fn open(&self) -> u64 {
-        self.open
+    pub fn open(&self, now: SimTime) -> u64 {
+        self.open - self.expired(now).count() as u64
+    }
+
+    /// Kept connections that nobody uses.
+    pub fn idle(&self, now: SimTime) -> Gauge {
+        let mut idle = self.idle.clone();
+        for end in self.expired(now) {
+            idle.leave(SimTime::from_nanos(end));
+        }
+        idle
+    }
+
+    /// When connections were closed that have idled too long and that nobody has looked at since.
+    fn expired(&self, now: SimTime) -> impl Iterator<Item = u64> {
+        let due = self.expiries.peek().is_some_and(|e| e.0.0 <= now.nanos());
+        let watched = due.then_some(&self.expiries).into_iter().flatten();
+        let ends = watched.filter_map(|Reverse((_, w, user))| {
+            let kept = &self.kept[*w as usize][*user as usize];
+            (kept.holder == IDLE).then(|| kept.idle_since.saturating_add(self.limits.keep_alive_timeout))
+        });
+        ends.filter(move |end| *end <= now.nanos())
     }
 
     /// A visitor comes, on the connection it keeps or on a new one.
@@ -173,6 +196,7 @@ impl Connector {
 
     #[inline(always)]
     fn dial(&mut self, visit: Visit, cx: &mut Context) -> Dialled {
+        self.close_expired(cx.now());
         if self.open < self.limits.max_connections && !self.frozen && self.backlog.is_empty() {
             self.open += 1;
             self.open_max = self.open_max.max(self.open);
@@ -203,6 +227,7 @@ impl Connector {
         stage(slot, BACKLOG, cx);
         self.in_backlog.enter(cx.now());
         self.backlog.push_back(&mut cx.requests, slot);
+        self.arm_idle(cx);
     }
 
     fn drop_syn(&mut self, slot: u32, attempt: usize, cx: &mut Context) {
@@ -235,15 +260,16 @@ impl Connector {
                 return Dialled::Connected;
             }
             // It has idled too long: the server has closed it meanwhile.
+            let end = kept.idle_since.saturating_add(timeout);
             kept.holder = CLOSED;
-            self.idle.leave(now);
+            self.idle.leave(SimTime::from_nanos(end));
             self.open -= 1;
         }
         let kept = self.of_user(slot, cx);
         if kept.holder != slot {
             // A request that the user has given up may still run; its connection ends with it.
             kept.holder = slot;
-            kept.served = 0;
+            kept.served &= WATCHED;
             *cx.word(visit) = KEPT;
         }
         let dialled = self.dial(visit, cx);
@@ -265,7 +291,6 @@ impl Connector {
                 holder: CLOSED,
                 served: 0,
                 idle_since: 0,
-                watched: false,
             };
             users.resize(user + 1, closed);
         }
@@ -290,15 +315,17 @@ impl Connector {
             let (now, limit) = (cx.now(), self.limits.max_keep_alive_requests);
             let kept = self.of_user(visit.slot, cx);
             if kept.holder == visit.slot {
-                kept.served = kept.served.saturating_add(1);
-                if !detached && (kept.served as u64) < limit {
+                kept.served += u32::from(kept.served & MOST_SERVED < MOST_SERVED);
+                if !detached && u64::from(kept.served & MOST_SERVED) < limit {
                     kept.holder = IDLE;
                     kept.idle_since = now.nanos();
-                    let watched = std::mem::replace(&mut kept.watched, true);
+                    let watched = kept.served & WATCHED != 0;
+                    kept.served |= WATCHED;
                     self.idle.enter(now);
                     if !watched {
                         self.watch_idle(visit.slot, cx);
                     }
+                    self.arm_idle(cx);
                     return false;
                 }
                 kept.holder = CLOSED;
@@ -361,7 +388,8 @@ impl Connector {
     pub fn wake(&mut self, timer: u32, cx: &mut Context) {
         self.armed[timer as usize] = false;
         if timer == IDLE_TIMER {
-            return self.close_idle(cx);
+            self.close_expired(cx.now());
+            return self.arm_idle(cx);
         }
         match (timer - SYN_TIMERS) as usize == self.gaps.len() {
             true => self.send_data_again(cx),
@@ -461,47 +489,49 @@ impl Connector {
         let due = cx.nanos().saturating_add(self.limits.keep_alive_timeout);
         self.expiries
             .push(Reverse((due, u32::from(r.workload), r.parent)));
-        self.arm_idle(cx);
     }
 
+    /// While somebody waits for a place, connections are closed as soon as they have idled too long; else it is enough to look
+    /// when a place is asked for.
+    #[inline(always)]
     fn arm_idle(&mut self, cx: &mut Context) {
         let i = IDLE_TIMER as usize;
-        if let Some(Reverse((due, ..))) = self.expiries.peek()
-            && *due < u64::MAX
+        if !self.backlog.is_empty()
             && !self.armed[i]
+            && let Some(Reverse((due, ..))) = self.expiries.peek()
         {
             self.armed[i] = true;
-            cx.arm(self.timers[i], *due);
+            cx.arm(self.timers[i], (*due).max(cx.nanos()));
         }
     }
 
-    /// Connections that have idled too long are closed.
-    fn close_idle(&mut self, cx: &mut Context) {
-        let (now, timeout) = (cx.now(), self.limits.keep_alive_timeout);
-        while let Some(Reverse((_, w, user))) = self.expiries.peek().filter(|e| e.0.0 <= now.nanos()).copied()
+    #[inline(always)]
+    fn close_expired(&mut self, now: SimTime) {
+        while let Some(Reverse((due, w, user))) = self.expiries.peek().copied()
+            && due <= now.nanos()
         {
             self.expiries.pop();
             let kept = &mut self.kept[w as usize][user as usize];
-            kept.watched = false;
+            kept.served &= !WATCHED;
             if kept.holder != IDLE {
                 continue;
             }
-            let end = kept.idle_since.saturating_add(timeout);
+            let end = kept.idle_since.saturating_add(self.limits.keep_alive_timeout);
             if end > now.nanos() {
-                kept.watched = true;
+                kept.served |= WATCHED;
                 self.expiries.push(Reverse((end, w, user)));
                 continue;
             }
             kept.holder = CLOSED;
             self.open -= 1;
-            self.idle.leave(now);
+            self.idle.leave(SimTime::from_nanos(end));
         }
-        self.arm_idle(cx);
     }
 
     /// The process has ended: connections that nobody uses are closed.
     pub fn close_all_idle(&mut self, cx: &mut Context) {
         let now = cx.now();
+        self.close_expired(now);
         for kept in self.kept.iter_mut().flatten().filter(|k| k.holder == IDLE) {
             kept.holder = CLOSED;
             self.open -= 1;
@@ -511,22 +541,32 @@ impl Connector {
 
     /// Other limits. The schedule of SYNs stays as it was.
     pub fn adopt(&mut self, limits: &Limits, cx: &mut Context) {
+        let now = cx.now();
+        self.close_expired(now);
         self.limits = limits.clone();
         self.expiries.clear();
         let users = self.kept.iter_mut().enumerate();
         for (w, user, kept) in users.flat_map(|(w, u)| u.iter_mut().enumerate().map(move |(i, k)| (w, i, k)))
         {
-            kept.watched = kept.holder == IDLE;
-            if kept.watched {
-                let end = kept.idle_since.saturating_add(limits.keep_alive_timeout);
+            kept.served &= !WATCHED;
+            let end = kept.idle_since.saturating_add(limits.keep_alive_timeout);
+            if kept.holder == IDLE && end <= now.nanos() {
+                kept.holder = CLOSED;
+                self.open -= 1;
+                self.idle.leave(now);
+            } else if kept.holder == IDLE {
+                kept.served |= WATCHED;
                 self.expiries.push(Reverse((end, w as u32, user as u32)));
             }
         }
-        self.armed[IDLE_TIMER as usize] = false;
-        self.arm_idle(cx);
+        // The wake-up lets in who waits for a place that is free now.
+        let i = IDLE_TIMER as usize;
+        self.armed[i] = true;
+        cx.arm(self.timers[i], now.nanos());
     }
 
     pub fn reset(&mut self, now: SimTime) {
+        self.close_expired(now);
         self.idle.reset(now);
         self.in_backlog.reset(now);
         self.unconnected.reset(now);

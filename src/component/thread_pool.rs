@@ -456,9 +456,9 @@ impl Component for ThreadPool {
         }
     }
 
-    fn probe(&self, _: &Context, out: &mut Vec<f64>) {
+    fn probe(&self, cx: &Context, out: &mut Vec<f64>) {
         let front = self.front.as_ref();
-        out.push(front.map_or(0.0, |f| f.open() as f64));
+        out.push(front.map_or(0.0, |f| f.open(cx.now()) as f64));
         out.push(front.map_or(0.0, |f| f.in_backlog.value() as f64));
         out.push(self.queue.len() as f64);
     }

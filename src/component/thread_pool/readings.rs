@@ -35,7 +35,8 @@ impl ThreadPool {
         };
         // Whoever is inside has a connection, except those in the kernel's hands.
         let inside = mean(&cx.meters[self.instance as usize].present);
-        let open = inside - mean(&front.in_backlog) - mean(&front.unconnected) + mean(&front.idle);
+        let idle = mean(&front.idle(cx.now()));
+        let open = inside - mean(&front.in_backlog) - mean(&front.unconnected) + idle;
         out.add("connections_open_mean", Unit::Count, Combine::Sum, open);
         out.add(
             "connections_open_max",
@@ -43,12 +44,7 @@ impl ThreadPool {
             Combine::Max,
             front.open_max as f64,
         );
-        out.add(
-            "connections_idle_mean",
-            Unit::Count,
-            Combine::Sum,
-            mean(&front.idle),
-        );
+        out.add("connections_idle_mean", Unit::Count, Combine::Sum, idle);
         out.add("backlog_mean", Unit::Count, Combine::Sum, mean(&front.in_backlog));
         out.add(
             "backlog_max",
