@@ -16,19 +16,29 @@
 //! any pool opens a connection of its own for as long as it runs. Beyond `max-connections` the server refuses at once,
 //! there is no queue: a direct query fails with `too_many_connections`, a pool's adder tries again later while borrowers wait.
 //!
+//! A statement that is not done after `statement-timeout` is cancelled, its wait at the server included: it fails with `timed_out`
+//! and leaves its place and its core at once. JDBC's `setQueryTimeout` does the same from outside. A statement whose caller has left,
+//! as by a socket time-out, runs on.
+//!
 //! Readings: `connections_mean` and `_max` (MySQL `Threads_connected`), `connections_refused` a second (MySQL
-//! `Connection_errors_max_connections`); `busy_mean` is `Threads_running`. Cores of its own are the host of the same name.
+//! `Connection_errors_max_connections`), `statement_timeouts` a second; `busy_mean` is `Threads_running`. Cores of its own are the host of the same name.
 
 use super::contract::*;
 use super::permits::Permits;
+use super::statement_timer::StatementTimer;
 use crate::distribution::Law;
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::{Admission, Context, Fault, Outcome, Visit};
+use crate::kernel::request::{RETURNED, State};
+use crate::kernel::{Admission, Context, Effect, Fault, Outcome, Visit};
+use crate::quantity::{SimDuration, SimTime};
 
 /// As running.
 pub struct Database {
     statements: Permits,
     seat: Option<u32>,
+    timer: StatementTimer,
+    /// Statements that were cancelled.
+    timeouts: u64,
 }
 
 /// As checked.
@@ -36,12 +46,17 @@ pub struct Database {
 pub struct Plan {
     parallelism: u64,
     max_connections: u64,
+    /// Nanoseconds; `u64::MAX` for ever.
+    statement_timeout: u64,
     pub host: Option<ComponentId>,
     /// It has cores of its own: the host of its name.
     pub own_cores: bool,
 }
 
 const PRODUCTS: &[&str] = &["mysql", "postgresql"];
+
+/// In a visit's word: it has a connection of its own.
+const CONNECTED: u64 = 1;
 
 /// The demand by which a query outside any pool is known: it brings its own connection.
 const DIRECT: f64 = 1e-9;
@@ -80,9 +95,15 @@ impl Component for Database {
             None,
             "connections the server accepts from applications (MySQL `max_connections`, 151; PostgreSQL 97: 100 less 3 for superusers)",
         ),
+        key(
+            "statement-timeout",
+            Form::Duration,
+            None,
+            "the server cancels a statement after this; without it never (PostgreSQL `statement_timeout`, MySQL `max_execution_time`)",
+        ),
     ];
     const HEARS: bool = false;
-    const SETTABLE: &'static [&'static str] = &["max-connections", "parallelism"];
+    const SETTABLE: &'static [&'static str] = &["max-connections", "parallelism", "statement-timeout"];
     type Plan = Plan;
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
@@ -96,6 +117,10 @@ impl Component for Database {
             reader.count_in("max-connections", 1..=u32::MAX as u64)
         } else {
             product.map(|p| if p == "postgresql" { 97 } else { 151 })
+        };
+        let statement_timeout = match reader.has("statement-timeout") {
+            true => reader.positive_duration("statement-timeout").map(|d| d.nanos()),
+            false => Some(u64::MAX),
         };
         let own_cores = reader.has("cores");
         if own_cores && reader.has("host") {
@@ -117,6 +142,7 @@ impl Component for Database {
         Some(Plan {
             parallelism: parallelism?,
             max_connections: max_connections?,
+            statement_timeout: statement_timeout?,
             host,
             own_cores,
         })
@@ -130,9 +156,11 @@ impl Component for Database {
         (plan.parallelism != u64::MAX).then_some(plan.parallelism as f64)
     }
 
-    fn facts(_: &Plan) -> Facts {
+    fn facts(plan: &Plan) -> Facts {
+        let limit = (plan.statement_timeout != u64::MAX).then_some(plan.statement_timeout);
         Facts {
             unit: "statements",
+            patience: limit.map(|t| (SimDuration::from_nanos(t), "statement-timeout")),
             ..Facts::default()
         }
     }
@@ -140,8 +168,10 @@ impl Component for Database {
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let timer = build.timer(0);
         Database {
-            statements: Permits::new(plan.parallelism, u64::MAX, Fault::Rejected, build.instance, timer),
+            statements: Permits::new(plan.parallelism, u64::MAX, Fault::TimedOut, build.instance, timer),
+            timer: StatementTimer::new(plan.statement_timeout, timer),
             seat: build.layout.seats.get(&build.id).copied(),
+            timeouts: 0,
         }
     }
 
@@ -154,15 +184,39 @@ impl Component for Database {
             {
                 return Admission::Reject(Fault::TooManyConnections);
             }
-            *cx.word(visit) = 1;
+            *cx.word(visit) = CONNECTED;
+        }
+        if self.timer.after != u64::MAX {
+            self.timer.begin(visit, cx);
         }
         self.statements.acquire(visit, cx)
     }
 
     #[inline(always)]
-    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+    fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
         self.disconnect(visit, cx);
         self.statements.release(cx);
+        if matches!(outcome, Outcome::Failed(_)) && cx.is_frozen(visit.slot) {
+            cx.requests[visit.slot].flags |= RETURNED;
+        }
+    }
+
+    fn wake(&mut self, _: u32, cx: &mut Context) {
+        let Some((slot, frame)) = self.timer.next(cx) else {
+            return;
+        };
+        self.timeouts += 1;
+        let r = &cx.requests[slot];
+        if r.state == State::Waiting && r.ticket == frame {
+            let visit = cx.waiting_visit(self.statements.instance(), slot);
+            self.disconnect(visit, cx);
+            return self.statements.turn_away(slot, cx);
+        }
+        cx.leave_effect(Effect::Expire {
+            slot,
+            frame,
+            fault: Fault::TimedOut,
+        });
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
@@ -170,19 +224,36 @@ impl Component for Database {
         self.statements.cancel(visit, cx);
     }
 
+    fn reset(&mut self, _: SimTime) {
+        self.timeouts = 0;
+    }
+
+    fn observe(&self, cx: &Context, since: SimTime, out: &mut Readings) {
+        if self.timer.after != u64::MAX {
+            let span = (cx.now() - since).as_secs_f64().max(1e-9);
+            let each = self.timeouts as f64 / span;
+            out.add("statement_timeouts", Unit::PerSecond, Combine::Sum, each);
+        }
+    }
+
     fn adopt(&mut self, plan: &Plan, cx: &mut Context) {
         self.statements.resize(plan.parallelism, cx);
+        self.timer.after = plan.statement_timeout;
     }
 }
 
 impl Database {
     #[inline(always)]
     fn disconnect(&mut self, visit: Visit, cx: &mut Context) {
-        if *cx.word(visit) != 0
+        let word = *cx.word(visit);
+        if word & CONNECTED != 0
             && let Some(seat) = self.seat
         {
             let now = cx.now();
             cx.seats[seat as usize].give(now);
+        }
+        if word > CONNECTED {
+            self.timer.end(visit, cx);
         }
     }
 }

@@ -34,6 +34,7 @@ mod recording;
 mod retry;
 mod round_robin;
 mod service;
+mod statement_timer;
 mod station;
 mod tcp_timer;
 mod thread_pool;

@@ -74,6 +74,16 @@ impl Permits {
         cx.abandon(visit.instance, visit.slot);
     }
 
+    pub fn instance(&self) -> u32 {
+        self.instance
+    }
+
+    /// A waiting visitor is refused.
+    pub fn turn_away(&mut self, slot: u32, cx: &mut Context) {
+        self.line.remove(&mut cx.requests, slot);
+        cx.refuse(self.instance, slot, self.fault);
+    }
+
     /// The timer went off: who has waited too long is refused.
     pub fn expire(&mut self, cx: &mut Context) {
         self.armed = false;

@@ -76,3 +76,80 @@ fn a_database_has_cores_of_its_own_or_a_host() {
     let said = refusal(&queries("", r#"{ query = "db", cpu = "1s" }"#, 1));
     assert!(said.contains("cores = 4"), "{said}");
 }
+
+/// One place; flows `long` (5 s), `short` (400 ms) and `middle` (1 s) ask the same server.
+fn timed(keys: &str, rest: &str, list: &[(f64, &str)]) -> Observations {
+    let flow = |name: &str, time: &str| {
+        format!("[flow.{name}]\nat = \"api\"\nsteps = [{{ query = \"db\", time = \"{time}\" }}]\n")
+    };
+    let flows = flow("long", "5s") + &flow("short", "400ms") + &flow("middle", "1s");
+    observe(
+        &format!(
+            "[service.api]\n[database.db]\n{keys}\n{flows}{rest}\n{}",
+            requests(list)
+        ),
+        20.0,
+    )
+}
+
+#[test]
+fn a_statement_is_cancelled_when_its_time_is_over_its_wait_included() {
+    let calls = [(0.0, "long"), (0.5, "short"), (0.6, "middle")];
+    let o = timed("parallelism = 1\nstatement-timeout = \"2s\"", "", &calls);
+    // Cancelled at 2 s; the next one runs until 2.4 s, the third from then on, until 2.6 s.
+    near(figure(&o, "flow.long", "failure_time_mean"), 2.0, 1e-9);
+    near(figure(&o, "flow.short", "response_time_max"), 1.9, 1e-9);
+    near(figure(&o, "flow.middle", "failure_time_mean"), 2.0, 1e-9);
+    near(figure(&o, "flow.middle", "failures_timed_out") * 20.0, 1.0, 1e-9);
+    near(figure(&o, "database.db", "statement_timeouts") * 20.0, 2.0, 1e-9);
+    near(figure(&o, "database.db", "busy_mean") * 20.0, 2.6, 1e-9);
+}
+
+#[test]
+fn a_statement_that_has_not_begun_is_cancelled_too() {
+    // The first one came when there was no such time.
+    let set = "[[timeline]]\nat = \"1s\"\nset = { \"database.db.statement-timeout\" = \"500ms\" }";
+    let o = timed(
+        "parallelism = 1",
+        set,
+        &[(0.0, "long"), (2.0, "short"), (2.1, "short"), (5.2, "short")],
+    );
+    near(figure(&o, "flow.long", "response_time_max"), 5.0, 1e-9);
+    near(figure(&o, "flow.short", "failure_time_mean"), 0.5, 1e-9);
+    near(figure(&o, "flow.short", "failures_timed_out") * 20.0, 2.0, 1e-9);
+    near(figure(&o, "flow.short", "response_time_max"), 0.4, 1e-9);
+}
+
+#[test]
+fn a_cancelled_statement_gives_its_own_connection_back() {
+    let keys = "max-connections = 1\nstatement-timeout = \"1s\"";
+    let o = timed(keys, "", &[(0.0, "long"), (0.9, "short"), (1.1, "short")]);
+    near(
+        figure(&o, "flow.short", "failures_too_many_connections") * 20.0,
+        1.0,
+        1e-9,
+    );
+    near(figure(&o, "flow.short", "throughput") * 20.0, 1.0, 1e-9);
+    near(figure(&o, "database.db", "connections_mean") * 20.0, 1.4, 1e-9);
+}
+
+#[test]
+fn a_paused_process_hears_later_that_its_statement_was_cancelled() {
+    let pause = "[[timeline]]\nat = \"500ms\"\npause = \"api\"\nfor = \"3s\"";
+    let o = timed("statement-timeout = \"1s\"", pause, &[(0.0, "long")]);
+    near(figure(&o, "flow.long", "failure_time_mean"), 3.5, 1e-9);
+    near(figure(&o, "database.db", "busy_mean") * 20.0, 1.0, 1e-9);
+}
+
+#[test]
+fn statements_that_end_in_time_are_forgotten() {
+    let text = "[database.db]\nparallelism = 4\nstatement-timeout = \"1h\"\n[flow.f]\nsteps = [{ query = \"db\", time = \"exp(10ms)\" }]\n\
+                [workload.w]\nexecutor = \"poisson\"\nrate = \"200/s\"\nflow = \"f\"\n";
+    let with = observe(text, 60.0);
+    let without = observe(&text.replace("statement-timeout = \"1h\"\n", ""), 60.0);
+    assert_eq!(
+        figure(&with, "flow.f", "response_time_mean"),
+        figure(&without, "flow.f", "response_time_mean")
+    );
+    assert_eq!(figure(&with, "database.db", "statement_timeouts"), 0.0);
+}
