@@ -14,6 +14,8 @@ use crate::statistics::trend::NEAR_CRITICAL;
 const AS_BUSY: f64 = 0.05;
 /// Where load or system change by plan, a component is as busy as in the busiest stretch of the run of this share.
 const STRETCH: f64 = 0.1;
+/// Stretches this close are about as busy.
+const SAME: f64 = 0.02;
 
 /// The component that holds the others up.
 pub struct Busiest {
@@ -49,7 +51,7 @@ pub fn busiest(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option
             found.utilisation = most(found.utilisation);
             if changes
                 && let Some((busy, between)) = busiest_stretch(seen, &found.subject)
-                && most(busy) > found.utilisation
+                && most(busy) > found.utilisation + SAME
             {
                 (found.utilisation, found.between) = (most(busy), Some(between));
             }
@@ -101,27 +103,36 @@ fn occupied(entry: &Entry, metrics: &[Metric]) -> Option<Busiest> {
     })
 }
 
-/// How busy a component is in its busiest stretch, on the average of the replications, and from when to when, seconds.
+/// How busy a component is in its busiest stretch, on the average of the replications, and from when to when it is about as busy,
+/// seconds.
 fn busiest_stretch(seen: &Collected, subject: &str) -> Option<(f64, (f64, f64))> {
     let columns = &seen.columns;
     let column = columns
         .iter()
         .find(|c| c.subject == subject && c.name == "utilisation")?;
-    let (busy, times) = (&column.values.0, &seen.times.0);
-    let width = *times.first()?;
-    let windows = busy.len().min(times.len());
+    let (busy, width) = (&column.values.0, *seen.times.0.first()?);
+    let windows = busy.len().min(seen.times.0.len());
     let each = (libm::round(STRETCH * windows as f64) as usize).clamp(1, windows.max(1));
-    let stretches = busy[..windows].windows(each).zip(times);
-    let busy = |stretch: &[f64]| {
+    let mean = |stretch: &[f64]| {
         let there: Vec<f64> = stretch.iter().copied().filter(|b| b.is_finite()).collect();
         there.iter().sum::<f64>() / there.len() as f64
     };
-    let (busy, end) = stretches
-        .map(|(stretch, end)| (busy(stretch), *end))
-        .filter(|(busy, _)| busy.is_finite())
-        .max_by(|a, b| a.0.total_cmp(&b.0))?;
-    let from = end - width;
-    Some((busy, (from, from + each as f64 * width)))
+    let stretches: Vec<f64> = busy[..windows].windows(each).map(mean).collect();
+    let most = stretches
+        .iter()
+        .copied()
+        .filter(|b| b.is_finite())
+        .reduce(f64::max)?;
+    // The longest time over which all stretches are about as busy.
+    let (mut best, mut from) = ((0, 0), 0);
+    for run in stretches.chunk_by(|a, b| (*a >= most - SAME) == (*b >= most - SAME)) {
+        if run[0] >= most - SAME && run.len() > best.1 {
+            best = (from, run.len());
+        }
+        from += run.len();
+    }
+    let (from, to) = (best.0, best.0 + best.1 - 1 + each);
+    Some((most, (from as f64 * width, to as f64 * width)))
 }
 
 /// How many visits enclose a visit of each component, at most.
