@@ -18,7 +18,8 @@
 //! its calls too, as nginx does: a replica at which so many have failed is passed over for `fail-timeout`; then one call
 //! tries it, and one that does not fail forgets its failures. When nobody is left calls fail at once (`unavailable`; nginx: 502, no
 //! live upstreams). A call has failed when its connection was not taken (a thread pool's `rejected` and `connect_timeout` at the
-//! service's door), when its replica stopped, and when a time limit around it passed, at that instant. An answer is no
+//! service's door), when its replica stopped, and when a time limiter around it passed, at that instant (a workload's
+//! `timeout` is the client's own, and says nothing). An answer is no
 //! failure, not even an error or a rejection from inside the service, unless `fail-on` names it.
 //! Left out: a second try elsewhere after a time-out, and that nginx lowers the weight of who has failed.
 //! Beside what every component reports: `marked_down` (how often replicas were passed over, a second).

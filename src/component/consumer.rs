@@ -9,7 +9,7 @@
 //! steps = [{ use = "orders-db", steps = [{ query = "mysql", time = "50ms" }] }]
 //! ```
 //!
-//! With `batch = true` the steps run once for each poll; `{ each = [..] }` among them goes through its records.
+//! With `batch = true` the steps run once for each poll; `{ each = [..] }` among them goes through its records, from the first one each time.
 //!
 //! As Spring Kafka does it: a thread polls, processes up to `max-poll-records` records one after the other, and
 //! commits once for all of them (`AckMode.BATCH`, synchronously). A poll takes one partition's records before the
@@ -379,7 +379,7 @@ impl Component for Consumer {
         match op {
             POLL => self.poll(t, visit.slot, cx),
             COLLECT => self.collect(t, visit.slot, cx),
-            REWIND => {
+            REWIND | EACH_BEGIN => {
                 let thread = &mut self.threads[t];
                 thread.at = (0, thread.spans.first().map_or(0, |s| s.from));
                 Admission::Proceed

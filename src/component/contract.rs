@@ -48,7 +48,7 @@ pub trait Component: Sized {
     fn check_step(_plan: &Self::Plan, _options: &BTreeMap<String, Item>, _sink: &mut Sink) {}
 
     /// Whether the steps of its own threads may hold `{ each = [..] }`: they handle several things at once, and
-    /// [`EACH_NEXT`] and [`EACH_DONE`] are operations of the kind.
+    /// [`EACH_BEGIN`], [`EACH_NEXT`] and [`EACH_DONE`] are operations of the kind.
     fn batches(_plan: &Self::Plan) -> bool {
         false
     }
@@ -172,6 +172,8 @@ pub trait Component: Sized {
 
 /// Operation: the next one of the things that an agent's thread handles at once; `Skip` when there are no more.
 pub const EACH_NEXT: u8 = 200;
+/// Operation: the next one is the first.
+pub const EACH_BEGIN: u8 = 202;
 /// Operation: the one at hand is done.
 pub const EACH_DONE: u8 = 201;
 

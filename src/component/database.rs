@@ -25,11 +25,11 @@
 
 use super::contract::*;
 use super::permits::Permits;
-use super::statement_timer::StatementTimer;
+use super::statement_timer::{BELOW, StatementTimer};
 use crate::distribution::Law;
 use crate::document::{Form, Key, Reader, key};
 use crate::kernel::request::{RETURNED, State};
-use crate::kernel::{Admission, Context, Effect, Fault, Outcome, Visit};
+use crate::kernel::{Admission, Context, Effect, Fault, NONE, Outcome, Visit};
 use crate::quantity::{SimDuration, SimTime};
 
 /// As running.
@@ -55,8 +55,17 @@ pub struct Plan {
 
 const PRODUCTS: &[&str] = &["mysql", "postgresql"];
 
-/// In a visit's word: it has a connection of its own.
+// In a visit's word: whether it has a connection of its own; above it the replica of its caller.
 const CONNECTED: u64 = 1;
+const NOWHERE: u32 = (1 << (BELOW - 1)) - 1;
+
+/// The replica from which a statement was sent, by its visit's word; `NONE` for none.
+pub fn caller(word: u64) -> u32 {
+    match (word >> 1) as u32 & NOWHERE {
+        NOWHERE => NONE,
+        home => home,
+    }
+}
 
 /// The demand by which a query outside any pool is known: it brings its own connection.
 const DIRECT: f64 = 1e-9;
@@ -186,6 +195,9 @@ impl Component for Database {
             }
             *cx.word(visit) = CONNECTED;
         }
+        // What is done is done by the server, whatever becomes of the caller's process meanwhile.
+        let home = std::mem::replace(&mut cx.requests[visit.slot].home, NONE);
+        *cx.word(visit) |= u64::from(home & NOWHERE) << 1;
         if self.timer.after != u64::MAX {
             self.timer.begin(visit, cx);
         }
@@ -193,10 +205,10 @@ impl Component for Database {
     }
 
     #[inline(always)]
-    fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
+    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
         self.disconnect(visit, cx);
         self.statements.release(cx);
-        if matches!(outcome, Outcome::Failed(_)) && cx.is_frozen(visit.slot) {
+        if cx.is_frozen(visit.slot) {
             cx.requests[visit.slot].flags |= RETURNED;
         }
     }
@@ -245,16 +257,15 @@ impl Component for Database {
 impl Database {
     #[inline(always)]
     fn disconnect(&mut self, visit: Visit, cx: &mut Context) {
-        let word = *cx.word(visit);
+        let word = std::mem::take(cx.word(visit));
+        cx.requests[visit.slot].home = caller(word);
         if word & CONNECTED != 0
             && let Some(seat) = self.seat
         {
             let now = cx.now();
             cx.seats[seat as usize].give(now);
         }
-        if word > CONNECTED {
-            self.timer.end(visit, cx);
-        }
+        self.timer.end(word);
     }
 }
 

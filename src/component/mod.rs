@@ -43,12 +43,12 @@ mod topic;
 mod waiting;
 
 pub use contract::{
-    Build, Combine, Component, ComponentId, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place, Reading,
-    Readings, SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
+    Build, Combine, Component, ComponentId, EACH_BEGIN, EACH_DONE, EACH_NEXT, Layout, Lowering, Names, Place,
+    Reading, Readings, SitePlan, Unit, Usage, UseStep, describe, read_law, read_step_law, single,
 };
 
 pub use balancer::{CALL_TIMED_OUT, CALLER_LEFT};
-pub use database::lower_query;
+pub use database::{caller, lower_query};
 pub use facts::{Facts, Feed, counted};
 pub use recording::{Recording, Recordings};
 pub use service::Plan as ServicePlan;

@@ -19,7 +19,8 @@
 //! row is seen when its transaction commits). A poller waits `poll-interval` after each poll (a fixed delay), takes
 //! up to `batch` rows that no other poller holds (`FOR UPDATE SKIP LOCKED`), oldest first, and runs its steps once
 //! for all of them; `{ each = [..] }` goes through the rows one by one, and a row's message goes out at the end of its round; without
-//! `each` all go out when the steps are done. Then the rows are marked as sent.
+//! `each` all go out when the steps are done. Then the rows are marked as sent. A second `each`, or a retry around one, goes through all of
+//! them once more; a message goes out once in a poll.
 //! With `drain` a poller that got a full batch polls again at once. Steps run only if there are rows.
 //!
 //! When a step of `each` fails the poll ends: rows that it has gone through are marked, the one at which it failed is tried
@@ -51,6 +52,8 @@ pub struct Outbox {
     /// Rows of the hand that `each` has begun and gone through.
     at: usize,
     done: usize,
+    /// Rows of the hand whose messages are out.
+    out: usize,
     full: bool,
     polls: u64,
     counts: Counts,
@@ -250,6 +253,7 @@ impl Component for Outbox {
             hand: Vec::new(),
             at: 0,
             done: 0,
+            out: 0,
             full: false,
             polls: build.replica as u64,
             counts: Counts::default(),
@@ -293,7 +297,7 @@ impl Component for Outbox {
         };
         if !failed {
             // Without `each` nothing is out yet.
-            (self.done..self.hand.len()).for_each(|i| self.send(i, cx));
+            (self.out..self.hand.len()).for_each(|i| self.send(i, cx));
         }
         let mut hand = std::mem::take(&mut self.hand);
         for row in hand.drain(marked + tried..).rev() {
@@ -321,7 +325,7 @@ impl Component for Outbox {
             CLAIM => {
                 self.polls += 1;
                 self.counts.polls += 1;
-                (self.at, self.done) = (0, 0);
+                (self.at, self.done, self.out) = (0, 0, 0);
                 let now = cx.nanos();
                 cx.outboxes[self.table].claim(now, self.plan.batch as usize, &mut self.hand);
                 self.full = self.hand.len() as u64 == self.plan.batch;
@@ -331,6 +335,10 @@ impl Component for Outbox {
                 }
                 cx.requests
                     .take_up(visit.slot, child_key(self.hand[0].key, 1 << 32), 0);
+                Admission::Proceed
+            }
+            EACH_BEGIN => {
+                (self.at, self.done) = (0, 0);
                 Admission::Proceed
             }
             EACH_NEXT => match self.hand.get(self.at) {
@@ -348,7 +356,10 @@ impl Component for Outbox {
             },
             EACH_DONE => {
                 self.done = self.at;
-                self.send(self.at - 1, cx);
+                if self.at > self.out {
+                    self.out = self.at;
+                    self.send(self.at - 1, cx);
+                }
                 Admission::Proceed
             }
             _ if self.plan.drain && self.full => Admission::Skip,

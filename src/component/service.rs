@@ -13,7 +13,7 @@
 //! A JVM counts as many processors as the limit, rounded up. Its collectors' threads do not draw on the quota here.
 //!
 //! What a stopping process has asked of other services, and they of others, ends with the request: the other side does not go on by
-//! itself, as it does when a caller gives up.
+//! itself, as it does when a caller gives up. Only what it has sent off in branches of `parallel` or under a time limit goes on there.
 //!
 //! Readings with a limit: `utilisation` of it, `cpu_used` (cores), `throttled_periods` (share of the periods with work, as
 //! `container_cpu_cfs_throttled_periods_total` over `container_cpu_cfs_periods_total`) and `throttled_time`, the share of time in which

@@ -17,8 +17,11 @@ pub struct StatementTimer {
     alarm: Alarm,
 }
 
-/// A word that begins so is that of a statement with a number; its last bit is the database's own.
-const NUMBERED: u64 = 0x5717 << 48;
+/// A word that begins so is that of a statement with a number; what stands below the number is the database's own.
+const NUMBERED: u64 = 0x5_7170 << 44;
+const NUMBER: u64 = 0x3f_ffff;
+/// Where the number stands.
+pub const BELOW: u32 = 22;
 
 /// So many statements that have ended may be kept until their time would have come.
 const SLACK: usize = 1024;
@@ -35,12 +38,12 @@ impl StatementTimer {
         }
     }
 
-    /// A statement has come; what its word says already stays in its last bit.
+    /// A statement has come; what its word says already stays below the number.
     pub fn begin(&mut self, visit: Visit, cx: &mut Context) {
         let at = cx.nanos().saturating_add(self.after);
         self.number += 1;
         self.running += 1;
-        *cx.word(visit) |= NUMBERED | self.number << 1;
+        *cx.word(visit) |= NUMBERED | (self.number & NUMBER) << BELOW;
         self.due.push(Reverse((at, self.number, visit.slot, visit.frame)));
         self.alarm.set(at, cx);
         if self.due.len() > 2 * self.running + SLACK {
@@ -50,11 +53,9 @@ impl StatementTimer {
         }
     }
 
-    /// A statement has ended, or was never let in.
-    pub fn end(&mut self, visit: Visit, cx: &mut Context) {
-        let word = cx.word(visit);
-        self.running -= usize::from(*word & NUMBERED == NUMBERED);
-        *word = 0;
+    /// A statement with this word has ended, or was never let in.
+    pub fn end(&mut self, word: u64) {
+        self.running -= usize::from(word & NUMBERED == NUMBERED);
     }
 
     /// The timer went off: the next statement whose time is over, by slot and frame. It is asked for again at this instant.
@@ -80,5 +81,5 @@ impl StatementTimer {
 }
 
 fn is_number(number: u64, frame: u32, cx: &Context) -> bool {
-    cx.requests.word(frame) & !1 == NUMBERED | number << 1
+    cx.requests.word(frame) >> BELOW == (NUMBERED >> BELOW) | (number & NUMBER)
 }

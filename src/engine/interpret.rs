@@ -248,8 +248,10 @@ impl Engine<'_> {
         };
         if self.cx.is_frozen(slot) {
             self.cx.requests[slot].pc = next;
-            self.stall(slot);
-            return None;
+            if !self.serves_on(slot) {
+                self.stall(slot);
+                return None;
+            }
         }
         Some(next)
     }
@@ -290,6 +292,32 @@ impl Engine<'_> {
             }
         }
         false
+    }
+
+    /// Whether what comes next is the end of a service outside of the request's process, which is paused: the server is free then,
+    /// and the process hears of it later.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn serves_on(&mut self, slot: u32) -> bool {
+        let pc = self.cx.requests[slot].pc;
+        let (Instr::Leave { comp, .. } | Instr::Op { comp, .. }) = self.code[pc as usize] else {
+            return false;
+        };
+        // Who comes from steps of its own has held the server itself.
+        match self.code[pc.saturating_sub(1) as usize] {
+            Instr::Enter { comp: before, .. } | Instr::Op { comp: before, .. } if before == comp => {}
+            _ => return false,
+        }
+        let layout = &self.model.layout;
+        let outside = match self.components[comp as usize] {
+            Instance::External(_) => true,
+            Instance::Station(_) => !layout.placed_in.contains_key(&layout.owner[comp as usize]),
+            _ => false,
+        };
+        if outside {
+            self.cx.requests[slot].flags |= RETURNED;
+        }
+        outside
     }
 
     /// The request's process is paused: it goes on when the pause ends.

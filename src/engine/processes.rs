@@ -1,10 +1,10 @@
 //! Processes: the replicas of services, how they stop, end and start again, and the threads of components' own in them.
 
 use super::Engine;
-use crate::component::{ComponentId, Instance, Layout};
+use crate::component::{ComponentId, Instance, Layout, caller};
 use crate::kernel::request::{AGENT, CHILD, FAILING, State};
 use crate::kernel::{Context, Effect, Fault, NONE, Replica, TimerOwner};
-use crate::program::{Scope, ScopeKind};
+use crate::program::{Instr, Scope, ScopeKind};
 use crate::quantity::SimTime;
 
 /// A thread of a component's own.
@@ -222,7 +222,7 @@ impl<'m> Engine<'m> {
                 }
                 if let Some(call) = self.call_into(slot, replica) {
                     self.expire(slot, call, Fault::Killed);
-                } else if child && r.parent == NONE && r.home == replica {
+                } else if child && r.parent == NONE && self.home_of(slot) == replica {
                     // It outlived its caller, but not its process.
                     self.end_child(slot);
                 }
@@ -238,6 +238,32 @@ impl<'m> Engine<'m> {
             left,
             starts: false,
         });
+    }
+
+    /// The replica in which a request runs, or which waits for its statement at a database; `NONE` for none.
+    fn home_of(&mut self, slot: u32) -> u32 {
+        let r = self.cx.requests[slot];
+        let (code, is_database) = (self.code[r.pc as usize], |engine: &Self, comp: u32| {
+            matches!(engine.components[comp as usize], Instance::Database(_))
+        });
+        let frame = match code {
+            Instr::Enter { comp, .. } if r.state == State::Waiting && is_database(self, comp) => {
+                Some(r.ticket)
+            }
+            _ => {
+                let scopes = self.around(self.scope_at[r.pc as usize]);
+                let mut frames = scopes.filter_map(|s| match s.kind {
+                    ScopeKind::Visit { comp, frame, .. } if is_database(self, comp) => Some(frame),
+                    _ => None,
+                });
+                let frame = frames.next();
+                frame.map(|f| self.cx.requests.frame_index(slot, f))
+            }
+        };
+        match frame {
+            Some(frame) if r.home == NONE => caller(self.cx.requests.frame(frame).word),
+            _ => r.home,
+        }
     }
 
     /// A component has finished what it had to in a replica that stops.

@@ -78,7 +78,7 @@ pub struct Load {
     pub sum: String,
     /// Whether users who wait for answers ask for part of it, so that it is the most there can be.
     pub at_most: bool,
-    /// Whether part of it may be cancelled before it is done, so that less is asked for.
+    /// Whether part of it may be cancelled or cut short before it is done, so that less is asked for.
     pub cancelled: bool,
 }
 
@@ -475,7 +475,7 @@ impl Calculation<'_> {
                 capacity,
                 sum,
                 at_most: self.closed[i],
-                cancelled: self.found.cancelled.contains(&id),
+                cancelled: self.found.cancelled.contains(&id) || self.found.limited.contains(&id),
             });
         }
         list.sort_by(|a, b| b.utilisation().total_cmp(&a.utilisation()));

@@ -97,6 +97,18 @@ pub fn check(
         for verb in ["restart", "stop", "start", "outage", "pause"] {
             let Some(item) = table.get(verb) else { continue };
             said = true;
+            if let Some(lasts) = table.get("for")
+                && !matches!(verb, "outage" | "pause")
+            {
+                sink.error(
+                    lasts.span.clone(),
+                    "does-not-apply",
+                    format!("`for` says nothing of `{verb}`"),
+                )
+                .help("`outage` and `pause` last; a restart takes the service's `start-up-time`");
+                whole = false;
+                continue;
+            }
             let Some(service) = service(item, replica, names, components, sink) else {
                 whole = false;
                 continue;

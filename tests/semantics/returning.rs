@@ -273,3 +273,166 @@ fn all_of_all_branches_fail_as_soon_as_one_has() {
     near(at(""), 5.0, 1e-9);
     near(at(", join = 2"), 1.0, 1e-9);
 }
+
+#[test]
+fn a_server_outside_is_free_when_it_has_answered_whoever_hears_of_it() {
+    // Replica 0 asks from 0 to 1 s and is paused from 0.5 to 2.5 s; replica 1 asks at 1.1 s.
+    for (table, step) in [
+        (
+            "[database.x]\nparallelism = 1\n",
+            "{ query = \"x\", time = \"1s\" }",
+        ),
+        ("[station.x]\n", "{ use = \"x\", time = \"1s\" }"),
+        (
+            "[external.x]\nconcurrency = 1\ntime = \"1s\"\n",
+            "{ use = \"x\" }",
+        ),
+    ] {
+        let o = observe(
+            &format!(
+                "[service.s]\nreplicas = 2\n{table}[flow.a]\nat = \"s\"\nsteps = [{step}]\n\
+                 [[timeline]]\nat = \"500ms\"\npause = \"s\"\nfor = \"2s\"\nreplica = 0\n{}",
+                requests(&[(0.0, "a"), (1.1, "a")])
+            ),
+            10.0,
+        );
+        near(figure(&o, "flow.a", "response_time_max"), 2.5, 1e-9);
+        near(
+            figure(&o, "flow.a", "response_time_mean"),
+            (2.5 + 1.0) / 2.0,
+            1e-9,
+        );
+        near(
+            figure(
+                &o,
+                &format!("{}.x", &table[1..table.find('.').unwrap_or(1)]),
+                "busy_mean",
+            ) * 10.0,
+            2.0,
+            1e-9,
+        );
+    }
+}
+
+#[test]
+fn one_that_holds_a_server_for_its_own_steps_holds_it_through_its_pause() {
+    let o = observe(
+        &format!(
+            "[service.s]\nreplicas = 2\n[station.x]\n[flow.a]\nat = \"s\"\nsteps = [{{ use = \"x\", steps = [{{ delay = \"1s\" }}] }}]\n\
+             [[timeline]]\nat = \"500ms\"\npause = \"s\"\nfor = \"2s\"\nreplica = 0\n{}",
+            requests(&[(0.0, "a"), (1.1, "a")])
+        ),
+        10.0,
+    );
+    near(
+        figure(&o, "flow.a", "response_time_mean"),
+        (2.5 + 2.4) / 2.0,
+        1e-9,
+    );
+}
+
+#[test]
+fn the_cpu_of_a_query_is_the_servers_own() {
+    let taken = |service: &str, timeline: &str| {
+        let o = observe(
+            &format!(
+                "[service.s]\nhost = {{ cores = 4 }}\n{service}[database.d]\ncores = 1\n\
+                 [flow.a]\nat = \"s\"\nsteps = [{{ query = \"d\", cpu = \"500ms\" }}]\n{timeline}{}",
+                requests(&[(0.0, "a")])
+            ),
+            10.0,
+        );
+        let used = o.figure("service.s", "cpu_used").unwrap_or(0.0);
+        (
+            figure(&o, "flow.a", "response_time_max"),
+            figure(&o, "host.d", "busy_mean") * 10.0,
+            used,
+        )
+    };
+    // A pause of the caller stops nothing of it, and a limit of the caller neither holds nor counts it.
+    let pause = "[[timeline]]\nat = \"100ms\"\npause = \"s\"\nfor = \"200ms\"\n";
+    assert_eq!(taken("", pause), (0.5, 0.5, 0.0));
+    assert_eq!(taken("cpu-limit = 0.1\n", ""), (0.5, 0.5, 0.0));
+}
+
+#[test]
+fn a_statement_under_way_ends_with_what_outlived_its_caller_but_not_its_process() {
+    let o = observe(
+        &format!(
+            "[service.s]\n[database.d]\nparallelism = 1\n[time-limiter.l]\ncancel-running = false\n\
+             [flow.a]\nat = \"s\"\nsteps = [{{ use = \"l\", steps = [{{ query = \"d\", time = \"5s\" }}, {{ query = \"d\", time = \"5s\" }}] }}]\n\
+             [flow.b]\nsteps = [{{ query = \"d\", time = \"1s\" }}]\n[[timeline]]\nat = \"2s\"\nstop = \"s\"\n{}",
+            requests(&[(0.0, "a"), (0.5, "b")])
+        ),
+        20.0,
+    );
+    // The process ends at 2 s, and the statement with it.
+    near(figure(&o, "flow.b", "response_time_max"), 2.5, 1e-9);
+}
+
+#[test]
+fn each_goes_through_all_from_the_first_one_every_time() {
+    let outbox = |steps: &str| {
+        let text = format!(
+            "[outbox.o]\npoll-interval = \"1s\"\nmax-retries = 0\nsteps = [{steps}]\n[station.x]\n[station.y]\n\
+             [flow.a]\nsteps = [{{ publish = \"o\" }}]\n{}",
+            requests(&[(0.1, "a"), (0.2, "a")])
+        );
+        let o = observe(&text, 10.0);
+        let of = |name| figure(&o, "outbox.o", name) * 10.0;
+        let came = |name| o.figure(name, "arrivals").unwrap_or(0.0) * 10.0;
+        (of("sent"), of("given_up"), came("station.x"), came("station.y"))
+    };
+    let x = "{ each = [{ use = \"x\", time = \"1ms\" }] }";
+    let y = "{ each = [{ use = \"y\", time = \"1ms\" }] }";
+    assert_eq!(outbox(x), (2.0, 0.0, 2.0, 0.0));
+    assert_eq!(outbox(&format!("{x}, {y}")), (2.0, 0.0, 2.0, 2.0));
+    let failing = "{ each = [{ use = \"x\", time = \"1ms\" }, { fail = 1.0 }] }";
+    let (sent, given_up, came, _) = outbox(failing);
+    assert_eq!((sent, given_up, came), (0.0, 2.0, 2.0));
+    // A fallback goes through them too.
+    let instead = format!("{{ try = [{failing}], else = [{y}] }}");
+    assert_eq!(outbox(&instead), (2.0, 0.0, 1.0, 2.0));
+}
+
+#[test]
+fn a_batch_goes_through_its_records_again_after_a_retry() {
+    let text = format!(
+        "[retry.r]\nmax-attempts = 3\nwait-duration = \"10ms\"\n[station.x]\n[topic.t]\nlinger = \"0s\"\n[consumer.c]\ntopic = \"t\"\nbatch = true\n\
+         retries = 0\nsteps = [{{ use = \"r\", steps = [{{ each = [{{ use = \"x\", time = \"1ms\" }}, {{ fail = 1.0 }}] }}] }}]\n\
+         [flow.send]\nsteps = [{{ publish = \"t\" }}]\n{}",
+        requests(&[(0.0, "send")])
+    );
+    let o = observe(&text, 10.0);
+    near(figure(&o, "station.x", "arrivals") * 10.0, 3.0, 1e-9);
+    near(figure(&o, "consumer.c", "skipped") * 10.0, 1.0, 1e-9);
+    near(figure(&o, "consumer.c", "consumed"), 0.0, 1e-9);
+}
+
+#[test]
+fn each_is_refused_on_another_thread_than_the_pollers() {
+    for step in [
+        "{ parallel = [{ steps = [{ each = [{ delay = \"1ms\" }] }] }, { steps = [] }] }",
+        "{ use = \"l\", steps = [{ each = [{ delay = \"1ms\" }] }] }",
+    ] {
+        let said = refusal(&format!(
+            "[time-limiter.l]\n[outbox.o]\nsteps = [{step}]\n[flow.a]\nsteps = [{{ publish = \"o\" }}]\n\
+             [workload.w]\nexecutor = \"poisson\"\nrate = \"1/s\"\n"
+        ));
+        assert!(said.contains("may stand inside it, not around it"), "{said}");
+    }
+}
+
+#[test]
+fn only_outages_and_pauses_last() {
+    for verb in ["restart", "stop", "start"] {
+        let said = refusal(&format!(
+            "[service.s]\n[flow.a]\nat = \"s\"\nsteps = []\n[[timeline]]\nat = \"1s\"\n{verb} = \"s\"\nfor = \"3s\"\n\
+             [workload.w]\nexecutor = \"poisson\"\nrate = \"1/s\"\n"
+        ));
+        assert!(
+            said.contains(&format!("`for` says nothing of `{verb}`")),
+            "{said}"
+        );
+    }
+}

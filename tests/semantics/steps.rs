@@ -180,7 +180,7 @@ fn what_failed_has_given_back_what_it_held_when_its_fallback_runs() {
 
 #[test]
 fn a_caller_falls_back_when_the_process_it_called_dies() {
-    let service = "[service.api]\n[flow.there]\nat = \"api\"\nsteps = [{ STEP }]\n[[timeline]]\nat = \"2s\"\nrestart = \"api\"\nfor = \"50s\"";
+    let service = "[service.api]\n[flow.there]\nat = \"api\"\nsteps = [{ STEP }]\n[[timeline]]\nat = \"2s\"\nrestart = \"api\"";
     let call = "{ try = [{ call = \"there\" }], else = [{ delay = \"20ms\" }] }";
     let plain = service.replace("{ STEP }", "{ delay = \"10s\" }");
     near(outcome(&plain, call, "").unwrap(), 1.02, 1e-9);

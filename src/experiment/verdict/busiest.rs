@@ -204,8 +204,13 @@ pub fn bottleneck(found: &Findings) -> Option<String> {
     }
 }
 
-/// Who turns most away while nobody is busy: a limit, or a workload that cannot send.
+/// Who turns most away while nobody is busy: a limit, or a workload that cannot send; or whose memory is full.
 fn turns_away(plan: &PointPlan, metrics: &[Metric], losses: &Losses) -> Option<String> {
+    if losses.words.starts_with("out of memory")
+        && let Some(heap) = plan.model.components.iter().find(|e| e.kind == "heap")
+    {
+        return Some(format!("{} out of memory", heap.subject()));
+    }
     let unsent = losses.unsent.iter().map(|(workload, each, _)| {
         let text = format!("workload.{workload} never sends {}", rate(*each));
         (*each, text)
@@ -213,7 +218,11 @@ fn turns_away(plan: &PointPlan, metrics: &[Metric], losses: &Losses) -> Option<S
     let gates = plan.model.components.iter().filter_map(|entry| {
         let subject = entry.subject();
         let of = |name| mean(metrics, &subject, name).unwrap_or(0.0);
-        let each = of("rejected") + of("timed_out");
+        let mut each = of("rejected") + of("timed_out");
+        if entry.kind == "time-limiter" {
+            // Whose work it cuts short has failed inside it.
+            each += of("failed");
+        }
         let text = format!("{subject} turns away {}", rate(each));
         (each > 0.0).then_some((each, text))
     });

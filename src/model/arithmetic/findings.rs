@@ -9,6 +9,7 @@ use crate::component::{ComponentId, counted};
 use crate::diagnostic::Severity;
 use crate::document::Value;
 use crate::model::check::{quoted, words};
+use crate::model::workload::{Arrivals, WorkloadPlan};
 
 impl Calculation<'_> {
     fn called(&self, id: ComponentId) -> String {
@@ -23,24 +24,34 @@ impl Calculation<'_> {
 
     /// Components of which open workloads ask more than there is.
     pub fn overloaded(&mut self, loads: &[Load], open: &Sums) {
+        let peaks = |w: &WorkloadPlan| match &w.arrivals {
+            Arrivals::Poisson(p) | Arrivals::Paced { rate: p, .. } => super::changes(p),
+            _ => w.duration.is_some(),
+        };
+        let passes = self.model.workloads.iter().any(|w| !w.is_closed() && peaks(w));
+        let so = if passes {
+            "while the load is at its peak"
+        } else {
+            "without bound"
+        };
         for load in loads {
             let i = load.component.0 as usize;
             let need = self.need(i, open);
-            if need < load.capacity * (1.0 - 1e-9) || load.cancelled {
+            if need < load.capacity * (1.0 - 1e-9) || self.found.cancelled.contains(&load.component) {
                 continue;
             }
             let facts = &self.facts[i];
             let name = self.model.components[i].name.clone();
             let end = match (facts.patience, facts.bounded || facts.rate.is_some()) {
-                (_, _) if facts.feed.is_some() => format!("the lag of `{name}` grows without bound"),
+                (_, _) if facts.feed.is_some() => format!("the lag of `{name}` grows {so}"),
                 (Some((p, _)), _) if p.nanos() == 0 => "the rest is turned away".to_owned(),
                 (Some((p, key)), _) => format!("whoever waits longer than `{key}` of {p} fails"),
                 (None, true) => "the rest is turned away".to_owned(),
                 (None, false) if self.found.limited.contains(&load.component) => {
                     format!("the queue of `{name}` grows until the time limit around it ends the waits")
                 }
-                (None, false) if facts.unit == "cores" => format!("work on `{name}` piles up without bound"),
-                (None, false) => format!("the queue of `{name}` grows without bound"),
+                (None, false) if facts.unit == "cores" => format!("work on `{name}` piles up {so}"),
+                (None, false) => format!("the queue of `{name}` grows {so}"),
             };
             let text = format!(
                 "offered load {} of capacity {}: {end}",

@@ -169,7 +169,7 @@ impl Arithmetic {
         let total: f64 = self.streams.iter().map(|s| s.rate).sum();
         if first.cancelled {
             return Some(format!(
-                "{} has the least room, up to {} or more: what is cancelled takes less than counted here.",
+                "{} has the least room, up to {} or more: what is cut short takes less than counted here.",
                 first.subject,
                 rate(total * ratio)
             ));
@@ -183,7 +183,7 @@ impl Arithmetic {
             )
         } else {
             format!(
-                "{} is asked for more than it has: it carries at most {} of the {} offered.",
+                "{} is asked for more than it has: it saturates at {} of the {} offered.",
                 first.subject,
                 rate(total * ratio),
                 rate(total)

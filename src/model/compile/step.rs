@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Compiler, Here};
-use crate::component::{self, ComponentId, EACH_DONE, EACH_NEXT, Plan, Usage};
+use crate::component::{self, ComponentId, EACH_BEGIN, EACH_DONE, EACH_NEXT, Plan, Usage};
 use crate::diagnostic::{Span, nearest};
 use crate::distribution::Law;
 use crate::document::{Item, Spanned};
@@ -55,7 +55,7 @@ impl Compiler<'_> {
             } => {
                 let bodies: Vec<(usize, &Vec<Step>)> = branches.iter().enumerate().collect();
                 let mut inner = here.clone();
-                inner.reply = None;
+                (inner.reply, inner.batch) = (None, None);
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
                 asm.parallel(*quorum, *cancels, bodies, |asm, (i, steps)| {
                     self.branch(asm, i, steps, &inner)
@@ -125,6 +125,10 @@ impl Compiler<'_> {
             return;
         };
         let mut inside = outer.clone();
+        if matches!(plan, Plan::TimeLimiter(_)) {
+            // A thread of its own.
+            inside.batch = None;
+        }
         if let Plan::ConnectionPool(pool) = &plan {
             inside.pools.push(pool.to);
         }
@@ -277,9 +281,13 @@ impl Compiler<'_> {
                     "not-here",
                     "`each` stands where there is nothing to go through",
                 )
-                .help("it belongs into the steps of an outbox, or of a consumer with `batch = true`");
+                .help(
+                    "it belongs into the steps of an outbox, or of a consumer with `batch = true`; branches of `parallel` and time limiters may stand inside it, not around it",
+                );
             return;
         };
+        self.asm
+            .op(place.base, place.sel, frame, EACH_BEGIN, "from the first one");
         let next = self
             .asm
             .op(place.base, place.sel, frame, EACH_NEXT, "the next one");

@@ -198,3 +198,26 @@ fn where_the_load_changes_the_busiest_stretch_counts() {
     // A load that does not change is judged by all of it.
     assert_eq!(verdict(&plan(USERS, ""), &seen, &metrics).0, Verdict::Stable);
 }
+
+#[test]
+fn a_time_limit_that_ends_everything_or_a_full_heap_gives_way_before_who_is_idle() {
+    let text = "[time-limiter.l]\n[service.s]\nhost = { cores = 4 }\n[heap.s]\nin = \"s\"\nsize = \"1GiB\"\n[station.desk]\n\
+                [flow.f]\nat = \"s\"\nsteps = [{ use = \"l\", steps = [{ use = \"desk\", time = \"1ms\" }] }]\n";
+    let point = written(&format!("{text}{RATE}"));
+    let of = |fault: &str| {
+        let metrics = [
+            ("station.desk", "utilisation", 0.12),
+            ("time-limiter.l", "failed", 9.0),
+            (SYSTEM, fault, 9.0),
+        ];
+        bottleneck(&point, &steady(), &carrying(1.0, &metrics))
+    };
+    assert_eq!(
+        of("failures_timed_out").as_deref(),
+        Some("time-limiter.l turns away 9/s")
+    );
+    assert_eq!(
+        of("failures_out_of_memory").as_deref(),
+        Some("heap.s out of memory")
+    );
+}

@@ -14,7 +14,7 @@ fn what_is_cancelled_in_time_is_no_overload() {
     near(load(&a, "station.a").load, 1.5);
     let text = a.table(&model(&source));
     assert!(
-        text.contains("up to 100/s or more: what is cancelled takes less"),
+        text.contains("up to 100/s or more: what is cut short takes less"),
         "{text}"
     );
     assert!(text.contains("a request takes at least 0s"), "{text}");
@@ -71,4 +71,26 @@ fn an_autoscaler_comes_to_what_its_goal_asks_for() {
         told("600/s"),
         ["autoscaler.x would want 12 replicas at this load and may have 10."]
     );
+}
+
+#[test]
+fn what_a_time_limit_cuts_short_is_no_bound_either() {
+    let a = sums(
+        "[time-limiter.l]\ntimeout-duration = \"50ms\"\n[station.s]\n[flow.f]\nsteps = [{ use = \"l\", steps = [{ use = \"s\", time = \"155ms\" }] }]\n\
+         [workload.w]\nexecutor = \"poisson\"\nrate = \"12/s\"\n",
+    );
+    assert!(a.loads.iter().all(|l| l.cancelled), "{:?}", a.loads);
+}
+
+#[test]
+fn a_peak_above_capacity_passes() {
+    let spike = |stages: &str| {
+        let a = sums(&format!(
+            "[station.s]\n[flow.f]\nsteps = [{{ use = \"s\", time = \"100ms\" }}]\n[workload.w]\nexecutor = \"poisson\"\n{stages}\n"
+        ));
+        told(&a, "overload").to_owned()
+    };
+    let passing = "start-rate = \"5/s\"\nstages = [{ duration = \"10s\", target = \"20/s\" }, { duration = \"10s\", target = \"5/s\" }]";
+    assert!(spike(passing).contains("the queue of `s` grows while the load is at its peak"));
+    assert!(spike("rate = \"20/s\"").contains("the queue of `s` grows without bound"));
 }
