@@ -29,8 +29,8 @@ mod health;
 use super::contract::*;
 use super::faults;
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::request::{REFUSED, RETURNED};
-use crate::kernel::{Admission, Context, Effect, Fault, Faults, NONE, Outcome, Visit};
+use crate::kernel::request::{REFUSED, pack_replica, unpack_replica};
+use crate::kernel::{Admission, Context, Effect, Fault, Faults, Outcome, Visit};
 use health::Health;
 
 /// As running.
@@ -82,7 +82,7 @@ pub const CALL_TIMED_OUT: u8 = 1;
 pub const CALLER_LEFT: u8 = 2;
 
 // A call's word has the replica below; above it where the caller runs, and whether nobody awaits the answer any more.
-const NOWHERE: u32 = NONE >> 1;
+const HOME_BITS: u32 = 31;
 const GIVEN_UP: u64 = 1 << 63;
 
 const POLICIES: &[&str] = &["round-robin", "random", "least-connections", "power-of-two"];
@@ -183,7 +183,7 @@ impl Component for Balancer {
         let r = &mut cx.requests[visit.slot];
         r.flags &= !REFUSED;
         let home = std::mem::replace(&mut r.home, self.first + replica);
-        *cx.word(visit) = u64::from(home & NOWHERE) << 32 | u64::from(replica);
+        *cx.word(visit) = pack_replica(home, HOME_BITS) << 32 | u64::from(replica);
         Admission::Proceed
     }
 
@@ -200,13 +200,7 @@ impl Component for Balancer {
         let r = &mut cx.requests[visit.slot];
         let refused = r.flags & REFUSED != 0;
         r.flags &= !REFUSED;
-        r.home = match (word >> 32) as u32 & NOWHERE {
-            NOWHERE => NONE,
-            home => home,
-        };
-        if cx.is_frozen(visit.slot) {
-            cx.requests[visit.slot].flags |= RETURNED;
-        }
+        cx.come_home(visit.slot, unpack_replica(word >> 32, HOME_BITS));
         if self.health.watches() {
             self.judge(visit.frame, word as u32, outcome, refused, cx);
         }

@@ -170,7 +170,6 @@ const POLL: u8 = 0;
 const COLLECT: u8 = 1;
 const COMMIT: u8 = 2;
 const COMMITTED: u8 = 3;
-const REWIND: u8 = 4;
 
 /// Set in the word of a visit whose record was given up.
 const SKIPPED: u64 = 1 << 63;
@@ -255,7 +254,6 @@ impl Component for Consumer {
         let site = l.site(String::new(), None);
         if plan.batch {
             l.asm.enter(me.base, me.sel, site, true, "process the batch");
-            l.asm.op(me.base, me.sel, frame, REWIND, "from its first record");
             body(l);
             l.asm.leave("batch");
         } else {
@@ -379,7 +377,7 @@ impl Component for Consumer {
         match op {
             POLL => self.poll(t, visit.slot, cx),
             COLLECT => self.collect(t, visit.slot, cx),
-            REWIND | EACH_BEGIN => {
+            EACH_BEGIN => {
                 let thread = &mut self.threads[t];
                 thread.at = (0, thread.spans.first().map_or(0, |s| s.from));
                 Admission::Proceed

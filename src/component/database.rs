@@ -28,7 +28,7 @@ use super::permits::Permits;
 use super::statement_timer::{BELOW, StatementTimer};
 use crate::distribution::Law;
 use crate::document::{Form, Key, Reader, key};
-use crate::kernel::request::{RETURNED, State};
+use crate::kernel::request::{State, pack_replica, unpack_replica};
 use crate::kernel::{Admission, Context, Effect, Fault, NONE, Outcome, Visit};
 use crate::quantity::{SimDuration, SimTime};
 
@@ -57,14 +57,11 @@ const PRODUCTS: &[&str] = &["mysql", "postgresql"];
 
 // In a visit's word: whether it has a connection of its own; above it the replica of its caller.
 const CONNECTED: u64 = 1;
-const NOWHERE: u32 = (1 << (BELOW - 1)) - 1;
+const HOME_BITS: u32 = BELOW - 1;
 
 /// The replica from which a statement was sent, by its visit's word; `NONE` for none.
 pub fn caller(word: u64) -> u32 {
-    match (word >> 1) as u32 & NOWHERE {
-        NOWHERE => NONE,
-        home => home,
-    }
+    unpack_replica(word >> 1, HOME_BITS)
 }
 
 /// The demand by which a query outside any pool is known: it brings its own connection.
@@ -197,7 +194,7 @@ impl Component for Database {
         }
         // What is done is done by the server, whatever becomes of the caller's process meanwhile.
         let home = std::mem::replace(&mut cx.requests[visit.slot].home, NONE);
-        *cx.word(visit) |= u64::from(home & NOWHERE) << 1;
+        *cx.word(visit) |= pack_replica(home, HOME_BITS) << 1;
         if self.timer.after != u64::MAX {
             self.timer.begin(visit, cx);
         }
@@ -206,11 +203,8 @@ impl Component for Database {
 
     #[inline(always)]
     fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
-        self.disconnect(visit, cx);
+        self.let_go(visit, cx);
         self.statements.release(cx);
-        if cx.is_frozen(visit.slot) {
-            cx.requests[visit.slot].flags |= RETURNED;
-        }
     }
 
     fn wake(&mut self, _: u32, cx: &mut Context) {
@@ -221,7 +215,7 @@ impl Component for Database {
         let r = &cx.requests[slot];
         if r.state == State::Waiting && r.ticket == frame {
             let visit = cx.waiting_visit(self.statements.instance(), slot);
-            self.disconnect(visit, cx);
+            self.let_go(visit, cx);
             return self.statements.turn_away(slot, cx);
         }
         cx.leave_effect(Effect::Expire {
@@ -232,7 +226,7 @@ impl Component for Database {
     }
 
     fn cancel(&mut self, visit: Visit, cx: &mut Context) {
-        self.disconnect(visit, cx);
+        self.let_go(visit, cx);
         self.statements.cancel(visit, cx);
     }
 
@@ -255,10 +249,11 @@ impl Component for Database {
 }
 
 impl Database {
+    /// Nothing is left of a statement at the server: its caller has it back.
     #[inline(always)]
-    fn disconnect(&mut self, visit: Visit, cx: &mut Context) {
+    fn let_go(&mut self, visit: Visit, cx: &mut Context) {
         let word = std::mem::take(cx.word(visit));
-        cx.requests[visit.slot].home = caller(word);
+        cx.come_home(visit.slot, caller(word));
         if word & CONNECTED != 0
             && let Some(seat) = self.seat
         {

@@ -248,8 +248,7 @@ impl Engine<'_> {
         };
         if self.cx.is_frozen(slot) {
             self.cx.requests[slot].pc = next;
-            if !self.serves_on(slot) {
-                self.stall(slot);
+            if self.stands_still(slot) {
                 return None;
             }
         }
@@ -294,11 +293,26 @@ impl Engine<'_> {
         false
     }
 
-    /// Whether what comes next is the end of a service outside of the request's process, which is paused: the server is free then,
-    /// and the process hears of it later.
+    /// Whether a request stands still because its process is paused. The end of a service outside of it goes on: the server is free
+    /// then, and the process hears of it later.
+    #[inline(always)]
+    pub(super) fn stands_still(&mut self, slot: u32) -> bool {
+        self.cx.is_frozen(slot) && self.stops(slot)
+    }
+
     #[cold]
     #[inline(never)]
-    pub(super) fn serves_on(&mut self, slot: u32) -> bool {
+    fn stops(&mut self, slot: u32) -> bool {
+        let goes_on = self.is_served_outside(slot);
+        match goes_on {
+            true => self.cx.requests[slot].flags |= RETURNED,
+            false => self.stall(slot),
+        }
+        !goes_on
+    }
+
+    /// Whether what comes next is the end of a service outside of the request's process.
+    fn is_served_outside(&self, slot: u32) -> bool {
         let pc = self.cx.requests[slot].pc;
         let (Instr::Leave { comp, .. } | Instr::Op { comp, .. }) = self.code[pc as usize] else {
             return false;
@@ -309,15 +323,11 @@ impl Engine<'_> {
             _ => return false,
         }
         let layout = &self.model.layout;
-        let outside = match self.components[comp as usize] {
+        match self.components[comp as usize] {
             Instance::External(_) => true,
             Instance::Station(_) => !layout.placed_in.contains_key(&layout.owner[comp as usize]),
             _ => false,
-        };
-        if outside {
-            self.cx.requests[slot].flags |= RETURNED;
         }
-        outside
     }
 
     /// The request's process is paused: it goes on when the pause ends.

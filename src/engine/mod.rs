@@ -276,9 +276,7 @@ impl<'m> Engine<'m> {
                 // A ticket that does not fit belongs to a hold that was cut short.
                 if r.ticket == event.number() as u32 && r.state == State::Holding {
                     r.ticket = 0;
-                    if self.cx.is_frozen(payload) && !self.serves_on(payload) {
-                        self.stall(payload);
-                    } else {
+                    if !self.stands_still(payload) {
                         self.execute(payload);
                         self.carry_out();
                     }
@@ -410,9 +408,7 @@ impl<'m> Engine<'m> {
                 if self.cx.requests[slot].state != State::Ready {
                     continue;
                 }
-                if self.cx.is_frozen(slot) && !self.serves_on(slot) {
-                    self.stall(slot);
-                } else if !self.heeds(slot) {
+                if !self.stands_still(slot) && !self.heeds(slot) {
                     self.execute(slot);
                 }
             } else {

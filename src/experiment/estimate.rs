@@ -170,5 +170,16 @@ pub fn told(metric: &Metric) -> String {
     }
 }
 
+/// Whether all of an interval lies below (or above) a bound; `None` if it lies on both sides.
+pub fn keeps_bound((low, high): (f64, f64), below: bool, bound: f64) -> Option<bool> {
+    match below {
+        true if high < bound => Some(true),
+        true if low >= bound => Some(false),
+        false if low > bound => Some(true),
+        false if high <= bound => Some(false),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@
 //! verdict = "stable"                # at every point
 //! ```
 
+use super::estimate::{self, keeps_bound, value};
 use super::figure_name;
 use super::read::{check_figure, find_axis};
 use super::results::{Axis, Point, Unit, Verdict};
@@ -303,11 +304,11 @@ fn stands_at(point: &Point, at: &[(usize, usize)]) -> bool {
 pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> Outcome {
     let mine: Vec<_> = points.iter().filter(|(p, _)| stands_at(p, &e.at)).collect();
     if mine.is_empty() {
-        return outcome(false, &e.text, "not run");
+        return outcome(&e.text, Miss::because("not run"));
     }
     for (point, kept) in mine {
         let failed = match &e.what {
-            What::Verdict(v) => (point.verdict != *v).then(|| point.verdict_reason.clone()),
+            What::Verdict(v) => (point.verdict != *v).then(|| Miss::Fails(point.verdict_reason.clone())),
             What::Objective(met) => objective(point, *met),
             What::Bound { figure, below, bound } => bounded(point, figure, *below, *bound),
             What::Compared { figure, less, other } => {
@@ -318,7 +319,7 @@ pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> 
                         })
                 });
                 match other {
-                    None => Some("the other point was not run".to_owned()),
+                    None => Miss::because("the other point was not run"),
                     Some((_, theirs)) => {
                         let unit = point.metric(&figure.0, &figure.1).map_or(Unit::None, |m| m.unit);
                         compared(figure, unit, *less, kept, theirs, confidence)
@@ -326,61 +327,62 @@ pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> 
                 }
             }
         };
-        if let Some(why) = failed {
-            return outcome(false, &e.text, &why);
+        if failed.is_some() {
+            return outcome(&e.text, failed);
         }
     }
-    outcome(true, &e.text, "")
+    outcome(&e.text, None)
 }
 
-const UNDECIDED: &str = "undecided: ";
+/// Why an expectation is not met at a point.
+enum Miss {
+    Fails(String),
+    Undecided(String),
+}
 
-fn outcome(met: bool, text: &str, why: &str) -> Outcome {
-    let text = match (met, why) {
-        (true, _) => format!("Expectation met: {text}."),
-        (false, "") => format!("Expectation not met: {text}."),
-        (false, why) if why.starts_with(UNDECIDED) => {
-            let found = why.trim_start_matches(UNDECIDED).trim_end_matches('.');
-            format!("Expectation undecided: {text} ({found}).")
-        }
-        (false, why) => format!("Expectation not met: {text} ({}).", why.trim_end_matches('.')),
+impl Miss {
+    fn because(why: &str) -> Option<Miss> {
+        Some(Miss::Fails(why.to_owned()))
+    }
+}
+
+fn outcome(text: &str, miss: Option<Miss>) -> Outcome {
+    let met = miss.is_none();
+    let text = match miss {
+        None => format!("Expectation met: {text}."),
+        Some(Miss::Fails(why)) if why.is_empty() => format!("Expectation not met: {text}."),
+        Some(Miss::Fails(why)) => format!("Expectation not met: {text} ({}).", why.trim_end_matches('.')),
+        Some(Miss::Undecided(why)) => format!("Expectation undecided: {text} ({why})."),
     };
     Outcome { met, text }
 }
 
-fn objective(point: &Point, wanted: bool) -> Option<String> {
+fn objective(point: &Point, wanted: bool) -> Option<Miss> {
     if point.objective.is_empty() {
-        return Some("the model has no objective".to_owned());
+        return Miss::because("the model has no objective");
     }
     let missed = point.objective.iter().find(|j| j.met != Some(true));
     match (wanted, missed) {
-        (true, Some(j)) => Some(format!("{}: {}", j.text, j.detail)),
+        (true, Some(j)) => Some(Miss::Fails(format!("{}: {}", j.text, j.detail))),
         (false, _) if point.objective.iter().any(|j| j.met == Some(false)) => None,
-        (false, _) => Some("no term of the objective is missed".to_owned()),
+        (false, _) => Miss::because("no term of the objective is missed"),
         (true, None) => None,
     }
 }
 
-fn bounded(point: &Point, figure: &(String, String), below: bool, bound: Bound) -> Option<String> {
+fn bounded(point: &Point, figure: &(String, String), below: bool, bound: Bound) -> Option<Miss> {
     let Some(metric) = point.metric(&figure.0, &figure.1) else {
-        return Some("not observed".to_owned());
+        return Miss::because("not observed");
     };
     if bound.unit.is_some_and(|unit| unit != metric.unit) {
-        return Some("the bound has another unit than the figure".to_owned());
+        return Miss::because("the bound has another unit than the figure");
     }
     let (low, high) = metric.interval().unwrap_or((metric.mean, metric.mean));
-    let (holds, fails) = if below {
-        (high < bound.value, low >= bound.value)
-    } else {
-        (low > bound.value, high <= bound.value)
-    };
-    match (holds, fails) {
-        (true, _) => None,
-        (_, true) => Some(format!("found {}", super::estimate::told(metric))),
-        _ => Some(format!(
-            "{UNDECIDED}found {}, on both sides of the bound",
-            super::estimate::told(metric)
-        )),
+    let found = format!("found {}", estimate::told(metric));
+    match keeps_bound((low, high), below, bound.value) {
+        Some(true) => None,
+        Some(false) => Some(Miss::Fails(found)),
+        None => Some(Miss::Undecided(format!("{found}, on both sides of the bound"))),
     }
 }
 
@@ -391,28 +393,27 @@ fn compared(
     mine: &[Kept],
     theirs: &[Kept],
     confidence: f64,
-) -> Option<String> {
+) -> Option<Miss> {
     let values = |kept: &[Kept]| kept.iter().find(|(f, _)| f == figure).map(|k| k.1.clone());
     let (Some(a), Some(b)) = (values(mine), values(theirs)) else {
-        return Some("not observed".to_owned());
+        return Miss::because("not observed");
     };
     let both = a.len().min(b.len());
     let Ok(difference) = paired_difference(&b[..both], &a[..both], confidence) else {
-        return Some("not observed in every replication".to_owned());
+        return Miss::because("not observed in every replication");
     };
     let (low, high) = (
         difference.low.unwrap_or(difference.mean),
         difference.high.unwrap_or(difference.mean),
     );
-    let (holds, fails) = match less {
-        true => (high < 0.0, low >= 0.0),
-        false => (low > 0.0, high <= 0.0),
-    };
-    let told = |v| super::estimate::value(unit, v);
-    let lies = format!("the difference lies between {} and {}", told(low), told(high));
-    match (holds, fails) {
-        (true, _) => None,
-        (_, true) => Some(lies),
-        _ => Some(format!("{UNDECIDED}{lies}")),
+    let lies = format!(
+        "the difference lies between {} and {}",
+        value(unit, low),
+        value(unit, high)
+    );
+    match keeps_bound((low, high), less, 0.0) {
+        Some(true) => None,
+        Some(false) => Some(Miss::Fails(lies)),
+        None => Some(Miss::Undecided(lies)),
     }
 }

@@ -78,6 +78,13 @@ pub struct PointPlan {
     pub settings: Settings,
 }
 
+impl PointPlan {
+    /// Whether load or system change in the course of the run.
+    pub(crate) fn changes_by_plan(&self) -> bool {
+        planned::changes_by_plan(&self.model, self.settings.duration)
+    }
+}
+
 /// How long, how often and how precise.
 #[derive(Clone, Debug)]
 pub struct Settings {

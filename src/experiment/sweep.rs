@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::collect::{Collected, Collector};
 use super::finish::{Done, Finished, finish, key, summary};
-use super::planned::changes_by_plan;
 use super::replicate::{PILOTS, Pilot, pilot, replicate, transient};
 use super::{Experiment, PointPlan, WarmUp};
 use crate::engine::Stopped;
@@ -175,11 +174,7 @@ pub fn carry_out(experiment: &Experiment, control: &Control) -> Result<Done, Fai
 }
 
 fn collector(plan: &PointPlan, warm_up: u64, transient_lasts: bool) -> Collector {
-    Collector::new(
-        warm_up,
-        transient_lasts,
-        changes_by_plan(&plan.model, plan.settings.duration),
-    )
+    Collector::new(warm_up, transient_lasts, plan.changes_by_plan())
 }
 
 impl Slot {

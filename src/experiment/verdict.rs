@@ -5,7 +5,7 @@ mod growth;
 
 use super::PointPlan;
 use super::collect::{Collected, Cut};
-use super::estimate::{told, value};
+use super::estimate::{keeps_bound, told, value};
 use super::recovery::recovered;
 use super::results::{Judgement, Metric, SYSTEM, Unit, Verdict};
 use crate::model::Model;
@@ -214,14 +214,9 @@ impl<'a> Findings<'a> {
             );
         }
         let subject = &b.subject;
-        match when.is_empty() {
-            true => format!(
-                "{subject} is busy for {busy} of the time: more users would wait longer and get no more done"
-            ),
-            false => format!(
-                "{subject} is busy for {busy} of the time{when}: more users would wait longer and get no more done"
-            ),
-        }
+        format!(
+            "{subject} is busy for {busy} of the time{when}: more users would wait longer and get no more done"
+        )
     }
 
     /// What gives way first.
@@ -323,9 +318,12 @@ fn failures(metrics: &[Metric], counts: impl Fn(&str) -> bool) -> Vec<(f64, Stri
         .collect()
 }
 
-/// The largest two of these, in words.
-fn largest(mut parts: Vec<(f64, String)>) -> String {
-    parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+fn most_first(a: &(f64, String), b: &(f64, String)) -> std::cmp::Ordering {
+    b.0.total_cmp(&a.0)
+}
+
+/// The first two of these, in words.
+fn largest(parts: &[(f64, String)]) -> String {
     let words: Vec<String> = parts
         .iter()
         .take(2)
@@ -336,10 +334,11 @@ fn largest(mut parts: Vec<(f64, String)>) -> String {
 
 /// The share that fails for other reasons than want of capacity, and what is said of it if it is worth a word.
 fn otherwise_failing(metrics: &[Metric], offered: f64) -> (f64, String) {
-    let parts = failures(metrics, |fault| !CAPACITY_FAULTS.contains(&fault));
+    let mut parts = failures(metrics, |fault| !CAPACITY_FAULTS.contains(&fault));
     let share = parts.iter().map(|p| p.0).sum::<f64>() / offered;
+    parts.sort_by(most_first);
     let text = match share >= CRITICAL_LOSS {
-        true => format!("; {} fails: {}", value(Unit::Share, share), largest(parts)),
+        true => format!("; {} fails: {}", value(Unit::Share, share), largest(&parts)),
         false => String::new(),
     };
     (share, text)
@@ -351,8 +350,8 @@ struct Losses {
     share: f64,
     /// Requests a second that arrive, those that are never sent included.
     arriving: f64,
-    /// The largest two parts.
-    words: String,
+    /// How many a second by each fault, the most first.
+    parts: Vec<(f64, String)>,
     /// Workloads that cannot send all they should: how many a second are not sent, and why.
     unsent: Vec<(String, f64, &'static str)>,
 }
@@ -371,7 +370,7 @@ impl Losses {
             "{} of {} is lost: {}",
             value(Unit::Share, self.share),
             rate(self.arriving),
-            self.words
+            largest(&self.parts)
         )
     }
 }
@@ -400,12 +399,13 @@ fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> Losses {
     parts.extend(unsent.iter().map(|(_, each, why)| (*each, (*why).to_owned())));
     let arriving = offered + unsent.iter().map(|(_, each, _)| each).sum::<f64>();
     let sum: f64 = parts.iter().map(|p| p.0).sum();
+    parts.sort_by(most_first);
     // In a short time more may end than arrives.
     let ended = mean(metrics, SYSTEM, "throughput").unwrap_or(0.0) + sum;
     Losses {
         share: sum / arriving.max(ended),
         arriving,
-        words: largest(parts),
+        parts,
         unsent,
     }
 }
@@ -431,19 +431,7 @@ pub fn objective(model: &Model, metrics: &[Metric]) -> Vec<Judgement> {
                 None => (None, "not observed".to_owned()),
                 Some(m) => match m.interval() {
                     None => (None, format!("{}, without interval", told(m))),
-                    Some((low, high)) => {
-                        let (holds, fails) = if o.below {
-                            (high < o.bound, low >= o.bound)
-                        } else {
-                            (low > o.bound, high <= o.bound)
-                        };
-                        let met = match (holds, fails) {
-                            (true, _) => Some(true),
-                            (_, true) => Some(false),
-                            _ => None,
-                        };
-                        (met, told(m))
-                    }
+                    Some((low, high)) => (keeps_bound((low, high), o.below, o.bound), told(m)),
                 },
             };
             Judgement {

@@ -5,7 +5,7 @@
 
 use super::calendar::{Calendar, Event};
 use super::meter::Meter;
-use super::request::{FAILING, Requests, State};
+use super::request::{FAILING, RETURNED, Requests, State};
 use super::unchecked::{at, at_mut};
 use super::{Fault, NONE, Replica, Visit, rank};
 use crate::distribution::{Columns, PopularitySampler, Sampler, Tables};
@@ -568,6 +568,15 @@ impl Context {
     pub fn is_running(&self, slot: u32) -> bool {
         let home = self.requests[slot].home;
         home == NONE || at(&self.replicas, home).up
+    }
+
+    /// What was done for a request elsewhere is over: it is back in this replica, which sees it when it is not paused.
+    #[inline(always)]
+    pub fn come_home(&mut self, slot: u32, home: u32) {
+        self.requests[slot].home = home;
+        if self.is_paused(home) {
+            self.requests[slot].flags |= RETURNED;
+        }
     }
 
     /// Whether the request's process is paused.

@@ -40,6 +40,20 @@ pub const REFUSED: u16 = 128;
 /// It has come back from a call into a process that is paused.
 pub const RETURNED: u16 = 256;
 
+/// A replica in so many bits of a word; all of them set stand for `NONE`.
+pub const fn pack_replica(replica: u32, bits: u32) -> u64 {
+    (replica & (NONE >> (32 - bits))) as u64
+}
+
+/// The replica in the lowest bits of a word, as [`pack_replica`] wrote it.
+pub const fn unpack_replica(word: u64, bits: u32) -> u32 {
+    let all = NONE >> (32 - bits);
+    match word as u32 & all {
+        found if found == all => NONE,
+        found => found,
+    }
+}
+
 /// A request in flight.
 #[derive(Copy, Clone, Debug)]
 #[repr(C, align(64))]

@@ -10,7 +10,7 @@ impl Consumer {
 
     pub(super) fn missed(&mut self, cx: &mut Context) {
         self.down = None;
-        let _ = cx.rebalance(self.log, self.group, self.members(), false);
+        cx.depart(self.log, self.group, self.members());
     }
 
     /// The first members of an empty group have come: the coordinator waits for more.
@@ -129,7 +129,7 @@ impl Consumer {
         }
         if !self.plan.is_static {
             let member = self.member + t as u32;
-            let _ = cx.rebalance(self.log, self.group, member..member + 1, false);
+            cx.depart(self.log, self.group, member..member + 1);
         }
         if self.threads.iter().all(|t| t.closed) {
             self.finish_closing(cx);
@@ -162,6 +162,6 @@ impl Consumer {
             thread.left = true;
             thread.parked = slot;
         }
-        let _ = cx.rebalance(self.log, self.group, self.members(), false);
+        cx.depart(self.log, self.group, self.members());
     }
 }

@@ -24,7 +24,7 @@ impl Consumer {
             self.threads[t].fetched = cx.nanos();
         }
         let left = std::mem::take(&mut self.threads[t].left);
-        if left && cx.rebalance(self.log, self.group, member..member + 1, true) {
+        if left && cx.join(self.log, self.group, member..member + 1) {
             self.gather(cx);
         }
         // A cooperative rebalance may ask for a second round at once.
@@ -171,7 +171,7 @@ impl Consumer {
             thread.left = true;
             self.counts.poll_timeouts += 1;
             let member = self.member + t as u32;
-            let _ = cx.rebalance(self.log, self.group, member..member + 1, false);
+            cx.depart(self.log, self.group, member..member + 1);
         }
         if next != u64::MAX {
             self.poll_limit.set(next, cx);

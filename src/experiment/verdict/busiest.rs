@@ -4,7 +4,6 @@ use super::{Findings, Losses, growth, mean, overflowing, percent, rate};
 use crate::experiment::PointPlan;
 use crate::experiment::collect::Collected;
 use crate::experiment::estimate::value;
-use crate::experiment::planned::changes_by_plan;
 use crate::experiment::results::{Metric, Unit};
 use crate::model::{Entry, Model};
 use crate::program::ScopeKind;
@@ -41,7 +40,7 @@ impl Busiest {
 /// Among the components that are about as busy as the busiest, the innermost: who waits for it keeps the
 /// others occupied.
 pub fn busiest(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<Busiest> {
-    let changes = changes_by_plan(&plan.model, plan.settings.duration);
+    let changes = plan.changes_by_plan();
     let components = plan.model.components.iter().zip(depths(&plan.model));
     let found: Vec<(Busiest, u32)> = components
         .filter_map(|(entry, depth)| {
@@ -206,7 +205,10 @@ pub fn bottleneck(found: &Findings) -> Option<String> {
 
 /// Who turns most away while nobody is busy: a limit, or a workload that cannot send; or whose memory is full.
 fn turns_away(plan: &PointPlan, metrics: &[Metric], losses: &Losses) -> Option<String> {
-    if losses.words.starts_with("out of memory")
+    if losses
+        .parts
+        .first()
+        .is_some_and(|(_, fault)| fault == "out of memory")
         && let Some(heap) = plan.model.components.iter().find(|e| e.kind == "heap")
     {
         return Some(format!("{} out of memory", heap.subject()));

@@ -3,7 +3,7 @@
 use super::{mean, rate, value};
 use crate::experiment::PointPlan;
 use crate::experiment::collect::Collected;
-use crate::experiment::planned::{changes_by_plan, last_change};
+use crate::experiment::planned::last_change;
 use crate::experiment::results::{Metric, SYSTEM, Unit};
 use crate::model::arithmetic::arithmetic;
 use crate::statistics::interval::mean_interval;
@@ -52,7 +52,7 @@ impl Grown {
 /// judged by the balance of what came and what went, one in which the load changes all along by what the change does not
 /// explain.
 pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<Grown> {
-    if changes_by_plan(&plan.model, plan.settings.duration) {
+    if plan.changes_by_plan() {
         return growth_by_plan(plan, seen);
     }
     let of = |name: &str| mean(metrics, SYSTEM, name).unwrap_or(0.0);

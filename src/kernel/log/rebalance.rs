@@ -182,10 +182,19 @@ impl Context {
         }
     }
 
-    /// Members leave or come: partitions are dealt out anew when each living one has come to its next poll. Says whether the first of
-    /// an empty group have come: then it waits for more until [`Context::gathered`].
+    /// Members leave: partitions are dealt out anew when each living one has come to its next poll.
+    pub fn depart(&mut self, log: u32, group: u32, members: Range<u32>) {
+        self.rebalance(log, group, members, false);
+    }
+
+    /// Members come, likewise. Says whether they are the first of an empty group, which then waits for more until
+    /// [`Context::gathered`].
     #[must_use]
-    pub fn rebalance(&mut self, log: u32, group: u32, members: Range<u32>, alive: bool) -> bool {
+    pub fn join(&mut self, log: u32, group: u32, members: Range<u32>) -> bool {
+        self.rebalance(log, group, members, true)
+    }
+
+    fn rebalance(&mut self, log: u32, group: u32, members: Range<u32>, alive: bool) -> bool {
         let now = self.nanos();
         let g = &mut self.logs[log as usize].groups[group as usize];
         if !alive && members.clone().all(|m| !g.members[m as usize].alive) {
@@ -245,7 +254,7 @@ impl Context {
             (m.taken, m.available) = (0, 0);
             m.forget_fetch();
         }
-        self.rebalance(log, group, members, true)
+        self.join(log, group, members)
     }
 
     /// The session of members that were replaced has ended.
