@@ -35,7 +35,9 @@
 //! redelivered after a rebalance draws the same.
 //!
 //! Readings beside lag and end-to-end times, each a second: `redelivered` (records that a poll returned though one before had, other
-//! than to try them again; `consumed` counts them each time, but not those that were `skipped`), `poll_timeouts`, `session_timeouts`, `failed_commits`.
+//! than to try them again; `consumed` counts them each time, but not those that were `skipped`), `poll_timeouts`, `session_timeouts`, `failed_commits`. `busiest_thread_utilisation` is the share of time in
+//! which the busiest thread of all had records in hand, pauses and waits for its next try included: what limits a group with more threads
+//! than partitions, or with a hot one.
 //!
 //! The next fetch goes out when a poll returns and the client has nothing left, so that it is under way while the thread works. The broker
 //! answers it when `fetch-min-bytes` are there, by default with the first record that comes, or after `fetch-max-wait` with what is there.
@@ -48,6 +50,7 @@ mod membership;
 mod plan;
 mod poll;
 mod readings;
+mod thread;
 
 pub use plan::Plan;
 
@@ -57,12 +60,12 @@ use super::alarm::Alarm;
 use super::contract::*;
 use crate::distribution::{Law, Sampler};
 use crate::document::{Key, Reader};
-use crate::kernel::log::Span;
 use crate::kernel::request::delivery_key;
-use crate::kernel::{Admission, Caught, Context, Fault, NONE, Outcome, Record, TimerId, Visit};
+use crate::kernel::{Admission, Caught, Context, Fault, Outcome, Record, TimerId, Visit};
 use crate::metric::{Gauge, Histogram};
 use crate::quantity::{SimDuration, SimTime};
 use crate::random::child_key;
+use thread::Thread;
 
 /// As running: the threads of one replica.
 pub struct Consumer {
@@ -99,47 +102,6 @@ pub struct Consumer {
     lost: u64,
     ghosts: Vec<u64>,
     counts: Counts,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Thread {
-    spans: Vec<Span>,
-    /// Number of the span and the offset in it that is next.
-    at: (usize, u64),
-    /// The record in hand.
-    record: Option<Record>,
-    waited: bool,
-    polls: u64,
-    /// When its last poll returned records, nanoseconds; `u64::MAX` while it polls.
-    polled: u64,
-    /// When its last fetch went out, and until when the broker may hold back the answer; `u64::MAX` while nothing is there.
-    fetched: u64,
-    held_until: u64,
-    /// It came to its poll too late and is no member.
-    left: bool,
-    /// The record that failed last, and how often: partition, offset, tries.
-    failed: Option<(u32, u64, u64)>,
-    /// The request that waited in its poll when the group lost it.
-    parked: u32,
-    /// It has closed its consumer.
-    closed: bool,
-    /// Until it polls again, nanoseconds, after a record failed; its fetch must go out anew.
-    back_off: u64,
-    sought: bool,
-    /// Since when it commits, nanoseconds.
-    commits: Option<u64>,
-}
-
-impl Thread {
-    fn new(polls: u64) -> Thread {
-        Thread {
-            polls,
-            polled: u64::MAX,
-            held_until: u64::MAX,
-            parked: NONE,
-            ..Thread::default()
-        }
-    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -487,8 +449,8 @@ impl Component for Consumer {
 
     fn reset(&mut self, now: SimTime) {
         self.counts.idle.reset(now);
-        for since in self.threads.iter_mut().filter_map(|t| t.commits.as_mut()) {
-            *since = now.nanos();
+        for thread in &mut self.threads {
+            thread.reset(now.nanos());
         }
         self.counts = Counts {
             idle: self.counts.idle.clone(),
@@ -529,6 +491,13 @@ impl Component for Consumer {
         out.ratio("records_per_poll", Unit::Count, c.polled as f64, c.polls as f64);
         let idle = c.idle.mean(cx.now()).unwrap_or(f64::NAN) / self.threads.len() as f64;
         out.add("poll_idle_ratio", Unit::Share, Combine::Mean, idle);
+        let worked = self.threads.iter().map(|t| t.worked(cx.nanos())).max();
+        out.add(
+            "busiest_thread_utilisation",
+            Unit::Share,
+            Combine::Max,
+            worked.unwrap_or(0) as f64 * 1e-9 / span,
+        );
         out.times("end_to_end", &c.latency);
         if self.first_replica {
             lag_readings(&cx.logs[self.log as usize], self.group, cx.now(), out);

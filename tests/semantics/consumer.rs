@@ -47,6 +47,29 @@ fn threads_beyond_the_number_of_partitions_are_idle() {
         figure(&six, "consumer.c", "consumed")
     );
     near(figure(&six, "consumer.c", "poll_idle_ratio"), 0.5, 0.02);
+    near(
+        figure(&six, "consumer.c", "busiest_thread_utilisation"),
+        1.0,
+        0.02,
+    );
+}
+
+#[test]
+fn the_busiest_thread_has_records_in_hand_until_its_next_poll() {
+    // 10 ms of work and 40 ms of commit in each 100 ms, and 30 ms until the next try of what fails.
+    let busy = |extra: &str| {
+        let o = observe(
+            &model(1, "10/s", &format!("commit-time = \"40ms\"\n{extra}")),
+            100.0,
+        );
+        figure(&o, "consumer.c", "busiest_thread_utilisation")
+    };
+    near(busy("steps = [{ delay = \"10ms\" }]"), 0.5, 0.01);
+    near(
+        busy("retries = 1\nretry-interval = \"30ms\"\nsteps = [{ fail = 1.0 }]"),
+        0.7,
+        0.01,
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How a replica's threads leave their group and come back: closing, crashes, pauses.
 
-use super::{Consumer, Thread};
+use super::Consumer;
 use crate::kernel::{Context, Effect, NONE};
 
 impl Consumer {
@@ -64,7 +64,7 @@ impl Consumer {
         self.closing = None;
         self.lost = self.threads.iter().filter(|t| !t.left).count() as u64;
         for t in &mut self.threads {
-            *t = Thread::new(t.polls);
+            t.replace(cx.nanos());
         }
         (self.paused, self.overdue) = (None, false);
         if self.lost == 0 || self.plan.session_timeout == 0 || self.plan.closes && !self.plan.is_static {

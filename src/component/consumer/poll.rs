@@ -15,6 +15,7 @@ impl Consumer {
             self.counts.idle.leave(now);
         }
         self.threads[t].polled = u64::MAX;
+        self.threads[t].end_poll(now.nanos());
         if self.closing.is_some() {
             self.threads[t].waited = false;
             self.close_thread(t, cx);
@@ -98,11 +99,12 @@ impl Consumer {
         let least = self.plan.fetch_min_bytes.div_ceil(log.record_bytes.max(1)).max(1);
         let until = now.saturating_add(self.plan.fetch_max_wait);
         log.groups[self.group as usize].fetch(member, least, until);
-        let Some(first) = thread.spans.first() else {
+        let Some(first) = thread.spans.first().copied() else {
             return Admission::Skip;
         };
         thread.at = (0, first.from);
         thread.polls += 1;
+        thread.begin_poll(now);
         (thread.polled, thread.fetched, thread.held_until) = (now, now, u64::MAX);
         self.counts.polls += 1;
         self.counts.polled += thread.spans.iter().map(|s| s.to - s.from).sum::<u64>();

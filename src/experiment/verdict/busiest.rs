@@ -81,19 +81,25 @@ pub fn busiest(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option
 fn occupied(entry: &Entry, metrics: &[Metric]) -> Option<Busiest> {
     let subject = entry.subject();
     let of = |name| mean(metrics, &subject, name);
-    let mut shares = vec![
-        (of("utilisation"), noun(entry)),
-        // Of many keys the hottest holds the others' requests up, if they come for it.
-        (of("hottest_key_utilisation"), "held"),
-    ];
+    let mut busy = of("utilisation").map(|share| (share, noun(entry)));
     // Connections that lie in pools are no burden before one more is refused.
-    if of("connections_refused").is_some_and(|refused| refused > 0.0) {
-        shares.push((of("connections_utilisation"), "connections"));
+    let connections = match of("connections_refused") {
+        Some(refused) if refused > 0.0 => of("connections_utilisation"),
+        _ => None,
+    };
+    // Of many keys or threads the hottest holds up who comes for it.
+    for (share, of_what) in [
+        (of("hottest_key_utilisation"), "held"),
+        (of("busiest_thread_utilisation"), "busiest thread"),
+        (connections, "connections"),
+    ] {
+        if let Some(share) = share
+            && busy.is_none_or(|(all, _)| share > all + SAME)
+        {
+            busy = Some((share, of_what));
+        }
     }
-    let shares = shares
-        .into_iter()
-        .filter_map(|(share, what)| Some((share?, what)));
-    let (utilisation, what) = shares.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (utilisation, what) = busy?;
     Some(Busiest {
         subject,
         what,
@@ -176,11 +182,13 @@ pub fn bottleneck(found: &Findings) -> Option<String> {
     let grown = overflowing(found.grown).filter(|_| !losses.overload());
     let left = grown.and_then(|grown| growth::backlogs(found.seen, metrics, &grown).into_iter().next());
     if let Some(left) = left {
-        return Some(match mean(metrics, &left.subject, "utilisation") {
-            Some(busy) if left.subject.starts_with("consumer.") => {
-                format!("{} threads {}", left.subject, percent(busy))
-            }
-            _ => format!("{} behind by {}", left.subject, rate(left.slope)),
+        let entries = &found.plan.model.components;
+        let consumer = entries
+            .iter()
+            .find(|e| e.kind == "consumer" && e.subject() == left.subject);
+        return Some(match consumer.and_then(|entry| occupied(entry, metrics)) {
+            Some(b) => format!("{} {} {}", b.subject, b.what, percent(b.utilisation)),
+            None => format!("{} behind by {}", left.subject, rate(left.slope)),
         });
     }
     let busiest = found.busiest.as_ref();

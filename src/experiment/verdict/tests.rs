@@ -504,8 +504,12 @@ fn each_backlog_is_told_its_own_growth_and_gives_way_before_who_is_busy() {
         why,
         "the lag of consumer.slow grows by 0.6/s: 9.4/s are consumed; the backlog of outbox.rows grows by 0.4/s: 9.6/s are sent"
     );
+    let consumed = written(
+        "[topic.t]\n[consumer.slow]\ntopic = \"t\"\nsteps = [{ delay = \"1ms\" }]\n[flow.f]\nsteps = [{ publish = \"t\" }]\n\
+         [workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\n",
+    );
     assert_eq!(
-        bottleneck(&plan, &seen, &metrics).as_deref(),
+        bottleneck(&consumed, &seen, &metrics).as_deref(),
         Some("consumer.slow threads 99 %")
     );
     let rows = with_backlogs(growing(1.0), &left[1..2]);

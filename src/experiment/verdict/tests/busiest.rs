@@ -66,6 +66,21 @@ fn a_lock_is_as_busy_as_its_hottest_key() {
     );
 }
 
+#[test]
+fn a_consumer_is_as_busy_as_its_busiest_thread() {
+    let text = "[topic.t]\npartitions = 2\n[consumer.c]\ntopic = \"t\"\nconcurrency = 10\nsteps = [{ delay = \"10ms\" }]\n\
+                [flow.f]\nsteps = [{ publish = \"t\" }]\n[workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\n";
+    let of = |all: f64, busiest: f64| {
+        let metrics = figures(&[
+            ("consumer.c", "utilisation", all),
+            ("consumer.c", "busiest_thread_utilisation", busiest),
+        ]);
+        bottleneck(&written(text), &steady(), &metrics)
+    };
+    assert_eq!(of(0.2, 1.0).as_deref(), Some("consumer.c busiest thread 100 %"));
+    assert_eq!(of(0.89, 0.9).as_deref(), Some("consumer.c threads 89 %"));
+}
+
 const RATE: &str = "[workload.w]\nexecutor = \"poisson\"\nrate = \"10/s\"\n";
 
 #[test]
