@@ -58,6 +58,8 @@ pub struct Adder {
     /// Connections that were ordered and not begun, and how many may be.
     orders: u64,
     most_orders: u64,
+    /// Server and number of what it wishes for.
+    wish: Option<(u32, u32)>,
     timer: TimerId,
     /// When the timer is awaited; one that was set before the process ended is stale.
     due: u64,
@@ -92,6 +94,7 @@ impl Adder {
             state: State::Off,
             back_off: FIRST_BACK_OFF,
             orders: 0,
+            wish: None,
             most_orders,
             timer,
             due: u64::MAX,
@@ -148,6 +151,39 @@ impl Adder {
         cx.arm(self.timer, self.due);
     }
 
+    /// Wants so many connections to be there at the start.
+    pub fn wish(&mut self, connections: u64, cx: &mut Context) {
+        self.wish = self.seat.map(|s| (s, cx.seats[s as usize].wish(connections)));
+    }
+
+    /// Its process is not there at the start.
+    pub fn withdraw(&self, cx: &mut Context) {
+        if let Some((seat, wish)) = self.wish {
+            cx.seats[seat as usize].withdraw(wish);
+        }
+    }
+
+    /// How many connections there are at the start, of those that were wished for.
+    pub fn share(&self, cx: &mut Context) -> u64 {
+        self.wish
+            .map_or(u64::MAX, |(seat, wish)| cx.seats[seat as usize].share(wish))
+    }
+
+    /// Its first order meets a server that is full when all have taken their shares.
+    pub fn begin_refused(&mut self, orders: u64, cx: &mut Context) {
+        self.order(orders - 1);
+        self.refused += 1;
+        if let Some(s) = self.seat {
+            cx.seats[s as usize].refused += 1;
+        }
+        self.back_off(cx);
+    }
+
+    fn back_off(&mut self, cx: &mut Context) {
+        self.sleep(State::BackingOff, self.back_off, cx);
+        self.back_off = (2 * self.back_off).min(LAST_BACK_OFF);
+    }
+
     /// Takes a place at the server, or counts a refusal.
     pub fn take_seat(&mut self, cx: &mut Context) -> bool {
         let now = cx.now();
@@ -166,8 +202,7 @@ impl Adder {
     /// Begins to connect, or sleeps after a refusal.
     fn connect(&mut self, cx: &mut Context) -> Next {
         if !self.take_seat(cx) {
-            self.sleep(State::BackingOff, self.back_off, cx);
-            self.back_off = (2 * self.back_off).min(LAST_BACK_OFF);
+            self.back_off(cx);
             return Next::Later;
         }
         let mut draws = cx.draws_of(self.purpose, child_key(self.instance as u64, self.number << 1));

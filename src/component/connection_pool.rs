@@ -256,7 +256,10 @@ impl Component for ConnectionPool {
         let seat = plan.to.and_then(|db| build.layout.seats.get(&db).copied());
         let (adder_timer, lifetime_timer) = (build.timer(ADDER), build.timer(LIFETIME));
         let maximum = plan.maximum_pool_size;
-        let adder = Adder::new(&plan.adder, (seat, maximum), adder_timer, lifetime_timer, build);
+        let mut adder = Adder::new(&plan.adder, (seat, maximum), adder_timer, lifetime_timer, build);
+        if plan.filled {
+            adder.wish(plan.minimum_idle(), build.cx);
+        }
         ConnectionPool {
             connections,
             leaving: Vec::new(),
@@ -288,15 +291,20 @@ impl Component for ConnectionPool {
 
     fn start(&mut self, cx: &mut Context) {
         if self.filled {
-            while self.size.value() < self.minimum_idle && self.adder.take_seat(cx) {
+            let ready = self.minimum_idle.min(self.adder.share(cx));
+            while self.size.value() < ready && self.adder.take_seat(cx) {
                 self.add(cx);
             }
-            self.fill(cx);
+            match self.minimum_idle - ready {
+                0 => self.fill(cx),
+                missing => self.adder.begin_refused(missing, cx),
+            }
         }
         self.keep_house(cx);
     }
 
-    fn absent(&mut self, _: &mut Context) {
+    fn absent(&mut self, cx: &mut Context) {
+        self.adder.withdraw(cx);
         self.down = true;
     }
 

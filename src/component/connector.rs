@@ -6,8 +6,10 @@
 //! ```
 //!
 //! A connection that has been accepted by the kernel waits in silence; the server knows nothing of it
-//! (Tomcat takes a place of its connection latch before it calls `accept()`). A user of a closed workload keeps the
-//! connection between requests and so holds a place while thinking.
+//! (Tomcat takes a place of its connection latch before it calls `accept()`). A virtual user keeps the
+//! connection between requests and so holds a place while thinking. With an error as its answer the connection is closed, as with 500
+//! and 503 (`Http11Processor.statusDropsConnection`). Calls of other servers come on connections of those servers' clients, as many as are
+//! under way.
 //!
 //! All requests whose SYN was dropped equally often wait equally long for the next attempt, so each number of
 //! attempts has a first-in-first-out line with one timer.
@@ -65,6 +67,9 @@ const BACKLOG: u64 = 2;
 const HALF: u64 = 3;
 const SYN: u64 = 16;
 const STAGE: u64 = 0xff;
+/// Noted at a step by which another server comes.
+pub const INNER: u32 = 1;
+
 /// The connection is the one that a user keeps.
 const KEPT: u64 = 1 << 8;
 /// The task runs on its caller's thread.
@@ -153,7 +158,7 @@ impl Connector {
     pub fn connect(&mut self, visit: Visit, cx: &mut Context) -> Dialled {
         if self.limits.keep_alive {
             let r = &cx.requests[visit.slot];
-            if r.parent != NONE && r.flags & (CHILD | AGENT) == 0 {
+            if r.parent != NONE && r.flags & (CHILD | AGENT) == 0 && cx.site(visit.site).note != INNER {
                 return self.connect_user(visit, cx);
             }
         }
@@ -214,16 +219,16 @@ impl Connector {
         gaps.fold(since, |at, gap| goes_off(at, *gap, self.limits.tick))
     }
 
-    /// The visitor has its answer: its connection is kept or closed. Says whether a place is free now.
+    /// The visitor has its answer, an error or not: its connection is kept or closed. Says whether a place is free now.
     #[inline(always)]
-    pub fn done(&mut self, visit: Visit, cx: &mut Context) -> bool {
+    pub fn done(&mut self, visit: Visit, failed: bool, cx: &mut Context) -> bool {
         if *cx.word(visit) & KEPT != 0 {
             let detached = cx.requests[visit.slot].flags & DETACHED != 0;
             let (now, limit) = (cx.now(), self.limits.max_keep_alive_requests);
             let kept = self.of_user(visit.slot, cx);
             if kept.holder == visit.slot {
                 kept.served += u32::from(kept.served & MOST_SERVED < MOST_SERVED);
-                if !detached && u64::from(kept.served & MOST_SERVED) < limit {
+                if !failed && !detached && u64::from(kept.served & MOST_SERVED) < limit {
                     kept.holder = IDLE;
                     kept.idle_since = now.nanos();
                     let watched = kept.served & WATCHED != 0;

@@ -201,6 +201,8 @@ pub struct UseStep {
     pub options: BTreeMap<String, Item>,
     /// Whether there are steps inside.
     pub has_steps: bool,
+    /// Whether it is another server that comes here, on behalf of who sent the request.
+    pub inner: bool,
 }
 
 /// Where a component stands in a run.

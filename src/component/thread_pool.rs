@@ -56,7 +56,7 @@ use plan::{Threads, UNBOUNDED};
 use reading_on::ReadingOn;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::connector::{Connector, Dialled, NO_THREAD, QUEUED, stage};
+use super::connector::{Connector, Dialled, INNER, NO_THREAD, QUEUED, stage};
 use super::contract::*;
 use super::waiting::{self, Order, Waiting};
 use crate::diagnostic::Sink;
@@ -249,11 +249,14 @@ impl Component for ThreadPool {
         waiting::check_priority(options, useless, sink);
     }
 
-    fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
+    fn lower(plan: &Plan, step: &UseStep, lowering: &mut Lowering, body: &mut dyn FnMut(&mut Lowering)) {
         let site = lowering.sites.len();
         lowering.visit(step, false, body);
         // Entering names its site first.
-        waiting::note_priority(step, site, lowering);
+        match plan.limits {
+            Some(_) => lowering.sites[site].note = u32::from(step.inner) * INNER,
+            None => waiting::note_priority(step, site, lowering),
+        }
     }
 
     fn check(reader: &mut Reader, names: &Names) -> Option<Plan> {
@@ -337,10 +340,10 @@ impl Component for ThreadPool {
     }
 
     #[inline(always)]
-    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+    fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
         match &mut self.front {
             Some(front) => {
-                let place = front.done(visit, cx);
+                let place = front.done(visit, matches!(outcome, Outcome::Failed(_)), cx);
                 let others = self.queue.len() > 0;
                 match &mut self.reading_on {
                     Some(reading_on) if others && front.keeps(visit, cx) => reading_on.look(visit, cx),

@@ -3,6 +3,8 @@
 mod deadlines;
 mod users;
 
+use std::collections::VecDeque;
+
 use super::Engine;
 use crate::kernel::request::{AGENT, CHILD, DEADLINE, DETACHED, State};
 use crate::kernel::unchecked::{at, at_mut};
@@ -41,13 +43,13 @@ pub struct Workload {
     slots: Vec<u32>,
     wanted: u32,
     /// Users that were removed and may still finish: the instant by which, and the user.
-    leaving: std::collections::VecDeque<(u64, u32)>,
+    leaving: VecDeque<(u64, u32)>,
     /// The latest such instant of each user.
     leave_by: Vec<u64>,
     /// k6: users whose iteration has its answer and lasts until the script's pause is over.
     pausing: Vec<bool>,
-    /// Arrival-rate executors: users that are free, and how many exist.
-    idle: u32,
+    /// Arrival-rate executors: users that are free, who has waited longest first, and how many exist.
+    free: VecDeque<u32>,
     exist: u32,
     /// Requests whose answer is awaited; kept only where the workload limits them.
     in_flight: u64,
@@ -96,7 +98,7 @@ impl Workload {
             leaving: Default::default(),
             leave_by: Vec::new(),
             pausing: Vec::new(),
-            idle: exist,
+            free: (0..exist).collect(),
             exist,
             in_flight: 0,
             initialising: false,
@@ -168,8 +170,8 @@ impl Engine<'_> {
             _ => {
                 let (now, me) = (self.cx.now(), &mut self.workloads[w]);
                 me.initialising = false;
+                me.free.push_back(me.exist);
                 me.exist += 1;
-                me.idle += 1;
                 me.users.add(now, 1);
             }
         }
@@ -237,10 +239,11 @@ impl Engine<'_> {
         let number = me.number;
         me.number += 1;
         self.next_arrival(w);
+        let mut user = NONE;
         if let Some(users) = plan.users {
             let now = self.cx.now();
             let me = &mut self.workloads[w];
-            if me.idle == 0 {
+            let Some(free) = me.free.pop_front() else {
                 me.dropped += 1;
                 if me.exist < users.max && !me.initialising {
                     me.initialising = true;
@@ -248,8 +251,8 @@ impl Engine<'_> {
                     self.cx.arm(timer, at);
                 }
                 return;
-            }
-            me.idle -= 1;
+            };
+            user = free;
             me.busy_users.enter(now);
         }
         if let Some(limit) = plan.limit {
@@ -269,6 +272,7 @@ impl Engine<'_> {
         r.intended = now;
         r.pc = plan.entry;
         r.workload = w as u16;
+        r.parent = user;
         r.state = State::Ready;
         if let Some(offset) = self.model.record_frame {
             let frame = self.cx.requests.frame_index(slot, offset);
@@ -420,7 +424,7 @@ impl Engine<'_> {
         let now = self.cx.now();
         let r = self.cx.requests[slot];
         let me = &mut self.workloads[r.workload as usize];
-        me.idle += 1;
+        me.free.push_back(r.parent);
         me.busy_users.leave(now);
         me.iterations += 1;
         me.iteration_time.record(now.nanos() - r.start);

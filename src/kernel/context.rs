@@ -83,32 +83,6 @@ pub struct Site {
     pub by_request: bool,
 }
 
-/// A limited number of places that several components share, as a database server's connections.
-#[derive(Clone, Debug, Default)]
-pub struct Seats {
-    pub limit: u64,
-    pub used: Gauge,
-    pub refused: u64,
-}
-
-impl Seats {
-    /// Takes a place, or counts a refusal.
-    pub fn take(&mut self, now: SimTime) -> bool {
-        if self.used.value() < self.limit {
-            self.used.enter(now);
-            true
-        } else {
-            self.refused += 1;
-            false
-        }
-    }
-
-    /// Gives a place back.
-    pub fn give(&mut self, now: SimTime) {
-        self.used.leave(now);
-    }
-}
-
 /// Waiting and visit times of one component over all its instances.
 #[derive(Clone, Default)]
 pub struct Times {
@@ -138,7 +112,7 @@ pub struct Context {
     pub times: Vec<Times>,
     pub(crate) effects: Vec<Effect>,
     timers: Vec<TimerOwner>,
-    pub seats: Vec<Seats>,
+    pub seats: Vec<super::Seats>,
     pub replicas: Vec<Replica>,
     /// Topics' records.
     pub logs: Vec<super::Log>,

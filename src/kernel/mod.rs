@@ -9,14 +9,16 @@ pub mod meter;
 pub mod replica;
 pub mod request;
 pub mod rows;
+pub mod seats;
 pub(crate) mod unchecked;
 
-pub use context::{Context, Effect, Seats, Site, TimerId, TimerOwner};
+pub use context::{Context, Effect, Site, TimerId, TimerOwner};
 pub use fault::{Fault, Faults};
 pub use log::{Log, Record, Rows};
 pub use meter::Meter;
 pub use replica::{CpuLimit, CpuUse, Grace, Lasted, Replica};
 pub use request::{Frame, Line, Request, Requests, State};
+pub use seats::Seats;
 
 /// No slot, no frame, no instance.
 pub const NONE: u32 = u32::MAX;

@@ -37,6 +37,8 @@ struct Here {
     services: Vec<(ComponentId, u16)>,
     /// Flows on the way, to find cycles of calls.
     flows: Vec<usize>,
+    /// Threads of a server are held on the way.
+    served: bool,
     /// Where the connections lead that are held on the way, in this process.
     pools: Vec<Option<ComponentId>>,
     path: String,
@@ -158,6 +160,7 @@ impl<'a> Compiler<'a> {
                 time: Some(law),
                 options: BTreeMap::new(),
                 has_steps: false,
+                inner: false,
             };
             let mut lowering = Lowering {
                 asm: &mut self.asm,
@@ -189,6 +192,7 @@ impl<'a> Compiler<'a> {
             if offered[i] {
                 let here = Here {
                     services: Vec::new(),
+                    served: false,
                     flows: Vec::new(),
                     pools: Vec::new(),
                     path: format!("flow.{}", flow.name),
@@ -217,6 +221,7 @@ impl<'a> Compiler<'a> {
                 NO_FRAME
             };
             let here = Here {
+                served: false,
                 services,
                 flows: Vec::new(),
                 pools: Vec::new(),
@@ -429,6 +434,7 @@ impl<'a> Compiler<'a> {
             time,
             options,
             has_steps,
+            inner: here.served || here.services.len() > 1,
         })
     }
 }

@@ -209,3 +209,64 @@ fn connections_that_idle_too_long_are_closed_one_after_the_other_while_somebody_
     near(figure(&o, "flow.long", "response_time_max"), 101.0, 1e-9);
     near(figure(&o, "flow.late", "response_time_max"), 2.1, 1e-9);
 }
+
+#[test]
+fn calls_of_another_server_do_not_come_on_the_users_own_connections() {
+    // Three users at once, who think for 5 s: the inner server's one place is free when it has answered.
+    let source = |front: &str, back: &str| {
+        format!(
+            "[service.front]\n[service.back]\n[thread-pool.door]\n{front}\n[thread-pool.http]\n{back}\nmax-connections = 1\n\
+             [flow.get]\nat = \"front\"\nsteps = [{{ use = \"door\", steps = [{{ call = \"inner\" }}] }}]\n\
+             [flow.inner]\nat = \"back\"\nsteps = [{{ use = \"http\", steps = [{{ delay = \"1ms\" }}] }}]\n\
+             [workload.user]\nexecutor = \"per-vu-iterations\"\nvus = 3\niterations = 2\nflow = \"get\"\nthink-time = \"5s\"\n"
+        )
+    };
+    let o = observe(&source("in = \"front\"", "in = \"back\""), 20.0);
+    near(figure(&o, "flow.get", "response_time_max"), 0.003, 1e-9);
+    near(figure(&o, "flow.get", "throughput") * 20.0, 6.0, 1e-9);
+    assert_eq!(http(&o, "connections_idle_mean"), 0.0);
+    near(figure(&o, "thread-pool.door", "connections_open_max"), 3.0, 1e-9);
+    // Without services a server within another is another server too.
+    let plain = source("", "").replace("[service.front]\n[service.back]\n", "");
+    let plain = plain
+        .replace("at = \"front\"\n", "")
+        .replace("at = \"back\"\n", "");
+    let o = observe(&plain, 20.0);
+    near(figure(&o, "flow.get", "response_time_max"), 0.003, 1e-9);
+}
+
+#[test]
+fn a_connection_is_closed_after_an_error() {
+    // One place. Its user thinks for 30 s when somebody else comes.
+    let came = |step: &str| {
+        let source = format!(
+            "[thread-pool.http]\nmax-connections = 1\n[flow.f]\nsteps = [{{ use = \"http\", steps = [{{ delay = \"1ms\" }}] }}]\n\
+             [flow.back]\nsteps = [{step}]\n{}{}",
+            user("0s", 1).replace("4s", "30s"),
+            requests(&[(1.0, "f")])
+        );
+        figure(&observe(&source, 100.0), "flow.f", "response_time_max")
+    };
+    near(came("{ use = \"http\", steps = [{ fail = 1.0 }] }"), 0.001, 1e-9);
+    // What is mended before the answer is no error.
+    let mended = "{ use = \"http\", steps = [{ try = [{ fail = 1.0 }], else = [] }] }";
+    near(came(mended), 19.001 + 40.0, 1e-9);
+}
+
+#[test]
+fn users_of_an_arrival_rate_take_turns_on_connections_of_their_own() {
+    let open = |limit: u32, users: u32| {
+        let source = format!(
+            "[thread-pool.http]\nmax-connections = {limit}\n[flow.f]\nsteps = [{{ use = \"http\", steps = [{{ delay = \"1ms\" }}] }}]\n\
+             [workload.k]\nexecutor = \"constant-arrival-rate\"\nrate = \"10/s\"\npre-allocated-vus = {users}\nflow = \"f\"\ntimeout = \"1h\"\n"
+        );
+        observe(&source, 10.0)
+    };
+    let o = open(100, 7);
+    assert_eq!(http(&o, "connections_open_max"), 7.0);
+    near(figure(&o, "flow.f", "response_time_max"), 0.001, 1e-9);
+    // Five have the places, and the other five wait for a connection to idle too long.
+    let o = open(5, 10);
+    assert_eq!(http(&o, "connections_open_max"), 5.0);
+    assert_eq!(http(&o, "backlog_max"), 5.0);
+}

@@ -62,7 +62,7 @@ fn a_full_executor_queue_closes_the_connection_at_once() {
 
 #[test]
 fn at_max_connections_newcomers_wait_in_silence_in_the_accept_queue() {
-    let pool = "max-threads = 10\nmax-connections = 2\naccept-count = 4";
+    let pool = "max-threads = 10\nmax-connections = 2\naccept-count = 4\nconnections = \"per-request\"";
     let o = observe(&burst(pool, 7, "1s"), 10.0);
     assert_eq!(http(&o, "connections_open_max"), 2.0);
     assert_eq!(http(&o, "backlog_max"), 5.0, "accept-count + 1 places");
@@ -73,7 +73,7 @@ fn at_max_connections_newcomers_wait_in_silence_in_the_accept_queue() {
 
 #[test]
 fn a_full_accept_queue_drops_the_syn_which_comes_again_after_a_second() {
-    let pool = "max-threads = 10\nmax-connections = 2\naccept-count = 1";
+    let pool = "max-threads = 10\nmax-connections = 2\naccept-count = 1\nconnections = \"per-request\"";
     let o = observe(&burst(pool, 5, "400ms"), 10.0);
     assert_eq!(http(&o, "syns_dropped"), 0.1);
     // Its place has been free for long when it comes again.
@@ -173,7 +173,7 @@ fn virtual_threads_are_limited_by_connections_alone() {
     assert_eq!(http(&o, "in_queue_max"), 0.0);
     let o = observe(
         &burst(
-            "virtual-threads = true\nmax-connections = 100\naccept-count = 1000",
+            "virtual-threads = true\nmax-connections = 100\naccept-count = 1000\nconnections = \"per-request\"",
             900,
             "5s",
         ),

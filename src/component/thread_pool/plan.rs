@@ -15,6 +15,13 @@ pub struct Plan {
     pub(super) read_on: Option<Law>,
 }
 
+impl Plan {
+    /// Whether it has connections of its own.
+    pub fn is_server(&self) -> bool {
+        self.limits.is_some()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Threads {
     /// Tomcat: started at once. Java: the core.

@@ -96,10 +96,11 @@ impl Engine<'_> {
             n.key = r.key;
             n.start = r.start;
             n.workload = r.workload;
+            n.parent = r.parent;
             self.think_open(w, next);
         } else if plan.users.is_some() {
             let (now, me) = (self.cx.now(), &mut self.workloads[w]);
-            me.idle += 1;
+            me.free.push_back(r.parent);
             me.busy_users.leave(now);
             me.iterations += 1;
             me.iteration_time.record(now.nanos() - r.start);

@@ -152,7 +152,7 @@ impl Engine<'_> {
             me.slots[r.parent as usize] = NONE;
             me.users.leave(now);
         } else if plan.users.is_some() {
-            me.idle += 1;
+            me.free.push_back(r.parent);
             me.busy_users.leave(now);
         }
         self.cx.requests[slot].flags |= DETACHED;
@@ -173,7 +173,7 @@ impl Engine<'_> {
         } else {
             me.interrupted += 1;
             if plan.users.is_some() {
-                me.idle += 1;
+                me.free.push_back(r.parent);
                 me.busy_users.leave(now);
             }
         }

@@ -129,8 +129,10 @@ impl Compiler<'_> {
             // A thread of its own.
             inside.batch = None;
         }
-        if let Plan::ConnectionPool(pool) = &plan {
-            inside.pools.push(pool.to);
+        match &plan {
+            Plan::ConnectionPool(pool) => inside.pools.push(pool.to),
+            Plan::ThreadPool(pool) => inside.served |= pool.is_server(),
+            _ => {}
         }
         self.lowered(|me, lowering| plan.lower(&u, lowering, &mut |l| me.steps_in(steps, &inside, l)));
     }
