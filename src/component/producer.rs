@@ -1,6 +1,6 @@
 //! One Kafka producer: batches by partition, buffer memory, unanswered requests. See `topic`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::topic::Meters;
 use crate::kernel::{Admission, Context, Fault, Record, Visit};
@@ -25,9 +25,18 @@ impl Limits {
         self.batch.max(self.record)
     }
 
-    /// Whether one more record would not fit any more.
-    fn is_full(&self, records: usize) -> bool {
-        (records as u64 + 1) * self.record > self.batch
+    /// Whether one more record fits.
+    fn has_room(&self, batch: &Batch) -> bool {
+        (batch.records.len() as u64 + 1) * self.record <= self.batch
+    }
+
+    /// Whether a partition's first batch need not linger: it is filled to the last byte, or the next one was begun because a
+    /// record did not fit (`RecordAccumulator.ready`: `batch.isFull() || dequeSize > 1`).
+    fn is_full(&self, line: &VecDeque<Batch>) -> bool {
+        line.len() > 1
+            || line
+                .front()
+                .is_some_and(|b| b.records.len() as u64 * self.record >= self.batch)
     }
 }
 
@@ -37,11 +46,11 @@ struct Batch {
     created: u64,
     /// What it took of the buffer.
     memory: u64,
+    /// Its number: earlier ones were begun earlier.
+    number: u64,
     records: Vec<Record>,
     /// Callers who wait for its acknowledgement.
     waiters: Vec<u32>,
-    /// An earlier batch of its partition waits too.
-    behind: bool,
     /// It was given up while its request was unanswered.
     lost: bool,
 }
@@ -76,13 +85,13 @@ pub struct Producer {
     stuck: u64,
     switches: u64,
     used: u64,
-    /// Batches that were not sent yet, oldest first.
-    waiting: VecDeque<Batch>,
-    /// How many of them are full.
+    /// Batches that were not sent yet, by partition, oldest first; records are added to the last one.
+    lines: BTreeMap<u32, VecDeque<Batch>>,
+    /// Number, begin and partition of the first of each line.
+    first: BTreeSet<(u64, u64, u32)>,
+    /// How many of these are full.
     full: usize,
-    /// Batches sent to each partition's account: number of the open one in `waiting`, counted from `gone`.
-    open: BTreeMap<u32, u64>,
-    gone: u64,
+    begun: u64,
     blocked: VecDeque<Blocked>,
     sent: VecDeque<Sent>,
     /// How many of these requests the broker has answered; a paused process has not seen it.
@@ -103,10 +112,10 @@ impl Producer {
             stuck: 0,
             switches: 0,
             used: 0,
-            waiting: VecDeque::new(),
+            lines: BTreeMap::new(),
+            first: BTreeSet::new(),
             full: 0,
-            open: BTreeMap::new(),
-            gone: 0,
+            begun: 0,
             blocked: VecDeque::new(),
             sent: VecDeque::new(),
             landed: 0,
@@ -123,7 +132,7 @@ impl Producer {
 
     /// Whether its process has ended and nothing of it is left.
     pub fn is_gone(&self) -> bool {
-        self.closed && self.waiting.is_empty() && self.sent.is_empty()
+        self.closed && self.lines.is_empty() && self.sent.is_empty()
     }
 
     /// Whether its process is paused: its sender does nothing, and nobody sees an answer.
@@ -137,18 +146,17 @@ impl Producer {
         if flush {
             return;
         }
-        while let Some(batch) = self.waiting.pop_front() {
+        for batch in std::mem::take(&mut self.lines).into_values().flatten() {
             self.release(batch.memory, cx, meters);
             meters.lost += batch.records.len() as u64;
         }
-        self.open.clear();
+        self.first.clear();
         self.full = 0;
     }
 
     /// The settings have changed.
     pub fn adopt(&mut self, limits: &Limits, cx: &Context) {
-        let full = self.waiting.iter().filter(|b| limits.is_full(b.records.len()));
-        self.full = full.count();
+        self.full = self.lines.values().filter(|l| limits.is_full(l)).count();
         for blocked in &mut self.blocked {
             let since = cx.requests[blocked.slot].since;
             blocked.until = since.saturating_add(limits.max_block);
@@ -187,8 +195,11 @@ impl Producer {
         cx: &mut Context,
         meters: &mut Meters,
     ) -> Admission {
-        let behind = !self.blocked.is_empty();
-        if behind || !self.add(partition, record, sync.then_some(visit.slot), limits, cx, meters) {
+        let waiter = sync.then_some(visit.slot);
+        // An open batch needs no more memory, whoever waits for some.
+        let there = self.append(partition, record, waiter, limits)
+            || self.blocked.is_empty() && self.begin(partition, record, waiter, limits, cx, meters);
+        if !there {
             cx.begin_wait(visit);
             let until = cx.nanos().saturating_add(limits.max_block);
             self.blocked.push_back(Blocked {
@@ -207,8 +218,23 @@ impl Producer {
         Admission::Proceed
     }
 
-    /// Adds a record to its partition's open batch, or to a new one if there is memory for it.
-    fn add(
+    /// Adds a record to its partition's open batch, if there is one that has room.
+    fn append(&mut self, partition: u32, record: Record, waiter: Option<u32>, limits: &Limits) -> bool {
+        let Some(line) = self.lines.get_mut(&partition) else {
+            return false;
+        };
+        let was_full = limits.is_full(line);
+        let Some(batch) = line.back_mut().filter(|b| limits.has_room(b)) else {
+            return false;
+        };
+        batch.records.push(record);
+        batch.waiters.extend(waiter);
+        self.full += usize::from(!was_full && limits.is_full(line));
+        true
+    }
+
+    /// Begins a batch with a record, if there is memory for it.
+    fn begin(
         &mut self,
         partition: u32,
         record: Record,
@@ -217,44 +243,58 @@ impl Producer {
         cx: &Context,
         meters: &mut Meters,
     ) -> bool {
-        let open = self.open.get(&partition).and_then(|n| n.checked_sub(self.gone));
-        let place = match open {
-            Some(i) if !limits.is_full(self.waiting[i as usize].records.len()) => i as usize,
-            _ => {
-                let memory = limits.batch_memory();
-                if self.used + memory > limits.buffer {
-                    return false;
-                }
-                self.used += memory;
-                meters.buffer.add(cx.now(), memory as i64);
-                let mut batch = self.spare.pop().unwrap_or_default();
-                batch.partition = partition;
-                batch.created = cx.nanos();
-                batch.memory = memory;
-                batch.lost = false;
-                let number = self.gone + self.waiting.len() as u64;
-                batch.behind = self
-                    .open
-                    .insert(partition, number)
-                    .is_some_and(|n| n >= self.gone);
-                self.waiting.push_back(batch);
-                self.waiting.len() - 1
-            }
-        };
-        let batch = &mut self.waiting[place];
+        let memory = limits.batch_memory();
+        if self.used + memory > limits.buffer {
+            return false;
+        }
+        self.used += memory;
+        meters.buffer.add(cx.now(), memory as i64);
+        let mut batch = self.spare.pop().unwrap_or_default();
+        self.begun += 1;
+        (batch.number, batch.created) = (self.begun, cx.nanos());
+        (batch.partition, batch.memory, batch.lost) = (partition, memory, false);
         batch.records.push(record);
         batch.waiters.extend(waiter);
-        self.full += usize::from(limits.is_full(batch.records.len()));
+        let line = self.lines.entry(partition).or_default();
+        if line.is_empty() {
+            self.first.insert((batch.number, batch.created, partition));
+        }
+        let was_full = limits.is_full(line);
+        line.push_back(batch);
+        self.full += usize::from(!was_full && limits.is_full(line));
         true
+    }
+
+    /// Takes the first batch of a partition; the next one is not yet put in its place.
+    fn take_first(&mut self, partition: u32, limits: &Limits) -> Option<Batch> {
+        let line = self.lines.get_mut(&partition)?;
+        let was_full = limits.is_full(line);
+        let batch = line.pop_front()?;
+        self.full -= usize::from(was_full);
+        self.full += usize::from(limits.is_full(line));
+        self.first.remove(&(batch.number, batch.created, partition));
+        Some(batch)
+    }
+
+    /// The next batch of a partition is its first one now.
+    fn move_up(&mut self, partition: u32) {
+        match self.lines.get(&partition).and_then(VecDeque::front) {
+            Some(batch) => {
+                self.first.insert((batch.number, batch.created, partition));
+            }
+            None => {
+                self.lines.remove(&partition);
+            }
+        }
     }
 
     /// Whether there is something to send: a full batch, one that has lingered, or somebody who waits for memory.
     fn is_ready(&self, limits: &Limits, now: u64) -> bool {
-        let lingered = |b: &Batch| now >= b.created.saturating_add(limits.linger);
+        let lingered = |created: u64| now >= created.saturating_add(limits.linger);
         self.full > 0
-            || self.waiting.front().is_some_and(lingered)
+            || self.first.first().is_some_and(|f| lingered(f.1))
             || !self.blocked.is_empty()
-            || self.closed && !self.waiting.is_empty()
+            || self.closed && !self.lines.is_empty()
     }
 
     /// Sends one request if something is ready and the link has room; says whether it did.
@@ -267,29 +307,28 @@ impl Producer {
     ) -> bool {
         let now = cx.nanos();
         let room = self.sent.len() < limits.in_flight as usize;
-        if !room || self.waiting.is_empty() || !self.is_ready(limits, now) || self.is_frozen(cx) {
+        if !room || self.lines.is_empty() || !self.is_ready(limits, now) || self.is_frozen(cx) {
             return false;
         }
-        let (mut bytes, mut batches, mut stay) = (0, Vec::new(), VecDeque::new());
-        let mut fits = true;
-        self.gone = 0;
-        self.full = 0;
-        self.open.clear();
+        let (mut bytes, mut batches) = (0, Vec::new());
         // With what is ready goes the first batch of every partition, ready or not.
-        for mut batch in std::mem::take(&mut self.waiting) {
-            let size = batch.records.len() as u64 * limits.record;
-            fits &= batch.behind || batches.is_empty() || bytes + size <= limits.request;
-            if fits && !batch.behind {
-                bytes += size;
-                self.oldest_sent = self.oldest_sent.min(batch.created);
-                batches.push(batch);
-            } else {
-                batch.behind = self.open.insert(batch.partition, stay.len() as u64).is_some();
-                self.full += usize::from(limits.is_full(batch.records.len()));
-                stay.push_back(batch);
+        let firsts: Vec<u32> = self.first.iter().map(|f| f.2).collect();
+        for partition in firsts {
+            let first = self.lines.get(&partition).and_then(VecDeque::front);
+            let size = first.map_or(0, |b| b.records.len() as u64 * limits.record);
+            if !batches.is_empty() && bytes + size > limits.request {
+                break;
             }
+            let Some(batch) = self.take_first(partition, limits) else {
+                continue;
+            };
+            bytes += size;
+            self.oldest_sent = self.oldest_sent.min(batch.created);
+            batches.push(batch);
         }
-        self.waiting = stay;
+        for batch in &batches {
+            self.move_up(batch.partition);
+        }
         self.requests += 1;
         meters.requests += 1;
         meters.batches += batches.len() as u64;
@@ -369,7 +408,10 @@ impl Producer {
     fn unblock(&mut self, instance: u32, limits: &Limits, cx: &mut Context, meters: &mut Meters) {
         while let Some(b) = self.blocked.front() {
             let (slot, partition, record, sync) = (b.slot, b.partition, b.record, b.sync);
-            if !self.add(partition, record, sync.then_some(slot), limits, cx, meters) {
+            let waiter = sync.then_some(slot);
+            let there = self.append(partition, record, waiter, limits)
+                || self.begin(partition, record, waiter, limits, cx, meters);
+            if !there {
                 return;
             }
             self.blocked.pop_front();
@@ -392,15 +434,13 @@ impl Producer {
             meters.buffer_exhausted += 1;
             cx.refuse(instance, b.slot, Fault::TimedOut);
         }
-        let is_late = |b: &Batch| now >= b.created.saturating_add(limits.delivery);
-        while self.waiting.front().is_some_and(is_late) {
-            let Some(batch) = self.waiting.pop_front() else {
+        while let Some((_, created, partition)) = self.first.first().copied()
+            && now >= created.saturating_add(limits.delivery)
+        {
+            let Some(batch) = self.take_first(partition, limits) else {
                 return;
             };
-            self.gone += 1;
-            let next = self.waiting.iter_mut().find(|b| b.partition == batch.partition);
-            next.into_iter().for_each(|b| b.behind = false);
-            self.full -= usize::from(limits.is_full(batch.records.len()));
+            self.move_up(partition);
             self.release(batch.memory, cx, meters);
             meters.lost += batch.records.len() as u64;
             self.end(batch, true, cx);
@@ -441,17 +481,17 @@ impl Producer {
             return answer;
         }
         let room = self.sent.len() < limits.in_flight as usize;
-        if self.landed > 0 || room && (self.full > 0 || self.closed && !self.waiting.is_empty()) {
+        if self.landed > 0 || room && (self.full > 0 || self.closed && !self.lines.is_empty()) {
             return 0;
         }
         let mut due = answer.min(self.oldest_sent.saturating_add(limits.delivery));
         if let Some(b) = self.blocked.front() {
             due = due.min(b.until);
         }
-        if let Some(b) = self.waiting.front() {
-            due = due.min(b.created.saturating_add(limits.delivery));
+        if let Some((_, created, _)) = self.first.first() {
+            due = due.min(created.saturating_add(limits.delivery));
             if room {
-                due = due.min(b.created.saturating_add(limits.linger));
+                due = due.min(created.saturating_add(limits.linger));
             }
         }
         due
@@ -465,7 +505,7 @@ impl Producer {
             return true;
         }
         let sent = self.sent.iter_mut().flat_map(|s| &mut s.batches);
-        for batch in self.waiting.iter_mut().chain(sent) {
+        for batch in self.lines.values_mut().flatten().chain(sent) {
             if let Some(i) = batch.waiters.iter().position(|w| *w == visit.slot) {
                 batch.waiters.remove(i);
                 return true;

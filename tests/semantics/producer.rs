@@ -137,3 +137,40 @@ fn the_producer_of_a_restarted_process_chooses_its_partitions_anew() {
         .count();
     assert!(chosen > 1, "all went to one of 64 partitions");
 }
+
+#[test]
+fn a_batch_with_no_room_for_a_like_record_lingers_until_that_record_comes() {
+    // 1.5 of 2 KiB: the second record does not fit, closes the first one's batch at 0.3 s, and lingers for its own second.
+    let o = sends(
+        "record-size = \"1536B\"\nlinger = \"1s\"\nsend-time = \"0s\"",
+        &[0.0, 0.3],
+        "",
+    );
+    near(took(&o, 0), 0.3, 1e-9);
+    near(took(&o, 1), 1.0, 1e-9);
+    let alone = sends(
+        "record-size = \"1536B\"\nlinger = \"1s\"\nsend-time = \"0s\"",
+        &[0.0],
+        "",
+    );
+    near(took(&alone, 0), 1.0, 1e-9);
+}
+
+#[test]
+fn who_finds_room_in_an_open_batch_does_not_wait_for_memory() {
+    // One batch on its way and one open: the third record waits for memory, and the fourth, of the open batch's partition, for nothing.
+    let sent = |name: &str, key: &str| {
+        format!("[flow.{name}]\nsteps = [{{ publish = \"events\", key = \"list({key})\" }}]\n")
+    };
+    let o = observe(
+        &("[topic.events]\npartitions = 2\nlinger = \"0s\"\nbuffer-memory = \"32KiB\"\nmax-in-flight = 1\nsend-time = \"10s\"\n"
+            .to_owned()
+            + &sent("one", "1")
+            + &sent("other", "0, 1")
+            + &sent("late", "1")
+            + &requests(&[(0.0, "one"), (1.0, "one"), (2.0, "other"), (3.0, "late")])),
+        30.0,
+    );
+    near(figure(&o, "flow.other", "response_time_max"), 8.0, 1e-9);
+    near(figure(&o, "flow.late", "response_time_max"), 0.0, 1e-9);
+}
