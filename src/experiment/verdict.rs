@@ -2,6 +2,8 @@
 
 mod busiest;
 mod growth;
+mod losses;
+mod occupied;
 
 use super::PointPlan;
 use super::collect::{Collected, Cut};
@@ -9,34 +11,18 @@ use super::estimate::{keeps_bound, told, value};
 use super::recovery::recovered;
 use super::results::{Judgement, Metric, SYSTEM, Unit, Verdict};
 use crate::model::Model;
+use crate::model::workload::Arrivals;
 use crate::quantity::SimDuration;
 use crate::statistics::recovery::{Recovery, State};
 use crate::statistics::trend::{Growth, NEAR_CRITICAL};
 use busiest::{Busiest, busiest};
 use growth::Grown;
+use losses::{Losses, OVERLOADED_LOSS, losses, otherwise_failing};
 
-/// Losses for want of capacity from which more arrives than is carried.
-const OVERLOADED_LOSS: f64 = 0.05;
-/// Losses for want of capacity from which there is little room.
-const CRITICAL_LOSS: f64 = 0.005;
 /// Growth below this share of what arrives is no overload, however significant.
 const GROWTH_THAT_MATTERS: f64 = 0.001;
 /// Other failures from which the figures say little of capacity.
 const FAILING: f64 = 0.5;
-/// The failures that want of capacity causes.
-const CAPACITY_FAULTS: &[&str] = &[
-    "rejected",
-    "acquire_timeout",
-    "not_permitted",
-    "unavailable",
-    "timed_out",
-    "too_many_connections",
-    "connect_timeout",
-    "lock_timeout",
-    "client_timeout",
-    "out_of_memory",
-];
-
 fn find<'a>(metrics: &'a [Metric], subject: &str, name: &str) -> Option<&'a Metric> {
     metrics
         .iter()
@@ -71,7 +57,7 @@ impl<'a> Findings<'a> {
             metrics,
             offered,
             carried: mean(metrics, SYSTEM, "throughput").unwrap_or(0.0),
-            losses: losses(plan, metrics, offered),
+            losses: losses(plan, seen, metrics),
             grown: growth_of(plan, seen, metrics),
             busiest: busiest(plan, seen, metrics),
             otherwise: otherwise_failing(metrics, offered),
@@ -82,6 +68,16 @@ impl<'a> Findings<'a> {
     pub fn verdict(&self) -> (Verdict, String) {
         if let Some(cut) = self.cut() {
             return cut;
+        }
+        if let Some((since, inside)) =
+            growth::stalled(self.plan, self.seen, self.metrics).filter(|_| is_closed(self.plan))
+        {
+            let text = format!(
+                "nobody is answered any more from {} on, and {} wait for ever",
+                value(Unit::Seconds, since),
+                value(Unit::Count, inside)
+            );
+            return (Verdict::Overloaded, text);
         }
         if self.offered <= 0.0 && self.losses.arriving <= 0.0 {
             return (
@@ -163,6 +159,9 @@ impl<'a> Findings<'a> {
             );
             return (Verdict::Overloaded, text);
         }
+        if let Some(text) = self.some_run_away() {
+            return (Verdict::NearCritical, text);
+        }
         if self.otherwise.0 >= FAILING {
             let text = self.otherwise.1.trim_start_matches("; ");
             return (
@@ -186,14 +185,26 @@ impl<'a> Findings<'a> {
         }
         let room = match &self.busiest {
             Some(b) => format!(
-                "; the busiest is {} at {}{}",
+                "; the busiest is {} at {}{}{}",
                 b.subject,
                 percent(b.utilisation),
+                b.of_what(),
                 b.when()
             ),
             None => String::new(),
         };
         (Verdict::Stable, format!("{}{room}", self.arrive_and_leave()))
+    }
+
+    /// Replications that do not come back, where most do.
+    fn some_run_away(&self) -> Option<String> {
+        let (of, n, slope) = self.grown?.alone?;
+        (slope >= OVERLOADED_LOSS * self.offered).then(|| {
+            format!(
+                "in {n} of {of} replications the number inside grows by {} and does not come back, in the others it does not grow",
+                rate(slope)
+            )
+        })
     }
 
     fn arrive_and_leave(&self) -> String {
@@ -208,14 +219,15 @@ impl<'a> Findings<'a> {
         let (busy, when) = (percent(b.utilisation), b.when());
         if !is_closed(self.plan) {
             return format!(
-                "{}, but {} is at {busy}{when}",
+                "{}, but {} is at {busy}{}{when}",
                 self.arrive_and_leave(),
-                b.subject
+                b.subject,
+                b.of_what()
             );
         }
-        let subject = &b.subject;
+        let (subject, what) = (&b.subject, b.of_what());
         format!(
-            "{subject} is busy for {busy} of the time{when}: more users would wait longer and get no more done"
+            "{subject} is busy for {busy} of the time{what}{when}: more users would wait longer and get no more done"
         )
     }
 
@@ -266,6 +278,15 @@ fn is_closed(plan: &PointPlan) -> bool {
     plan.model.workloads.iter().all(|w| w.is_closed())
 }
 
+/// The most users that there are at one time, of all workloads together.
+fn users(plan: &PointPlan) -> f64 {
+    let peak = |w: &crate::model::workload::WorkloadPlan| match &w.arrivals {
+        Arrivals::Users(profile) => profile.peak(),
+        _ => 0.0,
+    };
+    plan.model.workloads.iter().map(peak).sum()
+}
+
 fn rate(v: f64) -> String {
     value(Unit::PerSecond, v)
 }
@@ -274,10 +295,10 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-/// Whether the number inside grows; `None` where that says nothing: users wait for one another's answers and nothing is left
-/// behind.
+/// Whether the number inside grows; `None` where that says nothing: users wait for one another's answers, nothing is left
+/// behind, and no more is inside than there are users.
 fn growth_of(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<Grown> {
-    if is_closed(plan) && !growth::leaves_behind(metrics) {
+    if is_closed(plan) && !growth::leaves_behind(metrics) && growth::inside_at_end(seen) <= users(plan) {
         return None;
     }
     growth::growth(plan, seen, metrics)
@@ -298,126 +319,21 @@ fn growing(seen: &Collected, metrics: &[Metric], grown: &Grown) -> String {
         Some(at) => format!(" from {} on", value(Unit::Seconds, at)),
         None => String::new(),
     };
+    let (slope, came, gone) = (grown.slope, grown.offered, grown.carried);
+    if gone >= came - 0.5 * slope {
+        return format!(
+            "work that nobody waits for grows by {}{since}: {} arrive, {} are answered",
+            rate(slope),
+            rate(came),
+            rate(gone)
+        );
+    }
     format!(
         "the number inside grows by {}{since}: {} arrive, {} are carried",
-        rate(grown.slope),
-        rate(grown.offered),
-        rate(grown.carried)
+        rate(slope),
+        rate(came),
+        rate(gone)
     )
-}
-
-/// How often a second requests fail by a fault of this sort, and its name, for those that were seen.
-fn failures(metrics: &[Metric], counts: impl Fn(&str) -> bool) -> Vec<(f64, String)> {
-    metrics
-        .iter()
-        .filter(|m| m.subject == SYSTEM && m.mean > 0.0)
-        .filter_map(|m| {
-            let fault = m.name.strip_prefix("failures_")?;
-            counts(fault).then(|| (m.mean, fault.replace('_', " ")))
-        })
-        .collect()
-}
-
-fn most_first(a: &(f64, String), b: &(f64, String)) -> std::cmp::Ordering {
-    b.0.total_cmp(&a.0)
-}
-
-/// The first two of these, in words.
-fn largest(parts: &[(f64, String)]) -> String {
-    let words: Vec<String> = parts
-        .iter()
-        .take(2)
-        .map(|(v, w)| format!("{w} {}", rate(*v)))
-        .collect();
-    words.join(", ")
-}
-
-/// The share that fails for other reasons than want of capacity, and what is said of it if it is worth a word.
-fn otherwise_failing(metrics: &[Metric], offered: f64) -> (f64, String) {
-    let mut parts = failures(metrics, |fault| !CAPACITY_FAULTS.contains(&fault));
-    let share = parts.iter().map(|p| p.0).sum::<f64>() / offered;
-    parts.sort_by(most_first);
-    let text = match share >= CRITICAL_LOSS {
-        true => format!("; {} fails: {}", value(Unit::Share, share), largest(&parts)),
-        false => String::new(),
-    };
-    (share, text)
-}
-
-/// What is lost for want of capacity.
-struct Losses {
-    /// Of what arrives.
-    share: f64,
-    /// Requests a second that arrive, those that are never sent included.
-    arriving: f64,
-    /// How many a second by each fault, the most first.
-    parts: Vec<(f64, String)>,
-    /// Workloads that cannot send all they should: how many a second are not sent, and why.
-    unsent: Vec<(String, f64, &'static str)>,
-}
-
-impl Losses {
-    fn overload(&self) -> bool {
-        self.share >= OVERLOADED_LOSS
-    }
-
-    fn matter(&self) -> bool {
-        self.share >= CRITICAL_LOSS
-    }
-
-    fn told(&self) -> String {
-        format!(
-            "{} of {} is lost: {}",
-            value(Unit::Share, self.share),
-            rate(self.arriving),
-            largest(&self.parts)
-        )
-    }
-}
-
-fn losses(plan: &PointPlan, metrics: &[Metric], offered: f64) -> Losses {
-    let mut parts = failures(metrics, |fault| CAPACITY_FAULTS.contains(&fault));
-    let unsent: Vec<(String, f64, &str)> = plan
-        .model
-        .workloads
-        .iter()
-        .filter(|w| !w.is_closed())
-        .flat_map(|w| {
-            let dropped = mean(metrics, &format!("workload.{}", w.name), "dropped").unwrap_or(0.0);
-            let why = match w.users.is_some() {
-                true => "never sent for want of virtual users",
-                false => "never sent at the limit of those in flight",
-            };
-            let held = held_up(&w.name, metrics);
-            [
-                (w.name.clone(), dropped, why),
-                (w.name.clone(), held, "never sent for want of the client's time"),
-            ]
-        })
-        .filter(|(_, each, _)| *each > 0.0)
-        .collect();
-    parts.extend(unsent.iter().map(|(_, each, why)| (*each, (*why).to_owned())));
-    let arriving = offered + unsent.iter().map(|(_, each, _)| each).sum::<f64>();
-    let sum: f64 = parts.iter().map(|p| p.0).sum();
-    parts.sort_by(most_first);
-    // In a short time more may end than arrives.
-    let ended = mean(metrics, SYSTEM, "throughput").unwrap_or(0.0) + sum;
-    Losses {
-        share: sum / arriving.max(ended),
-        arriving,
-        parts,
-        unsent,
-    }
-}
-
-/// How many requests a second stay behind with a client that is at work all the time.
-fn held_up(workload: &str, metrics: &[Metric]) -> f64 {
-    let client = format!("client.{workload}");
-    let of = |name| mean(metrics, &client, name).unwrap_or(0.0);
-    match of("utilisation") >= NEAR_CRITICAL {
-        true => (of("arrivals") - of("throughput")).max(0.0),
-        false => 0.0,
-    }
 }
 
 /// The model's objective, term by term.

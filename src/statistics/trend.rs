@@ -24,6 +24,10 @@ pub const FALSE_ALARM: f64 = 0.01;
 /// 0.98 of its capacity growing in some 4 % of runs from empty instead of 12 %, and at 1.02 in as many as before
 /// (12,000 arrivals in each of ten replications).
 pub const GOES_ON: f64 = 0.1;
+/// Growth of which less than this share goes on in the second half of a run fades. Exactly at capacity a queue grows with the
+/// square root of time, from the middle of the first stretch by half as much in the second half as in the first; above capacity by
+/// as much in the end.
+pub const FADES: f64 = 0.7;
 /// Stretches a run is cut into.
 pub const STRETCHES: usize = 20;
 /// Fewest observations of the number in system.
@@ -48,6 +52,9 @@ pub struct Trend {
     pub slope: Estimate,
     /// Lag-1 correlation of the stretch averages; zero when judged over replications.
     pub lag1: f64,
+    /// Replications that grow by themselves, and how fast they do on average, where not all of them together grow.
+    #[serde(default)]
+    pub alone: Option<(usize, f64)>,
 }
 
 /// Judges one run: `series` is the number in system averaged over (or read at) equal bins of
@@ -81,7 +88,12 @@ pub fn growth_in_run(series: &[f64], bin_seconds: f64, false_alarm: f64) -> Resu
     } else {
         Growth::Undecided
     };
-    Ok(Trend { growth, slope, lag1 })
+    Ok(Trend {
+        growth,
+        slope,
+        lag1,
+        alone: None,
+    })
 }
 
 /// Judges several replications together, each a series as for [`growth_in_run`].
@@ -89,8 +101,8 @@ pub fn growth_in_run(series: &[f64], bin_seconds: f64, false_alarm: f64) -> Resu
 /// The slope of a replication is its last stretch minus its first over the time between; Student's
 /// t over replications is then exact in its false-alarm rate whatever the correlation within one.
 /// A system that starts empty and is close to its capacity grows as well, but less and less, where one above its
-/// capacity goes on growing: the second half must show growth by itself, at [`GOES_ON`]. Steady if no growth is shown
-/// and most replications are steady by themselves.
+/// capacity goes on growing: the second half must show growth by itself, at [`GOES_ON`], and must not show, at `false_alarm`, less
+/// than [`FADES`] of the first half's, unless most replications grow by themselves. Steady if no growth is shown and most replications are steady by themselves.
 pub fn growth_over_replications(
     replications: &[Vec<f64>],
     bin_seconds: f64,
@@ -108,6 +120,11 @@ pub fn growth_over_replications(
         .collect::<Result<_, _>>()?;
     let slopes: Vec<f64> = single.iter().map(|trend| trend.slope.mean).collect();
     let late: Vec<f64> = replications.iter().map(|series| late_growth(series)).collect();
+    let faded: Vec<f64> = replications
+        .iter()
+        .zip(&late)
+        .map(|(series, late)| FADES * early_growth(series) - late)
+        .collect();
     let n = slopes.len() as f64;
     let level = 1.0 - 2.0 * false_alarm;
     let slope = mean_interval(&slopes, level)?;
@@ -116,14 +133,34 @@ pub fn growth_over_replications(
         let (centre, error) = (mean(values), (variance(values) / n).sqrt());
         Ok(centre > 0.0 && centre > student_quantile(1.0 - false_alarm, n - 1.0)? * error)
     };
-    let growth = if above(&slopes, false_alarm)? && above(&late, GOES_ON)? {
+    let grows = above(&slopes, false_alarm)? && above(&late, GOES_ON)?;
+    // Most of them by themselves: more than a fill-up, even if a limit ends it.
+    let most = 2 * count(&single, Growth::Growing) > single.len();
+    let growth = if grows && (most || !above(&faded, false_alarm)?) {
         Growth::Growing
     } else if 2 * count(&single, Growth::Steady) > single.len() {
         Growth::Steady
     } else {
         Growth::Undecided
     };
-    Ok(Trend { growth, slope, lag1 })
+    let growing = single.iter().filter(|trend| trend.growth == Growth::Growing);
+    let growing: Vec<f64> = growing.map(|trend| trend.slope.mean).collect();
+    let alone = (growth != Growth::Growing && !growing.is_empty()).then(|| (growing.len(), mean(&growing)));
+    Ok(Trend {
+        growth,
+        slope,
+        lag1,
+        alone,
+    })
+}
+
+/// Growth over the first half of a run's stretches.
+fn early_growth(series: &[f64]) -> f64 {
+    let averages = into_batches(series, STRETCHES.min(series.len()));
+    match &averages[..averages.len() / 2] {
+        [first, .., last] => last - first,
+        _ => 0.0,
+    }
 }
 
 /// Growth over the second half of a run's stretches.
@@ -254,6 +291,35 @@ mod tests {
         assert!(alarms.count() <= 5);
         let slope = together(1.5, 3).slope;
         assert!((slope.mean - 0.5).abs() < 0.05, "{slope:?}");
+    }
+
+    #[test]
+    fn the_fill_up_of_many_short_runs_is_no_growth() {
+        // M/M/1 at 0.9 for 300 s: its relaxation time is about 400 s.
+        let together = |rate: f64| {
+            let seed = |i: u64| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let series: Vec<Vec<f64>> = (0..400).map(|i| single_server(rate, 30, seed(i))).collect();
+            growth_over_replications(&series, 10.0, FALSE_ALARM)
+                .unwrap()
+                .growth
+        };
+        assert_eq!(together(0.9), Growth::Undecided);
+        assert_eq!(together(0.3), Growth::Steady);
+        assert_eq!(together(1.2), Growth::Growing);
+    }
+
+    #[test]
+    fn replications_that_grow_alone_are_counted() {
+        let calm = |seed: u64| single_server(0.3, 100, seed);
+        let away: Vec<f64> = (0..100).map(|i| f64::from(i) * 20.0).collect();
+        let series = vec![calm(1), calm(2), away, calm(3), calm(4)];
+        let found = growth_over_replications(&series, 10.0, FALSE_ALARM).unwrap();
+        assert_eq!(found.growth, Growth::Steady);
+        let (count, slope) = found.alone.unwrap();
+        assert_eq!(count, 1);
+        assert!((slope - 2.0).abs() < 1e-9, "{slope}");
+        let calm = growth_over_replications(&series[..2], 10.0, FALSE_ALARM).unwrap();
+        assert_eq!(calm.alone, None);
     }
 
     #[test]

@@ -20,6 +20,12 @@ impl Plan {
     pub fn is_server(&self) -> bool {
         self.limits.is_some()
     }
+
+    /// Most open connections, if they are limited.
+    pub fn max_connections(&self) -> Option<u64> {
+        let limits = self.limits.as_ref()?;
+        (limits.max_connections < UNBOUNDED).then_some(limits.max_connections)
+    }
 }
 
 #[derive(Clone, Debug)]

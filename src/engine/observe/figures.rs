@@ -237,7 +237,11 @@ impl Figures {
     ) {
         let (cx, now) = (&engine.cx, engine.cx.now());
         let count = instances.len() as f64;
-        let (mut busy, mut waiting, mut present) = (0.0, 0u128, 0u128);
+        let there: f64 = instances
+            .clone()
+            .map(|i| engine.share_of_time(i as u32, now))
+            .sum();
+        let (mut busiest, mut busy, mut waiting, mut present) = (0.0f64, 0.0, 0u128, 0u128);
         let (mut queue_max, mut system_max) = (0, 0);
         let mut sum = [0u64; 7];
         // The value and, of a mean, what it is to be divided by.
@@ -248,9 +252,11 @@ impl Figures {
             let (p, q) = (m.present.area(now), m.waiting.area(now));
             present += p;
             waiting += q;
-            busy += engine.components[i]
+            let mine = engine.components[i]
                 .busy(now, &engine.cx)
                 .unwrap_or((p - q) as f64);
+            busy += mine;
+            busiest = busiest.max(mine / engine.share_of_time(i as u32, now));
             queue_max = queue_max.max(m.waiting.max());
             system_max = system_max.max(m.present.max());
             let mine = [
@@ -313,6 +319,11 @@ impl Figures {
                 Unit::Share,
                 busy * 1e-9 / self.span / (c * count),
             );
+            if count > 1.0 {
+                // Spread over the instances that there can be, the capacity is less than one has while it exists.
+                let share = busiest * 1e-9 / self.span / (c * count / there);
+                self.put(subject, "busiest_replica_utilisation", Unit::Share, share);
+            }
         }
         self.put(subject, "busy_mean", Unit::Count, busy * 1e-9 / self.span);
         self.put(subject, "in_queue_mean", Unit::Count, mean(waiting));

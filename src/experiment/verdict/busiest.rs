@@ -1,6 +1,10 @@
 //! What gives way first: who leaves more behind, turns most away, or is busiest.
 
+use std::collections::BTreeSet;
+
+use super::occupied::{Occupied, SAME, occupied};
 use super::{Findings, Losses, growth, mean, overflowing, percent, rate};
+use crate::component::ComponentId;
 use crate::experiment::PointPlan;
 use crate::experiment::collect::Collected;
 use crate::experiment::estimate::value;
@@ -13,20 +17,36 @@ use crate::statistics::trend::NEAR_CRITICAL;
 const AS_BUSY: f64 = 0.05;
 /// Where load or system change by plan, a component is as busy as in the busiest stretch of the run of this share.
 const STRETCH: f64 = 0.1;
-/// Stretches this close are about as busy.
-const SAME: f64 = 0.02;
+/// A process is paused for so much of the time that nothing else of it can be the cause.
+const STANDS_STILL: f64 = 0.5;
+/// So many who wait, on average, are nobody.
+const UNNOTICED: f64 = 0.001;
 
 /// The component that holds the others up.
 pub struct Busiest {
     pub subject: String,
-    /// What of it is busy, in a word.
+    /// What of it is busy, in a word, and whether that must be said.
     what: &'static str,
+    special: bool,
     pub utilisation: f64,
     /// From when to when, seconds; the measured time if nothing changes by plan.
     between: Option<(f64, f64)>,
 }
 
 impl Busiest {
+    /// Whether it is a process that stands still for most of the time.
+    fn stands_still(&self) -> bool {
+        self.what == "paused" && self.utilisation >= STANDS_STILL
+    }
+
+    /// ` (connections)`, where it is not what one thinks of first.
+    pub fn of_what(&self) -> String {
+        match self.special {
+            true => format!(" ({})", self.what),
+            false => String::new(),
+        }
+    }
+
     /// `, from 5m to 6m`, where it is not the whole measured time that is spoken of.
     pub fn when(&self) -> String {
         let seconds = |s: f64| value(Unit::Seconds, s);
@@ -37,75 +57,67 @@ impl Busiest {
     }
 }
 
-/// Among the components that are about as busy as the busiest, the innermost: who waits for it keeps the
-/// others occupied.
+/// Among the components that are about as busy as the busiest, one that encloses no other of them: who waits for the inner one keeps
+/// the outer ones occupied.
 pub fn busiest(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<Busiest> {
     let changes = plan.changes_by_plan();
-    let components = plan.model.components.iter().zip(depths(&plan.model));
-    let found: Vec<(Busiest, u32)> = components
-        .filter_map(|(entry, depth)| {
-            let mut found = occupied(entry, metrics)?;
-            // Servers that a lower number leaves at work are more than there are.
-            let most = |busy: f64| busy.min(1.0);
-            found.utilisation = most(found.utilisation);
-            if changes
-                && let Some((busy, between)) = busiest_stretch(seen, &found.subject)
-                && most(busy) > found.utilisation + SAME
-            {
-                (found.utilisation, found.between) = (most(busy), Some(between));
-            }
-            Some((found, depth))
-        })
-        .collect();
-    let top = found.iter().map(|f| f.0.utilisation).fold(0.0, f64::max);
+    let mut found: Vec<(usize, Busiest)> = Vec::new();
+    for (i, entry) in plan.model.components.iter().enumerate() {
+        let Some(Occupied { what, share, special }) = occupied(entry, metrics) else {
+            continue;
+        };
+        // Servers that a lower number leaves at work are more than there are.
+        let most = |busy: f64| busy.min(1.0);
+        let mut one = Busiest {
+            subject: entry.subject(),
+            what,
+            special,
+            utilisation: most(share),
+            between: None,
+        };
+        if changes
+            && let Some((busy, between)) = busiest_stretch(seen, &one.subject)
+            && most(busy) > one.utilisation + SAME
+        {
+            (one.utilisation, one.between) = (most(busy), Some(between));
+        }
+        if is_waited_for(entry, metrics, one.utilisation) {
+            found.push((i, one));
+        }
+    }
+    let top = found.iter().map(|f| f.1.utilisation).fold(0.0, f64::max);
     if top <= 0.0 {
         return None;
     }
-    let mut best: Option<(Busiest, u32)> = None;
-    for (b, depth) in found {
-        if b.utilisation < top - AS_BUSY {
-            continue;
-        }
-        let better = match &best {
-            None => true,
-            Some((known, deep)) => depth > *deep || depth == *deep && b.utilisation > known.utilisation,
-        };
-        if better {
-            best = Some((b, depth));
-        }
+    // A process that stands still half of the time keeps everything else of it occupied.
+    found.retain(|(_, b)| b.utilisation >= top - AS_BUSY || b.stands_still());
+    let enclosed = Enclosed::of(&plan.model);
+    let mut rank: Vec<(bool, u32, f64, usize)> = Vec::new();
+    for (n, (i, b)) in found.iter().enumerate() {
+        let others = found.iter().map(|other| other.0).filter(|other| other != i);
+        let holds_one = others
+            .clone()
+            .any(|other| enclosed.holds(*i, other) && !enclosed.holds(other, *i));
+        rank.push((!holds_one, enclosed.depth[*i], b.utilisation, n));
     }
-    best.map(|b| b.0)
+    let innermost = rank.into_iter().reduce(|a, b| {
+        let better = (b.0, b.1) > (a.0, a.1) || (b.0, b.1) == (a.0, a.1) && b.2 > a.2;
+        if better { b } else { a }
+    })?;
+    Some(found.swap_remove(innermost.3).1)
 }
 
-/// How much of a component is occupied in the measured time.
-fn occupied(entry: &Entry, metrics: &[Metric]) -> Option<Busiest> {
+/// Whether anybody waits for it: users for whom there is just enough are held up by nothing.
+fn is_waited_for(entry: &Entry, metrics: &[Metric], busy: f64) -> bool {
     let subject = entry.subject();
-    let of = |name| mean(metrics, &subject, name);
-    let mut busy = of("utilisation").map(|share| (share, noun(entry)));
-    // Connections that lie in pools are no burden before one more is refused.
-    let connections = match of("connections_refused") {
-        Some(refused) if refused > 0.0 => of("connections_utilisation"),
-        _ => None,
-    };
-    // Of many keys or threads the hottest holds up who comes for it.
-    for (share, of_what) in [
-        (of("hottest_key_utilisation"), "held"),
-        (of("busiest_thread_utilisation"), "busiest thread"),
-        (connections, "connections"),
-    ] {
-        if let Some(share) = share
-            && busy.is_none_or(|(all, _)| share > all + SAME)
-        {
-            busy = Some((share, of_what));
+    let waiting = ["in_queue_mean", "backlog_mean", "pending_mean"];
+    let waits = |name| mean(metrics, &subject, name).is_some_and(|n| n > UNNOTICED);
+    match entry.kind {
+        "connection-pool" | "thread-pool" if busy >= NEAR_CRITICAL => {
+            mean(metrics, &subject, "in_queue_mean").is_none() || waiting.into_iter().any(waits)
         }
+        _ => true,
     }
-    let (utilisation, what) = busy?;
-    Some(Busiest {
-        subject,
-        what,
-        utilisation,
-        between: None,
-    })
 }
 
 /// How busy a component is in its busiest stretch, on the average of the replications, and from when to when it is about as busy,
@@ -116,13 +128,16 @@ fn busiest_stretch(seen: &Collected, subject: &str) -> Option<(f64, (f64, f64))>
         .iter()
         .find(|c| c.subject == subject && c.name == "utilisation")?;
     let (busy, width) = (&column.values.0, *seen.times.0.first()?);
-    let windows = busy.len().min(seen.times.0.len());
+    let all = busy.len().min(seen.times.0.len());
+    // What was before the measured time is no matter.
+    let before = (libm::ceil(seen.warm_up as f64 * 1e-9 / width - 1e-6) as usize).min(all);
+    let windows = all - before;
     let each = (libm::round(STRETCH * windows as f64) as usize).clamp(1, windows.max(1));
     let mean = |stretch: &[f64]| {
         let there: Vec<f64> = stretch.iter().copied().filter(|b| b.is_finite()).collect();
         there.iter().sum::<f64>() / there.len() as f64
     };
-    let stretches: Vec<f64> = busy[..windows].windows(each).map(mean).collect();
+    let stretches: Vec<f64> = busy[before..all].windows(each).map(mean).collect();
     let most = stretches
         .iter()
         .copied()
@@ -136,42 +151,69 @@ fn busiest_stretch(seen: &Collected, subject: &str) -> Option<(f64, (f64, f64))>
         }
         from += run.len();
     }
-    let (from, to) = (best.0, best.0 + best.1 - 1 + each);
+    let from = before + best.0;
+    let to = from + best.1 - 1 + each;
     Some((most, (from as f64 * width, to as f64 * width)))
 }
 
-/// How many visits enclose a visit of each component, at most.
-fn depths(model: &Model) -> Vec<u32> {
-    let scopes = &model.program.scopes;
-    let mut out = vec![0; model.components.len()];
-    for scope in scopes {
-        let ScopeKind::Visit { comp, .. } = scope.kind else {
-            continue;
-        };
-        let (mut depth, mut at) = (1, scope.parent);
-        while let Some(outer) = scopes.get(at as usize) {
-            depth += u32::from(matches!(outer.kind, ScopeKind::Visit { .. }));
-            at = outer.parent;
-        }
-        if let Some(id) = model.layout.owner.get(comp as usize) {
-            let mine = &mut out[id.0 as usize];
-            *mine = depth.max(*mine);
-        }
-    }
-    out
+/// Which components are visited from within which others.
+struct Enclosed {
+    pairs: BTreeSet<(usize, usize)>,
+    /// How many visits enclose one of each component, at most.
+    depth: Vec<u32>,
 }
 
-/// What a component is busy with, in a word.
-fn noun(entry: &Entry) -> &'static str {
-    match entry.kind {
-        "host" => "cpu",
-        "station" if entry.is_client() => "threads",
-        "thread-pool" | "consumer" => "threads",
-        "connection-pool" => "connections",
-        "station" => "servers",
-        "database" => "statements",
-        "lock" => "held",
-        _ => "busy",
+impl Enclosed {
+    fn of(model: &Model) -> Enclosed {
+        let scopes = &model.program.scopes;
+        let owner = |comp: u32| model.layout.owner.get(comp as usize).map(|id| id.0 as usize);
+        let mut out = Enclosed {
+            pairs: BTreeSet::new(),
+            depth: vec![0; model.components.len()],
+        };
+        for scope in scopes {
+            let ScopeKind::Visit { comp, .. } = scope.kind else {
+                continue;
+            };
+            let Some(inner) = owner(comp) else { continue };
+            let (mut depth, mut at) = (1, scope.parent);
+            while let Some(outer) = scopes.get(at as usize) {
+                if let ScopeKind::Visit { comp, .. } = outer.kind {
+                    depth += 1;
+                    out.pairs.extend(owner(comp).map(|outer| (outer, inner)));
+                }
+                at = outer.parent;
+            }
+            out.depth[inner] = out.depth[inner].max(depth);
+        }
+        out.count_limits(model);
+        out
+    }
+
+    /// A limit of CPU time is met wherever the service computes: as far inside as its host.
+    fn count_limits(&mut self, model: &Model) {
+        for (i, entry) in model.components.iter().enumerate() {
+            let host = model
+                .layout
+                .hosts
+                .get(&ComponentId(i as u32))
+                .map(|h| h.0 as usize);
+            if let ("service", Some(host)) = (entry.kind, host) {
+                let around: Vec<usize> = self.pairs.iter().filter(|p| p.1 == host).map(|p| p.0).collect();
+                self.pairs.extend(around.into_iter().map(|outer| (outer, i)));
+                self.depth[i] = self.depth[host];
+            }
+            if entry.kind == "heap" {
+                // Whatever its process does stands still in a pause.
+                self.pairs.retain(|p| p.0 != i);
+                self.pairs
+                    .extend((0..model.components.len()).filter(|o| *o != i).map(|o| (o, i)));
+            }
+        }
+    }
+
+    fn holds(&self, outer: usize, inner: usize) -> bool {
+        self.pairs.contains(&(outer, inner))
     }
 }
 
@@ -187,12 +229,12 @@ pub fn bottleneck(found: &Findings) -> Option<String> {
             .iter()
             .find(|e| e.kind == "consumer" && e.subject() == left.subject);
         return Some(match consumer.and_then(|entry| occupied(entry, metrics)) {
-            Some(b) => format!("{} {} {}", b.subject, b.what, percent(b.utilisation)),
+            Some(b) => format!("{} {} {}", left.subject, b.what, percent(b.share)),
             None => format!("{} behind by {}", left.subject, rate(left.slope)),
         });
     }
     let busiest = found.busiest.as_ref();
-    let idle = busiest.is_none_or(|b| b.utilisation < NEAR_CRITICAL);
+    let idle = busiest.is_none_or(|b| b.utilisation < NEAR_CRITICAL && !b.stands_still());
     if losses.overload()
         && idle
         && let Some(gate) = turns_away(found.plan, metrics, losses)

@@ -39,6 +39,8 @@ pub struct Grown {
     /// Requests that came and were answered a second from then on.
     pub offered: f64,
     pub carried: f64,
+    /// Of how many replications how many grow by themselves, and how many more a second are in them.
+    pub alone: Option<(usize, usize, f64)>,
 }
 
 impl Grown {
@@ -56,12 +58,13 @@ pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<
         return growth_by_plan(plan, seen);
     }
     let of = |name: &str| mean(metrics, SYSTEM, name).unwrap_or(0.0);
-    let grown = |growth, slope| Grown {
+    let grown = |growth, slope, alone| Grown {
         growth,
         slope,
         since: None,
         offered: of("offered"),
         carried: of("throughput"),
+        alone,
     };
     let series: Vec<Vec<f64>> = seen.inside.iter().map(|b| b.0.clone()).collect();
     // A stretch is a whole number of windows; what is left over was dropped.
@@ -69,8 +72,14 @@ pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<
     let windows = (seen.shortest.0 / width).round() - (seen.warm_up as f64 * 1e-9 / width).ceil();
     let each = (windows / STRETCHES as f64).floor().max(1.0);
     let found = match growth_over_replications(&series, each * width, FALSE_ALARM) {
-        Ok(trend) => (trend.growth, trend.slope.mean),
-        Err(_) => balance(seen)?,
+        Ok(trend) => {
+            let alone = trend.alone.map(|(n, slope)| (series.len(), n, slope));
+            (trend.growth, trend.slope.mean, alone)
+        }
+        Err(_) => {
+            let (growth, slope) = balance(seen)?;
+            (growth, slope, None)
+        }
     };
     // A load that comes to an empty system fills it: as many as are served without waiting are no queue.
     let last: Vec<f64> = series
@@ -78,7 +87,7 @@ pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<
         .filter_map(|inside| inside.last().copied())
         .collect();
     if found.0 == Growth::Steady {
-        return Some(grown(found.0, found.1));
+        return Some(grown(found.0, found.1, found.2));
     }
     let (last, served) = (average(&last), of("offered") * response(plan));
     let growth = match served > 0.0 && last <= FULL * served {
@@ -86,7 +95,13 @@ pub fn growth(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<
         true => Growth::Undecided,
         false => found.0,
     };
-    Some(grown(growth, found.1))
+    Some(grown(growth, found.1, found.2))
+}
+
+/// How many are inside at the end, on the average of the replications.
+pub fn inside_at_end(seen: &Collected) -> f64 {
+    let last: Vec<f64> = seen.inside.iter().filter_map(|b| b.0.last().copied()).collect();
+    average(&last)
 }
 
 /// So many times as many inside as are served without any waiting are no queue yet.
@@ -124,6 +139,7 @@ fn growth_by_plan(plan: &PointPlan, seen: &Collected) -> Option<Grown> {
             since: Some(first as f64 * width),
             offered: average(&offered),
             carried: average(&carried),
+            alone: None,
         })
     };
     let response = response(plan);
@@ -177,6 +193,26 @@ pub fn left_over(plan: &PointPlan, seen: &Collected) -> Option<(f64, f64)> {
     }
     let takes = inside / rate - FULL * response(plan);
     (takes > matters).then_some((inside, takes))
+}
+
+/// From when on nobody is answered any more though so many are inside, seconds: for longer than a tenth of the run, and three times
+/// as long as any answer took.
+pub fn stalled(plan: &PointPlan, seen: &Collected, metrics: &[Metric]) -> Option<(f64, f64)> {
+    let width = *seen.times.0.first()?;
+    let ended: Vec<f64> = flows(seen, "throughput", 0)
+        .into_iter()
+        .zip(flows(seen, "failures", 0))
+        .map(|(done, failed)| done + failed)
+        .collect();
+    let first = ended.len() - ended.iter().rev().take_while(|n| **n <= 0.0).count();
+    let end = ended.len() as f64 * width;
+    let (since, longest) = (
+        first as f64 * width,
+        mean(metrics, SYSTEM, "response_time_max").unwrap_or(0.0),
+    );
+    let patience = (LAST * end).max(3.0 * longest.max(response(plan)));
+    let inside = *flows(seen, "inside", 0).last()?;
+    (end - since >= patience && inside >= 1.0).then_some((since, inside))
 }
 
 /// What all flows show a second in each window from `first` on, on the average of the replications.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::losses::CAPACITY_FAULTS;
 use super::*;
 use crate::experiment::collect::{Bit, Bits, Column};
 use crate::experiment::{Overrides, WarmUp, load_model_text};
@@ -196,10 +197,17 @@ fn a_number_inside_that_grows_by_a_thousandth_of_what_arrives_is_an_overload() {
     assert_eq!(judged(&growing(0.011), &metrics).0, Verdict::Overloaded);
     assert_ne!(judged(&growing(0.009), &metrics).0, Verdict::Overloaded);
     assert_ne!(judged(&growing(-1.0), &metrics).0, Verdict::Overloaded);
-    // Closed users cannot become more.
+    // Closed users cannot become more; what they leave to others can.
+    let many = "executor = \"users\"\nusers = 5000";
     assert_eq!(
-        verdict(&plan(USERS, ""), &growing(1.0), &metrics).0,
+        verdict(&plan(many, ""), &growing(1.0), &metrics).0,
         Verdict::Stable
+    );
+    let (verdict_, why) = verdict(&plan(USERS, ""), &growing(1.0), &carrying(10.0, &[]));
+    assert_eq!(verdict_, Verdict::Overloaded);
+    assert_eq!(
+        why,
+        "work that nobody waits for grows by 1.015/s: 10/s arrive, 10/s are answered"
     );
 }
 
@@ -526,7 +534,7 @@ fn each_backlog_is_told_its_own_growth_and_gives_way_before_who_is_busy() {
     // Most of the growth is elsewhere.
     let elsewhere = with_backlogs(growing(1.0), &[("consumer.slow", "lag", 0.1)]);
     let (_, why) = verdict(&plan, &elsewhere, &metrics);
-    assert!(why.starts_with("the number inside grows"), "{why}");
+    assert!(why.starts_with("work that nobody waits for grows"), "{why}");
     // Losses come first, and are not all.
     let mut lossy = metrics;
     lossy.extend(figures(&[(SYSTEM, "failures_rejected", 2.0)]));
