@@ -335,3 +335,33 @@ fn a_restarted_process_has_new_connections_and_a_new_housekeeper() {
     let second = 5.0 * 10.0 - (4.1 + 4.63 + 5.16 + 5.69 + 6.22);
     near(db(&o, "connections_mean"), (first + second) / 10.0, 1e-9);
 }
+
+#[test]
+fn connections_that_were_opened_in_the_warm_up_are_not_counted() {
+    let pool = "maximum-pool-size = 4\ninitially = \"empty\"\nconnect-time = \"20ms\"";
+    let o = observe_after(&burst(pool, 8, "10s"), 1.0, 10.0, 1);
+    assert_eq!(db(&o, "connections_creation_total"), 0.0);
+    assert!(
+        o.figure("connection-pool.db", "connections_creation_time_mean")
+            .is_none()
+    );
+}
+
+#[test]
+fn idle_connections_are_closed_only_while_fewer_are_wanted_idle_than_fit() {
+    let at = |first: u32, keys: &str, when: &str, later: u32| {
+        let pool = format!(
+            "maximum-pool-size = {first}\nconnect-time = \"0s\"\nidle-timeout = \"20s\"\nmax-lifetime = \"0s\"\n{keys}"
+        );
+        let set = format!(
+            "[[timeline]]\nat = \"{when}\"\nset = {{ \"connection-pool.db.maximum-pool-size\" = {later} }}\n"
+        );
+        let source = burst(&pool, 6, "1s").replace("executor", "start-time = \"1s\"\nexecutor") + &set;
+        let o = observe(&source, 100.0);
+        (db(&o, "connections_max"), db(&o, "connections_retired_total"))
+    };
+    // As many as fit at the start are to idle, and still are when the pool is made larger.
+    assert_eq!(at(2, "", "100ms", 4), (4.0, 2.0));
+    assert_eq!(at(10, "minimum-idle = 2", "10s", 3), (6.0, 4.0));
+    assert_eq!(at(10, "minimum-idle = 2", "10s", 2), (6.0, 0.0));
+}

@@ -369,3 +369,24 @@ fn a_breaker_that_is_set_to_wait_for_a_call_does_not_try_again_by_itself() {
     assert_eq!(count(&o, "time_half_open"), 0.0);
     near(count(&o, "time_open"), 10.0 - 0.001, 1e-9);
 }
+
+#[test]
+fn a_threshold_of_failures_is_reached_from_both_sides_and_is_above_nothing() {
+    let opened = |bad: usize| {
+        let calls: Vec<(f64, &str)> = (0..10)
+            .map(|i| (i as f64, if i < bad { "bad" } else { "good" }))
+            .collect();
+        let keys =
+            "sliding-window-size = 10\nminimum-number-of-calls = 10\nfailure-rate-threshold = \"40%\"\n";
+        count(&breaker(keys, &calls, 20.0), "transitions_to_open")
+    };
+    assert_eq!((opened(3), opened(4)), (0.0, 1.0));
+    let said = refusal(&burst_at(
+        "circuit-breaker",
+        "cb",
+        "failure-rate-threshold = \"0%\"",
+        1,
+        "1s",
+    ));
+    assert!(said.contains("`failure-rate-threshold`"), "{said}");
+}

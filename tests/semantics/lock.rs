@@ -247,3 +247,24 @@ fn a_victim_that_has_waited_is_a_failure_of_the_lock() {
         near(figure(&o, lock, "failed") * 10.0, 1.0, 1e-9);
     }
 }
+
+#[test]
+fn whoever_leaves_while_the_first_in_line_wakes_up_the_first_that_is_left_is_on_its_way() {
+    // The row is free at 1 s; the first who waits has woken up at 1.1 s. One of the two leaves at 1.05 s with its process.
+    let last = |first: &str, second: &str| {
+        let hold = r#"steps = [{ use = "row", steps = [{ delay = "1s" }] }]"#;
+        let o = observe(
+            &format!(
+                "[lock.row]\nwake-up-latency = \"100ms\"\n[service.near]\n[flow.stay]\n{hold}\n[flow.quit]\nat = \"near\"\n{hold}\n\
+                 [[timeline]]\nat = \"1050ms\"\nstop = \"near\"\n{}",
+                requests(&[(0.0, "stay"), (0.1, first), (0.2, second)])
+            ),
+            10.0,
+        );
+        near(figure(&o, "lock.row", "throughput") * 10.0, 2.0, 1e-9);
+        figure(&o, "flow.stay", "response_time_max")
+    };
+    // The second is told when the first goes away; the first goes on waking up when the second does.
+    near(last("quit", "stay"), 1.05 + 0.1 + 1.0 - 0.2, 1e-9);
+    near(last("stay", "quit"), 1.0 + 0.1 + 1.0 - 0.1, 1e-9);
+}

@@ -184,3 +184,16 @@ fn periods_of_a_restarted_rate_limiter_count_from_its_start_also_when_it_is_set(
     near(waits(""), 2.5, 1e-9);
     near(waits(set), 1.5, 1e-9);
 }
+
+#[test]
+fn who_is_in_a_process_that_ends_catches_nothing_of_what_its_branches_lose() {
+    let text = "[service.s]\n[external.e]\ntime = \"1s\"\n[flow.inner]\nat = \"s\"\nsteps = [{ delay = \"5s\" }]\n\
+                [flow.outer]\nat = \"s\"\nsteps = [{ try = [{ parallel = [{ steps = [{ call = \"inner\" }] }, \
+                { steps = [{ call = \"inner\" }] }], join = 2 }], else = [{ use = \"e\" }] }]\n\
+                [[timeline]]\nat = \"2s\"\nstop = \"s\"\n"
+        .to_owned()
+        + &requests(&[(0.0, "outer")]);
+    let o = observe(&text, 10.0);
+    near(figure(&o, "flow.outer", "failure_time_max"), 2.0, 1e-9);
+    assert_eq!(o.figure("external.e", "arrivals").unwrap_or(0.0), 0.0);
+}

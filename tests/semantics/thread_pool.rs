@@ -66,6 +66,9 @@ fn at_max_connections_newcomers_wait_in_silence_in_the_accept_queue() {
     let o = observe(&burst(pool, 7, "1s"), 10.0);
     assert_eq!(http(&o, "connections_open_max"), 2.0);
     assert_eq!(http(&o, "backlog_max"), 5.0, "accept-count + 1 places");
+    let mut columns = o.columns.iter().filter(|c| c.subject == "thread-pool.http");
+    let open = columns.find(|c| c.name == "connections_open").expect("a series");
+    assert_eq!(open.values[..2], [2.0, 2.0]);
     assert_eq!(http(&o, "syns_dropped"), 0.0);
     assert_eq!(http(&o, "busy_mean"), 0.7);
     assert_eq!(figure(&o, "flow.f", "throughput"), 0.7);
@@ -78,6 +81,8 @@ fn a_full_accept_queue_drops_the_syn_which_comes_again_after_a_second() {
     assert_eq!(http(&o, "syns_dropped"), 0.1);
     // Its place has been free for long when it comes again.
     near(figure(&o, "flow.f", "response_time_max"), 1.4, 1e-9);
+    // Until then it has no connection.
+    near(http(&o, "connections_open_mean") * 10.0, 5.0 * 0.4, 1e-9);
 }
 
 #[test]
@@ -269,6 +274,20 @@ fn an_unbounded_queue_never_lets_a_java_pool_grow() {
     );
     assert_eq!(http(&o, "threads_current"), 2.0);
     near(http(&o, "utilisation"), 50.0 / 120.0, 1e-9);
+}
+
+#[test]
+fn a_java_pool_of_as_many_threads_as_it_takes_has_no_utilisation() {
+    let o = observe(
+        &burst(
+            "executor = \"java\"\ncore-threads = 0\nqueue-capacity = 0",
+            5,
+            "1s",
+        ),
+        10.0,
+    );
+    assert_eq!(http(&o, "busy_mean"), 0.5);
+    assert!(o.figure("thread-pool.http", "utilisation").is_none());
 }
 
 #[test]

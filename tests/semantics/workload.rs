@@ -508,3 +508,14 @@ fn a_recording_that_is_no_text_is_refused_with_its_line() {
     ));
     assert!(said.contains("line 3 is no text"), "{said}");
 }
+
+#[test]
+fn a_stage_whose_end_is_no_whole_number_of_nanoseconds_ends() {
+    // 2 and 17 ms add up to a little more than 19 ms in binary.
+    let o = observe(
+        "[flow.f]\nsteps = [{ delay = \"1ms\" }]\n[workload.w]\nexecutor = \"ramping-vus\"\n\
+         stages = [{ duration = \"2ms\", target = 3 }, { duration = \"17ms\", target = 3 }]\n",
+        1.0,
+    );
+    assert!(figure(&o, "flow.f", "throughput") >= 3.0 * 17.0);
+}
