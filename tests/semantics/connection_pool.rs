@@ -365,3 +365,19 @@ fn idle_connections_are_closed_only_while_fewer_are_wanted_idle_than_fit() {
     assert_eq!(at(10, "minimum-idle = 2", "10s", 3), (6.0, 4.0));
     assert_eq!(at(10, "minimum-idle = 2", "10s", 2), (6.0, 0.0));
 }
+
+#[test]
+fn connections_are_opened_for_those_who_still_wait() {
+    for more in ["", "\nwake-up-latency = \"0s\""] {
+        let most = |patience: &str, holds: &str| {
+            let pool = format!(
+                "maximum-pool-size = 10\nminimum-idle = 0\ninitially = \"empty\"\nconnect-time = \"1s\"\nconnection-timeout = \"{patience}\"{more}"
+            );
+            db(&observe(&burst(&pool, 3, holds), 10.0), "connections_max")
+        };
+        // All three have given up when the first stands; or it serves all of them before the next is begun.
+        assert_eq!(most("500ms", "1s"), 1.0, "{more}");
+        assert_eq!(most("30s", "1ms"), 1.0, "{more}");
+        assert_eq!(most("30s", "5s"), 3.0, "{more}");
+    }
+}

@@ -27,6 +27,14 @@ fn failure_success_failure_success_failure_opens_at_the_fifth_call() {
     let calls = [(0.0, "bad"), (1.0, "good"), (2.0, "bad"), (3.0, "good")];
     let o = breaker(SMALL, &calls, 10.0);
     assert_eq!(count(&o, "transitions_to_open"), 0.0);
+    for name in ["failure_rate", "slow_call_rate"] {
+        let column = o.columns.iter().find(|c| c.name == name);
+        assert_eq!(
+            column.expect("a series").values[99],
+            -1.0,
+            "below the minimum of calls"
+        );
+    }
     let mut five = calls.to_vec();
     five.extend([(4.0, "bad"), (5.0, "good")]);
     let o = breaker(SMALL, &five, 10.0);

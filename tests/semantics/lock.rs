@@ -103,6 +103,7 @@ fn a_lock_wait_ends_after_its_time_out_and_only_that_wait() {
     assert_eq!(figure(&o, "flow.f", "failures_lock_timeout"), 0.2);
     near(figure(&o, "flow.f", "failure_time_max"), 0.25, 1e-9);
     assert_eq!(row(&o, "lock_timeouts"), 0.2);
+    assert_eq!(row(&o, "contention_share"), 0.8);
 }
 
 #[test]
@@ -155,6 +156,9 @@ fn the_one_that_closes_a_circle_of_waits_is_the_victim_at_once() {
     // What the victim held went to the other.
     near(figure(&o, "flow.ab", "response_time_max"), 0.016, 1e-9);
     assert_eq!(figure(&o, "lock.a", "deadlocks"), 0.1);
+    // One came to the first lock and had it, one was the victim; of the two at the second one waited.
+    assert_eq!(figure(&o, "lock.a", "contention_share"), 0.0);
+    assert_eq!(figure(&o, "lock.b", "contention_share"), 0.5);
 }
 
 #[test]
