@@ -626,17 +626,6 @@ fn each_commit_takes_a_time_of_its_own() {
 }
 
 #[test]
-fn a_fetch_brings_no_more_bytes_of_a_partition_than_it_may() {
-    // Ten records wait; three of a kilobyte fit into 3.5 kB.
-    let consumer =
-        "max-partition-fetch = \"3500B\"\nsteps = [{ delay = \"1s\" }]\nmax-poll-records = 500";
-    let text = steady(consumer, "").replace("rate = \"1/s\"", "rate = \"1000/s\"\nduration = \"9500us\"");
-    let o = observe(&text, 100.0);
-    // The first alone, then three times three.
-    near(figure(&o, "consumer.c", "records_per_poll"), 10.0 / 4.0, 1e-9);
-}
-
-#[test]
 fn the_oldest_record_that_was_not_committed_is_so_many_seconds_old() {
     let o = observe(&steady("steps = [{ delay = \"1h\" }]", ""), 10.0);
     let column = o

@@ -164,3 +164,14 @@ fn statements_that_were_cancelled_in_the_warm_up_are_not_counted() {
     let o = observe_after(&text, 5.0, 15.0, 1);
     near(figure(&o, "database.db", "statement_timeouts") * 10.0, 1.0, 1e-9);
 }
+
+#[test]
+fn a_statement_in_the_place_of_one_that_has_ended_has_the_whole_of_its_time() {
+    let o = timed(
+        "statement-timeout = \"1s\"",
+        "",
+        &[(0.0, "short"), (0.8, "short")],
+    );
+    near(figure(&o, "flow.short", "response_time_max"), 0.4, 1e-9);
+    near(figure(&o, "flow.short", "throughput") * 20.0, 2.0, 1e-9);
+}

@@ -389,6 +389,9 @@ fn a_threshold_of_failures_is_reached_from_both_sides_and_is_above_nothing() {
         count(&breaker(keys, &calls, 20.0), "transitions_to_open")
     };
     assert_eq!((opened(3), opened(4)), (0.0, 1.0));
+    let held = burst_at("circuit-breaker", "cb", "", 1, "1s")
+        .replace("steps = [{ delay = \"1s\" }]", "time = \"1s\"");
+    assert!(refusal(&held).contains("needs `steps`"));
     let said = refusal(&burst_at(
         "circuit-breaker",
         "cb",

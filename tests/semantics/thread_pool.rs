@@ -94,6 +94,7 @@ fn a_syn_is_given_up_after_127_seconds() {
     assert_eq!(figure(&o, "flow.f", "failures_connect_timeout"), 1.0 / 200.0);
     near(figure(&o, "flow.f", "failure_time_max"), 127.0, 1e-9);
     near(http(&o, "syns_dropped") * 200.0, 7.0, 1e-9);
+    near(http(&o, "connect_timeouts") * 200.0, 1.0, 1e-9);
     // Newer kernels first send it five times one second apart.
     let newer = format!("{pool}\ntcp-syn-linear-timeouts = 4");
     let o = observe(&patient(&newer), 200.0);
@@ -312,6 +313,14 @@ flow = "f"
     assert_eq!(http(&o, "threads_current"), 1.0);
     let o = observe(&two_bursts("60s"), 30.0);
     assert_eq!(http(&o, "threads_current"), 3.0);
+}
+
+#[test]
+fn a_limit_is_a_whole_number_from_one_up_or_none() {
+    for limit in ["0", "1.5"] {
+        let said = refusal(&burst(&format!("max-connections = {limit}"), 2, "1s"));
+        assert!(said.contains("-1 for no limit"), "{said}");
+    }
 }
 
 #[test]
