@@ -449,3 +449,18 @@ fn threads_of_replicas_that_do_not_exist_do_nothing() {
     );
     near(figure(&o, "outbox.o", "polls") * 100.5, 101.0, 1.0);
 }
+
+#[test]
+fn a_request_of_cpu_without_a_goal_for_it_is_warned_of() {
+    let warned = |keys: &str| {
+        let mut sink = plimsoll::diagnostic::Sink::default();
+        let text = calls("replicas = 3\nhost = { cores = 1 }", keys, 1, 1, "0s", "1s", "");
+        assert!(plimsoll::model::load("test", &text, None, &mut sink).is_some());
+        sink.diagnostics()
+            .iter()
+            .any(|d| d.message.contains("`cpu-request` has no effect"))
+    };
+    assert!(warned("requests = \"10/s\"\ncpu-request = 1"));
+    assert!(!warned("requests = \"10/s\""));
+    assert!(!warned("cpu = \"50%\"\ncpu-request = 1"));
+}

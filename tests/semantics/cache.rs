@@ -178,3 +178,15 @@ fn a_cache_has_either_a_hit_ratio_or_keys() {
         assert!(text.contains(said), "{text}");
     }
 }
+
+#[test]
+fn a_warm_cache_begins_with_so_many_keys_at_most() {
+    let said = refusal(&burst_at(
+        "cache",
+        "c",
+        "key = \"uniform(60000000)\"\nmaximum-size = 60000000\nwarm = true",
+        1,
+        "1ms",
+    ));
+    assert!(said.contains("would start with 60000000 keys"), "{said}");
+}

@@ -381,3 +381,11 @@ fn connections_are_opened_for_those_who_still_wait() {
         assert_eq!(most("30s", "5s"), 3.0, "{more}");
     }
 }
+
+#[test]
+fn a_connection_that_is_to_be_closed_when_it_is_returned_is_active_until_then() {
+    let pool = "maximum-pool-size = 2\nmax-lifetime = \"40s\"\nmax-lifetime-variance = \"0%\"\nconnect-time = \"0s\"";
+    let later = "[workload.later]\nexecutor = \"shared-iterations\"\nstart-time = \"60s\"\nflow = \"f\"\ntimeout = \"1h\"\nmax-duration = \"1h\"\n";
+    let o = observe(&(burst(pool, 1, "100s") + later), 70.0);
+    assert_eq!(db(&o, "connections_active_max"), 2.0);
+}
