@@ -114,6 +114,7 @@ fn with_single_flight_one_loads_and_the_others_wait() {
 fn after_a_failed_load_the_next_one_waiting_loads() {
     let o = stampede("single-flight = true", "{ delay = \"1s\" }, { fail = \"100%\" }");
     assert_eq!((reading(&o, "loads"), reading(&o, "failed_loads")), (0.0, 10.0));
+    assert_eq!((reading(&o, "misses"), reading(&o, "hits")), (10.0, 0.0));
     assert_eq!(reading(&o, "size"), 0.0);
     near(figure(&o, "flow.get", "failure_time_max"), 10.0, 1e-9);
 }
