@@ -108,13 +108,6 @@ impl Component for Autoscaler {
         settings::check(reader, names)
     }
 
-    fn facts(_: &Plan) -> Facts {
-        Facts {
-            unit: "replicas",
-            ..Facts::default()
-        }
-    }
-
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let first = build.layout.first_replica.get(&plan.of).copied().unwrap_or(0);
         let most = build.layout.service_replicas(plan.of);

@@ -334,7 +334,6 @@ impl Engine<'_> {
     pub(super) fn stall(&mut self, slot: u32) {
         let home = self.cx.requests[slot].home as usize;
         self.cx.requests[slot].state = State::Stalled;
-        self.cx.stalls += 1;
         let mut line = self.cx.replicas[home].stalled;
         line.push_back(&mut self.cx.requests, slot);
         self.cx.replicas[home].stalled = line;

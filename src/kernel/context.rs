@@ -133,8 +133,6 @@ pub struct Context {
     pub health: u64,
     /// Events taken from the calendar so far.
     pub events: u64,
-    /// Service completions that were put off because their process was paused.
-    pub stalls: u64,
 }
 
 impl Context {
@@ -164,7 +162,6 @@ impl Context {
             record_frame: 0,
             health: 0,
             events: 0,
-            stalls: 0,
         }
     }
 

@@ -213,6 +213,9 @@ fn an_autoscaler_needs_to_know_what_is_requested() {
     let host = "replicas = 3\nhost = { cores = 1, discipline = \"fcfs\" }";
     assert!(of(host, "cpu-request = 1").contains("do not share its cores"));
     assert!(of("replicas = 3", "lag = 10").contains("needs `consumer`"));
+    assert!(of("replicas = 3", "requests = \"0.0005/s\"").contains("less than a thousandth"));
+    let least = calls("replicas = 3", "requests = \"0.001/s\"", 1, 1, "0s", "1s", "");
+    assert_eq!(replicas(&observe(&least, 50.0)), 3.0);
 }
 
 #[test]
@@ -243,6 +246,19 @@ fn means_and_ratios_are_those_of_replicas_that_exist() {
     near(figure(&one, "external.e", "failure_share"), 0.1, 0.03);
 }
 
+/// The last value of a series of the autoscaler.
+fn last(o: &Observations, name: &str) -> f64 {
+    *series(o, name).last().expect("a window")
+}
+
+fn series<'a>(o: &'a Observations, name: &str) -> &'a [f64] {
+    let column = o
+        .columns
+        .iter()
+        .find(|c| c.subject == "autoscaler.a" && c.name == name);
+    &column.expect("a series").values
+}
+
 #[test]
 fn ready_are_those_that_take_calls() {
     let o = observe(
@@ -254,4 +270,197 @@ fn ready_are_those_that_take_calls() {
     );
     near(figure(&o, "autoscaler.a", "ready_mean"), 3.5, 1e-9);
     assert_eq!(figure(&o, "autoscaler.a", "replicas_mean"), 4.0);
+    assert_eq!(last(&o, "replicas"), 4.0);
+    assert_eq!(last(&o, "ready"), 3.0);
+}
+
+/// Calls of a millisecond: so many a second, and so many more from `from` until `to`.
+fn calls(
+    service: &str,
+    autoscaler: &str,
+    always: u32,
+    more: u32,
+    from: &str,
+    to: &str,
+    rest: &str,
+) -> String {
+    let flow = |name: &str| format!("[flow.{name}]\nat = \"s\"\nsteps = [{{ delay = \"1ms\" }}]\n");
+    let load = |name: &str, rate: u32, when: &str| {
+        format!(
+            "[workload.{name}]\nexecutor = \"constant-arrival-rate\"\nrate = \"{rate}/s\"\npre-allocated-vus = 1000\n\
+             {when}\nflow = \"{name}\"\n"
+        )
+    };
+    let when = format!("start-time = \"{from}\"\nduration = \"{to}\"");
+    format!(
+        "[service.s]\n{service}\n[autoscaler.a]\nof = \"s\"\n{autoscaler}\n{}{}{}{}{rest}",
+        flow("f"),
+        flow("g"),
+        load("f", always, ""),
+        load("g", more, &when)
+    )
+}
+
+#[test]
+fn hpa_follows_a_load_that_comes_and_goes_later() {
+    let keys = "requests = \"10/s\"\nscale-down-stabilization = \"60s\"";
+    let text = calls("replicas = 10", keys, 5, 90, "100s", "100s", "");
+    let o = observe(&text, 400.0);
+    let replicas = series(&o, "replicas");
+    // Windows of 4 s. Nine and a half goals from 100 to 200 s, for which nine are near enough; half a one before and after.
+    assert_eq!((replicas[24], replicas[45], replicas[99]), (1.0, 9.0, 1.0));
+}
+
+#[test]
+fn hpa_takes_nothing_away_for_a_young_replica_that_is_down() {
+    // The second replica comes within the first minute and goes down; from then on the first has half a goal.
+    let rest = "[[timeline]]\nat = \"50s\"\nstop = \"s\"\nreplica = 1\n";
+    let keys = "requests = \"10/s\"\nscale-down-stabilization = \"0s\"";
+    let text = calls("replicas = 2", keys, 5, 15, "0s", "60s", rest);
+    let o = observe(&text, 400.0);
+    let replicas = series(&o, "replicas");
+    // Unknown counts as a whole goal for five minutes; then it is known to do nothing.
+    assert_eq!((replicas[11], replicas[74], replicas[99]), (2.0, 2.0, 1.0));
+}
+
+#[test]
+fn hpa_takes_nothing_away_before_it_has_measured() {
+    let o = observe(
+        &("[topic.t]\n[service.s]\nreplicas = 6\nhost = { cores = 1 }\n[consumer.c]\nin = \"s\"\ntopic = \"t\"\nsteps = [{ cpu = \"1ms\" }]\n\
+           [autoscaler.a]\nof = \"s\"\ncpu = \"50%\"\ncpu-request = 1\nlag = 10\nconsumer = \"c\"\ninitially = 4\n\
+           scale-down-stabilization = \"0s\"\nsync-period = \"5s\"\nmetric-period = \"100s\"\n\
+           [flow.f]\nsteps = [{ publish = \"t\" }]\n"
+            .to_owned()
+            + &requests(&[(1.0, "f")])),
+        150.0,
+    );
+    let replicas = series(&o, "replicas");
+    // Two looks are needed, at 0 and 100 s.
+    assert_eq!((replicas[60], replicas[99]), (4.0, 1.0));
+}
+
+#[test]
+fn hpa_sees_work_that_goes_on() {
+    // Both replicas compute all the time, and nothing else happens.
+    let o = observe(
+        &("[service.s]\nreplicas = 6\nhost = { cores = 1 }\n[autoscaler.a]\nof = \"s\"\ncpu = \"50%\"\ncpu-request = 1\n\
+           initially = 2\nscale-down-stabilization = \"0s\"\n[flow.f]\nat = \"s\"\nsteps = [{ cpu = \"1000s\" }]\n"
+            .to_owned()
+            + &requests(&[(0.0, "f"), (0.0, "f")])),
+        40.0,
+    );
+    assert_eq!(replicas(&o), 4.0);
+}
+
+#[test]
+fn hpa_decides_for_the_first_time_within_the_first_period() {
+    let keys = "requests = \"10/s\"\nsync-period = \"100s\"\nmetric-period = \"1s\"";
+    let o = observe(&calls("replicas = 10", keys, 30, 1, "0s", "1s", ""), 100.0);
+    assert_eq!(figure(&o, "autoscaler.a", "scale_ups"), 1.0);
+}
+
+#[test]
+fn a_share_more_is_added_at_a_time() {
+    let keys = "requests = \"10/s\"\ninitially = 4\nscale-up-pods = 0\nscale-up-percent = \"50%\"";
+    assert_eq!(replicas(&scaled(keys, "95/s", 31.0)), 6.0);
+}
+
+#[test]
+fn a_warm_up_takes_away_what_was_scaled_in_it() {
+    let text = calls(
+        "replicas = 10",
+        "requests = \"10/s\"\nmin = 1",
+        28,
+        1,
+        "0s",
+        "1s",
+        "",
+    );
+    let o = observe_after(&text, 60.0, 100.0, 1);
+    assert_eq!(figure(&o, "autoscaler.a", "scale_ups"), 0.0);
+    assert_eq!(figure(&o, "autoscaler.a", "replicas_mean"), 3.0);
+}
+
+#[test]
+fn replicas_that_are_added_are_some_of_those_that_can_work() {
+    // A whole core of calls: one replica is not enough, two are half idle.
+    let o = observe_after(
+        "[service.s]\nreplicas = 4\nhost = { cores = 1 }\n[autoscaler.a]\nof = \"s\"\nrequests = \"50/s\"\n\
+         [flow.f]\nat = \"s\"\nsteps = [{ cpu = \"9ms\" }]\n\
+         [workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"100/s\"\npre-allocated-vus = 1000\nflow = \"f\"\n",
+        60.0,
+        100.0,
+        1,
+    );
+    near(figure(&o, "host.s", "utilisation"), 0.45, 0.01);
+}
+
+#[test]
+fn each_new_replica_has_a_provisioning_of_its_own() {
+    let keys = "requests = \"10/s\"\nprovisioning = \"exp(60s)\"";
+    let o = observe(&calls("replicas = 10", keys, 28, 1, "0s", "1s", ""), 400.0);
+    let ready = series(&o, "ready");
+    assert!([1.0, 2.0, 3.0].iter().all(|n| ready.contains(n)), "{ready:?}");
+}
+
+#[test]
+fn who_is_down_is_removed_first() {
+    let rest = "[[timeline]]\nat = \"1s\"\nstop = \"s\"\nreplica = 0\n";
+    let keys = "requests = \"10/s\"\ninitially = 3\nscale-down-stabilization = \"0s\"";
+    let o = observe(&calls("replicas = 3", keys, 15, 1, "0s", "1s", rest), 100.0);
+    assert_eq!((last(&o, "replicas"), last(&o, "ready")), (2.0, 2.0));
+}
+
+#[test]
+fn replicas_of_a_service_behind_others_are_its_own() {
+    // The same with three replicas of another service before them in every list.
+    let other = "[service.b]\nreplicas = 3\n[flow.b]\nat = \"b\"\nsteps = [{ delay = \"1ms\" }]\n";
+    let keys = "requests = \"10/s\"\nscale-down-stabilization = \"60s\"";
+    let service = "replicas = 10\nstart-up-time = \"5s\"\ngraceful-shutdown = \"10s\"\n\
+                   [connection-pool.p]\nin = \"s\"\nmaximum-pool-size = 200";
+    let text = calls(service, keys, 5, 90, "100s", "100s", "").replace(
+        "{ delay = \"1ms\" }",
+        "{ use = \"p\", steps = [{ delay = \"1s\" }] }",
+    );
+    let alone = observe(&text, 400.0);
+    let behind = observe(&(other.to_owned() + &text + &requests(&[(1.0, "b")])), 400.0);
+    assert_eq!(figure(&alone, "system", "failures"), 0.0);
+    for name in ["replicas", "ready"] {
+        assert_eq!(series(&alone, name), series(&behind, name));
+    }
+    for name in [
+        "connections_mean",
+        "connections_active_mean",
+        "connections_creation_total",
+    ] {
+        let of = |o: &Observations| figure(o, "connection-pool.p", name);
+        near(of(&behind), of(&alone), 1e-9);
+    }
+}
+
+#[test]
+fn threads_of_replicas_that_do_not_exist_do_nothing() {
+    let o = observe(
+        &("[topic.t]\n[service.s]\nreplicas = 4\n[outbox.o]\nin = \"s\"\npublishes = \"t\"\npoll-interval = \"1s\"\n\
+           [autoscaler.a]\nof = \"s\"\nrequests = \"10/s\"\n[flow.f]\nat = \"s\"\nsteps = [{ publish = \"o\" }]\n"
+            .to_owned()
+            + &requests(&[(1.0, "f")])),
+        100.5,
+    );
+    near(figure(&o, "outbox.o", "polls") * 100.5, 101.0, 1.0);
+}
+
+#[test]
+fn a_request_of_cpu_without_a_goal_for_it_is_warned_of() {
+    let warned = |keys: &str| {
+        let mut sink = plimsoll::diagnostic::Sink::default();
+        let text = calls("replicas = 3\nhost = { cores = 1 }", keys, 1, 1, "0s", "1s", "");
+        assert!(plimsoll::model::load("test", &text, None, &mut sink).is_some());
+        sink.diagnostics()
+            .iter()
+            .any(|d| d.message.contains("`cpu-request` has no effect"))
+    };
+    assert!(warned("requests = \"10/s\"\ncpu-request = 1"));
+    assert!(!warned("requests = \"10/s\""));
+    assert!(!warned("cpu = \"50%\"\ncpu-request = 1"));
 }

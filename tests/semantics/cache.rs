@@ -114,6 +114,7 @@ fn with_single_flight_one_loads_and_the_others_wait() {
 fn after_a_failed_load_the_next_one_waiting_loads() {
     let o = stampede("single-flight = true", "{ delay = \"1s\" }, { fail = \"100%\" }");
     assert_eq!((reading(&o, "loads"), reading(&o, "failed_loads")), (0.0, 10.0));
+    assert_eq!((reading(&o, "misses"), reading(&o, "hits")), (10.0, 0.0));
     assert_eq!(reading(&o, "size"), 0.0);
     near(figure(&o, "flow.get", "failure_time_max"), 10.0, 1e-9);
 }
@@ -177,4 +178,16 @@ fn a_cache_has_either_a_hit_ratio_or_keys() {
         ));
         assert!(text.contains(said), "{text}");
     }
+}
+
+#[test]
+fn a_warm_cache_begins_with_so_many_keys_at_most() {
+    let said = refusal(&burst_at(
+        "cache",
+        "c",
+        "key = \"uniform(60000000)\"\nmaximum-size = 60000000\nwarm = true",
+        1,
+        "1ms",
+    ));
+    assert!(said.contains("would start with 60000000 keys"), "{said}");
 }

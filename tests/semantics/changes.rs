@@ -498,3 +498,24 @@ fn in_turn_each_of_the_cores_that_are_left_works_and_no_other() {
     );
     same("four", found, [1.0, 1.0, 1.4, 1.3]);
 }
+
+#[test]
+fn a_capacity_that_changes_twice_within_a_window_is_averaged_over_it() {
+    let set = |at: &str, servers: u32| {
+        format!("[[timeline]]\nat = \"{at}\"\nset = {{ \"station.b.servers\" = {servers} }}\n")
+    };
+    let text = format!(
+        "[station.b]\n{}{}[flow.f]\nsteps = [{{ use = \"b\", time = \"100s\" }}]\n{}",
+        set("5200ms", 3),
+        set("5300ms", 2),
+        requests(&[(0.0, "f")])
+    );
+    let model = crate::support::model(&text);
+    let o = run(&model, &crate::support::options(0, 10.0, 0.0)).expect("the books balance");
+    let mut columns = o.columns.iter().filter(|c| c.subject == "station.b");
+    let series = columns.find(|c| c.name == "utilisation").expect("a series");
+    // In the window from 5 to 5.5 s: one server for 0.2 s, three for 0.1 s, two for 0.2 s.
+    near(series.values[9], 1.0, 1e-9);
+    near(series.values[10], 0.5 / 0.9, 1e-9);
+    near(series.values[11], 0.5, 1e-9);
+}

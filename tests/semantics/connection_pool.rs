@@ -356,3 +356,57 @@ fn pools_that_start_together_share_what_the_server_has() {
     );
     assert_eq!(figure(&o, "connection-pool.db", "connections_active_max"), 5.0);
 }
+
+#[test]
+fn connections_that_were_opened_in_the_warm_up_are_not_counted() {
+    let pool = "maximum-pool-size = 4\ninitially = \"empty\"\nconnect-time = \"20ms\"";
+    let o = observe_after(&burst(pool, 8, "10s"), 1.0, 10.0, 1);
+    assert_eq!(db(&o, "connections_creation_total"), 0.0);
+    assert!(
+        o.figure("connection-pool.db", "connections_creation_time_mean")
+            .is_none()
+    );
+}
+
+#[test]
+fn idle_connections_are_closed_only_while_fewer_are_wanted_idle_than_fit() {
+    let at = |first: u32, keys: &str, when: &str, later: u32| {
+        let pool = format!(
+            "maximum-pool-size = {first}\nconnect-time = \"0s\"\nidle-timeout = \"20s\"\nmax-lifetime = \"0s\"\n{keys}"
+        );
+        let set = format!(
+            "[[timeline]]\nat = \"{when}\"\nset = {{ \"connection-pool.db.maximum-pool-size\" = {later} }}\n"
+        );
+        let source = burst(&pool, 6, "1s").replace("executor", "start-time = \"1s\"\nexecutor") + &set;
+        let o = observe(&source, 100.0);
+        (db(&o, "connections_max"), db(&o, "connections_retired_total"))
+    };
+    // As many as fit at the start are to idle, and still are when the pool is made larger.
+    assert_eq!(at(2, "", "100ms", 4), (4.0, 2.0));
+    assert_eq!(at(10, "minimum-idle = 2", "10s", 3), (6.0, 4.0));
+    assert_eq!(at(10, "minimum-idle = 2", "10s", 2), (6.0, 0.0));
+}
+
+#[test]
+fn connections_are_opened_for_those_who_still_wait() {
+    for more in ["", "\nwake-up-latency = \"0s\""] {
+        let most = |patience: &str, holds: &str| {
+            let pool = format!(
+                "maximum-pool-size = 10\nminimum-idle = 0\ninitially = \"empty\"\nconnect-time = \"1s\"\nconnection-timeout = \"{patience}\"{more}"
+            );
+            db(&observe(&burst(&pool, 3, holds), 10.0), "connections_max")
+        };
+        // All three have given up when the first stands; or it serves all of them before the next is begun.
+        assert_eq!(most("500ms", "1s"), 1.0, "{more}");
+        assert_eq!(most("30s", "1ms"), 1.0, "{more}");
+        assert_eq!(most("30s", "5s"), 3.0, "{more}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_to_be_closed_when_it_is_returned_is_active_until_then() {
+    let pool = "maximum-pool-size = 2\nmax-lifetime = \"40s\"\nmax-lifetime-variance = \"0%\"\nconnect-time = \"0s\"";
+    let later = "[workload.later]\nexecutor = \"shared-iterations\"\nstart-time = \"60s\"\nflow = \"f\"\ntimeout = \"1h\"\nmax-duration = \"1h\"\n";
+    let o = observe(&(burst(pool, 1, "100s") + later), 70.0);
+    assert_eq!(db(&o, "connections_active_max"), 2.0);
+}

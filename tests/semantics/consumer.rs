@@ -617,3 +617,45 @@ fn a_fetch_is_answered_when_enough_is_there_or_after_the_longest_wait() {
     let o = observe(&model(1, "100/s", quick), 100.0);
     near(figure(&o, "consumer.c", "records_per_poll"), 1.0, 1e-9);
 }
+
+/// Records of a kilobyte, one a second from the first second on, to one thread.
+fn steady(consumer: &str, rest: &str) -> String {
+    format!(
+        "[topic.events]\npartitions = 1\nlinger = \"0s\"\nrecord-size = \"1000B\"\n[consumer.c]\ntopic = \"events\"\n{consumer}\n\
+         [flow.send]\nsteps = [{{ publish = \"events\" }}]\n[workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"1/s\"\n\
+         pre-allocated-vus = 10\nflow = \"send\"\n{rest}"
+    )
+}
+
+#[test]
+fn a_thread_that_commits_is_at_work() {
+    let consumer = "commit-time = \"200ms\"\nsteps = [{ delay = \"100ms\" }]";
+    // The last record of eleven is committed since 0.1 s.
+    let o = observe(&steady(consumer, ""), 10.2);
+    near(
+        figure(&o, "consumer.c", "utilisation") * 10.2,
+        10.0 * 0.3 + 0.2,
+        1e-6,
+    );
+    let o = observe(&steady(consumer, ""), 11.0);
+    near(figure(&o, "consumer.c", "utilisation") * 11.0, 11.0 * 0.3, 1e-6);
+}
+
+#[test]
+fn each_commit_takes_a_time_of_its_own() {
+    let consumer = "commit-time = \"exp(100ms)\"\nsteps = []";
+    let o = observe(&steady(consumer, ""), 2000.0);
+    near(figure(&o, "consumer.c", "utilisation"), 0.1, 0.007);
+}
+
+#[test]
+fn the_oldest_record_that_was_not_committed_is_so_many_seconds_old() {
+    let o = observe(&steady("steps = [{ delay = \"1h\" }]", ""), 10.0);
+    let column = o
+        .columns
+        .iter()
+        .find(|c| c.subject == "consumer.c" && c.name == "time_lag");
+    let lag = &column.expect("a series").values;
+    near(lag[49], 5.0, 1e-9);
+    near(lag[99], 10.0, 1e-9);
+}

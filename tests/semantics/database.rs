@@ -118,6 +118,7 @@ fn a_statement_that_has_not_begun_is_cancelled_too() {
     near(figure(&o, "flow.short", "failure_time_mean"), 0.5, 1e-9);
     near(figure(&o, "flow.short", "failures_timed_out") * 20.0, 2.0, 1e-9);
     near(figure(&o, "flow.short", "response_time_max"), 0.4, 1e-9);
+    near(figure(&o, "database.db", "timed_out") * 20.0, 2.0, 1e-9);
 }
 
 #[test]
@@ -152,4 +153,25 @@ fn statements_that_end_in_time_are_forgotten() {
         figure(&without, "flow.f", "response_time_mean")
     );
     assert_eq!(figure(&with, "database.db", "statement_timeouts"), 0.0);
+}
+
+#[test]
+fn statements_that_were_cancelled_in_the_warm_up_are_not_counted() {
+    let text =
+        "[database.db]\nstatement-timeout = \"1s\"\n[flow.f]\nsteps = [{ query = \"db\", time = \"5s\" }]\n"
+            .to_owned()
+            + &requests(&[(0.0, "f"), (1.0, "f"), (6.0, "f")]);
+    let o = observe_after(&text, 5.0, 15.0, 1);
+    near(figure(&o, "database.db", "statement_timeouts") * 10.0, 1.0, 1e-9);
+}
+
+#[test]
+fn a_statement_in_the_place_of_one_that_has_ended_has_the_whole_of_its_time() {
+    let o = timed(
+        "statement-timeout = \"1s\"",
+        "",
+        &[(0.0, "short"), (0.8, "short")],
+    );
+    near(figure(&o, "flow.short", "response_time_max"), 0.4, 1e-9);
+    near(figure(&o, "flow.short", "throughput") * 20.0, 2.0, 1e-9);
 }

@@ -27,6 +27,14 @@ fn failure_success_failure_success_failure_opens_at_the_fifth_call() {
     let calls = [(0.0, "bad"), (1.0, "good"), (2.0, "bad"), (3.0, "good")];
     let o = breaker(SMALL, &calls, 10.0);
     assert_eq!(count(&o, "transitions_to_open"), 0.0);
+    for name in ["failure_rate", "slow_call_rate"] {
+        let column = o.columns.iter().find(|c| c.name == name);
+        assert_eq!(
+            column.expect("a series").values[99],
+            -1.0,
+            "below the minimum of calls"
+        );
+    }
     let mut five = calls.to_vec();
     five.extend([(4.0, "bad"), (5.0, "good")]);
     let o = breaker(SMALL, &five, 10.0);
@@ -368,4 +376,28 @@ fn a_breaker_that_is_set_to_wait_for_a_call_does_not_try_again_by_itself() {
     let o = breaker(keys, &[(0.0, "bad")], 10.0);
     assert_eq!(count(&o, "time_half_open"), 0.0);
     near(count(&o, "time_open"), 10.0 - 0.001, 1e-9);
+}
+
+#[test]
+fn a_threshold_of_failures_is_reached_from_both_sides_and_is_above_nothing() {
+    let opened = |bad: usize| {
+        let calls: Vec<(f64, &str)> = (0..10)
+            .map(|i| (i as f64, if i < bad { "bad" } else { "good" }))
+            .collect();
+        let keys =
+            "sliding-window-size = 10\nminimum-number-of-calls = 10\nfailure-rate-threshold = \"40%\"\n";
+        count(&breaker(keys, &calls, 20.0), "transitions_to_open")
+    };
+    assert_eq!((opened(3), opened(4)), (0.0, 1.0));
+    let held = burst_at("circuit-breaker", "cb", "", 1, "1s")
+        .replace("steps = [{ delay = \"1s\" }]", "time = \"1s\"");
+    assert!(refusal(&held).contains("needs `steps`"));
+    let said = refusal(&burst_at(
+        "circuit-breaker",
+        "cb",
+        "failure-rate-threshold = \"0%\"",
+        1,
+        "1s",
+    ));
+    assert!(said.contains("`failure-rate-threshold`"), "{said}");
 }

@@ -372,6 +372,7 @@ fn what_does_not_fit_after_a_young_collection_brings_a_full_one() {
     // Eden holds 240 MB. Two times 2 ms, and 100 MB that live at 1 GB/s.
     assert_eq!(figure(&o, "heap.jvm", "young_collections"), 1.0);
     assert_eq!(figure(&o, "heap.jvm", "full_collections"), 1.0);
+    near(figure(&o, "heap.jvm", "full_collections_rate"), 1.0 / 0.9, 1e-9);
     near(figure(&o, "heap.jvm", "pause_max"), 0.104, 1e-9);
     assert_eq!(figure(&o, "heap.jvm", "out_of_memory"), 0.0);
 }

@@ -283,3 +283,19 @@ fn others_are_runnable_too() {
         near(figure(&o, "host.h", "load_average_max"), 4.0 * 0.632, 0.02);
     }
 }
+
+#[test]
+fn who_has_waited_for_a_core_and_is_paused_at_work_goes_on_with_what_is_left() {
+    for discipline in ["fcfs", "round-robin"] {
+        let text = format!(
+            "[host.h]\ncores = 1\ndiscipline = \"{discipline}\"\n[service.s]\nhost = \"h\"\n\
+             [flow.a]\nat = \"s\"\nsteps = [{{ cpu = \"1s\" }}]\n\
+             [[timeline]]\nat = \"1500ms\"\npause = \"s\"\nfor = \"2s\"\n{}",
+            requests(&[(0.0, "a"), (0.5, "a")])
+        );
+        let quantum = "discipline = \"round-robin\"\nquantum = \"10s\"";
+        let o = observe(&text.replace("discipline = \"round-robin\"", quantum), 10.0);
+        // The second runs from 1 to 1.5 s and from 3.5 to 4 s.
+        near(figure(&o, "flow.a", "response_time_max"), 3.5, 1e-9);
+    }
+}

@@ -103,6 +103,7 @@ fn a_lock_wait_ends_after_its_time_out_and_only_that_wait() {
     assert_eq!(figure(&o, "flow.f", "failures_lock_timeout"), 0.2);
     near(figure(&o, "flow.f", "failure_time_max"), 0.25, 1e-9);
     assert_eq!(row(&o, "lock_timeouts"), 0.2);
+    assert_eq!(row(&o, "contention_share"), 0.8);
 }
 
 #[test]
@@ -155,6 +156,9 @@ fn the_one_that_closes_a_circle_of_waits_is_the_victim_at_once() {
     // What the victim held went to the other.
     near(figure(&o, "flow.ab", "response_time_max"), 0.016, 1e-9);
     assert_eq!(figure(&o, "lock.a", "deadlocks"), 0.1);
+    // One came to the first lock and had it, one was the victim; of the two at the second one waited.
+    assert_eq!(figure(&o, "lock.a", "contention_share"), 0.0);
+    assert_eq!(figure(&o, "lock.b", "contention_share"), 0.5);
 }
 
 #[test]
@@ -246,4 +250,25 @@ fn a_victim_that_has_waited_is_a_failure_of_the_lock() {
     for lock in ["lock.a", "lock.b"] {
         near(figure(&o, lock, "failed") * 10.0, 1.0, 1e-9);
     }
+}
+
+#[test]
+fn whoever_leaves_while_the_first_in_line_wakes_up_the_first_that_is_left_is_on_its_way() {
+    // The row is free at 1 s; the first who waits has woken up at 1.1 s. One of the two leaves at 1.05 s with its process.
+    let last = |first: &str, second: &str| {
+        let hold = r#"steps = [{ use = "row", steps = [{ delay = "1s" }] }]"#;
+        let o = observe(
+            &format!(
+                "[lock.row]\nwake-up-latency = \"100ms\"\n[service.near]\n[flow.stay]\n{hold}\n[flow.quit]\nat = \"near\"\n{hold}\n\
+                 [[timeline]]\nat = \"1050ms\"\nstop = \"near\"\n{}",
+                requests(&[(0.0, "stay"), (0.1, first), (0.2, second)])
+            ),
+            10.0,
+        );
+        near(figure(&o, "lock.row", "throughput") * 10.0, 2.0, 1e-9);
+        figure(&o, "flow.stay", "response_time_max")
+    };
+    // The second is told when the first goes away; the first goes on waking up when the second does.
+    near(last("quit", "stay"), 1.05 + 0.1 + 1.0 - 0.2, 1e-9);
+    near(last("stay", "quit"), 1.0 + 0.1 + 1.0 - 0.1, 1e-9);
 }

@@ -66,6 +66,34 @@ fn a_fixed_delay_is_counted_from_the_end_of_a_poll() {
 }
 
 #[test]
+fn only_a_full_batch_that_went_well_is_followed_by_a_poll_at_once() {
+    let polls = |rows: usize, steps: &str| {
+        let text = format!(
+            "[outbox.rows]\npoll-interval = \"1s\"\nbatch = 2\ndrain = true\nsteps = [{steps}]\n\
+             [flow.pay]\nsteps = [{{ publish = \"rows\" }}]\n{}",
+            requests(&if rows == 0 {
+                vec![(9.0, "pay")]
+            } else {
+                vec![(1.5, "pay"); rows]
+            })
+        );
+        let o = observe(&text, 3.5);
+        let of = |name| figure(&o, "outbox.rows", name) * 3.5;
+        (of("polls"), of("empty_polls"))
+    };
+    let empty = polls(0, "").0;
+    for (rows, steps, more, idle) in [
+        (1, "", 0.0, 1.0),
+        (2, "", 1.0, 0.0),
+        (2, "{ fail = \"100%\" }", 0.0, 1.0),
+    ] {
+        let (all, none) = polls(rows, steps);
+        near(all - empty, more, 1e-9);
+        near(empty - none, idle, 1e-9);
+    }
+}
+
+#[test]
 fn pollers_of_all_replicas_share_the_rows_without_sending_one_twice() {
     let outbox = "in = \"api\"\npoll-interval = \"1s\"\nbatch = 10";
     let rest = "[service.api]\nreplicas = 3\n";

@@ -184,3 +184,83 @@ fn periods_of_a_restarted_rate_limiter_count_from_its_start_also_when_it_is_set(
     near(waits(""), 2.5, 1e-9);
     near(waits(set), 1.5, 1e-9);
 }
+
+#[test]
+fn who_is_in_a_process_that_ends_catches_nothing_of_what_its_branches_lose() {
+    let text = "[service.s]\n[external.e]\ntime = \"1s\"\n[flow.inner]\nat = \"s\"\nsteps = [{ delay = \"5s\" }]\n\
+                [flow.outer]\nat = \"s\"\nsteps = [{ try = [{ parallel = [{ steps = [{ call = \"inner\" }] }, \
+                { steps = [{ call = \"inner\" }] }], join = 2 }], else = [{ use = \"e\" }] }]\n\
+                [[timeline]]\nat = \"2s\"\nstop = \"s\"\n"
+        .to_owned()
+        + &requests(&[(0.0, "outer")]);
+    let o = observe(&text, 10.0);
+    near(figure(&o, "flow.outer", "failure_time_max"), 2.0, 1e-9);
+    assert_eq!(o.figure("external.e", "arrivals").unwrap_or(0.0), 0.0);
+}
+
+#[test]
+fn each_shutdown_has_the_whole_of_its_time_and_a_start_waits_for_its_end() {
+    let with = |grace: &str, list: &[(f64, &str)], entries: &str| {
+        observe(
+            &format!(
+                "[service.s]\ngraceful-shutdown = \"{grace}\"\n[flow.f]\nat = \"s\"\nsteps = [{{ delay = \"2s\" }}]\n\
+                 [flow.g]\nat = \"s\"\nsteps = [{{ delay = \"4s\" }}]\n{entries}{}",
+                requests(list)
+            ),
+            20.0,
+        )
+    };
+    let at = |when: &str, what: &str| format!("[[timeline]]\nat = \"{when}\"\n{what} = \"s\"\n");
+    // Down from 5 to 6.5 s and from 7 to 8.9 s: three seconds from 5 s on end in the middle of the second time.
+    let twice = at("5s", "restart") + &at("7s", "restart");
+    let o = with("3s", &[(4.5, "f"), (6.9, "f")], &twice);
+    near(figure(&o, "flow.f", "throughput") * 20.0, 2.0, 1e-9);
+    // Started by hand at 6 s, it takes calls when what it has is done, at 7 s.
+    let o = with(
+        "10s",
+        &[(3.0, "g"), (6.5, "f"), (8.0, "f")],
+        &(at("5s", "stop") + &at("6s", "start")),
+    );
+    near(figure(&o, "flow.g", "throughput") * 20.0, 1.0, 1e-9);
+    near(figure(&o, "flow.f", "failures_unavailable") * 20.0, 1.0, 1e-9);
+    near(figure(&o, "flow.f", "throughput") * 20.0, 1.0, 1e-9);
+}
+
+#[test]
+fn what_outlived_its_caller_leaves_a_line_with_its_own_process_and_no_other() {
+    let waited = |stop: &str| {
+        let o = observe(
+            &format!(
+                "[service.a]\n[service.b]\n[database.d]\nparallelism = 1\n[time-limiter.l]\ncancel-running = false\n\
+                 [flow.other]\nat = \"a\"\nsteps = [{{ delay = \"1ms\" }}]\n[flow.long]\nsteps = [{{ query = \"d\", time = \"5s\" }}]\n\
+                 [flow.f]\nat = \"b\"\nsteps = [{{ use = \"l\", steps = [{{ query = \"d\", time = \"1s\" }}] }}]\n\
+                 [[timeline]]\nat = \"2s\"\nstop = \"{stop}\"\n{}",
+                requests(&[(0.0, "long"), (0.1, "other"), (0.5, "f")])
+            ),
+            20.0,
+        );
+        near(figure(&o, "flow.f", "failure_time_max"), 1.0, 1e-9);
+        figure(&o, "database.d", "in_queue_mean") * 20.0
+    };
+    near(waited("b"), 1.5, 1e-9);
+    near(waited("a"), 4.5, 1e-9);
+}
+
+#[test]
+fn series_of_replicas_are_their_largest_value_or_their_mean() {
+    let o = observe(
+        &("[service.s]\nreplicas = 2\n[circuit-breaker.k]\nin = \"s\"\nminimum-number-of-calls = 1\n[station.t]\nin = \"s\"\n\
+           [flow.f]\nat = \"s\"\nsteps = [{ use = \"t\", time = \"50s\" }]\n\
+           [flow.g]\nat = \"s\"\nsteps = [{ use = \"k\", steps = [{ delay = \"1ms\" }] }]\n"
+            .to_owned()
+            + &requests(&[(0.0, "f"), (0.1, "g")])),
+        10.0,
+    );
+    let at_the_end = |subject: &str, name: &str| {
+        let column = o.columns.iter().find(|c| c.subject == subject && c.name == name);
+        *column.expect("a series").values.last().expect("a window")
+    };
+    // One of two breakers has seen a call, one of two servers is at work.
+    assert_eq!(at_the_end("circuit-breaker.k", "failure_rate"), 0.0);
+    near(at_the_end("station.t", "utilisation"), 0.5, 1e-9);
+}

@@ -184,3 +184,19 @@ fn who_is_interrupted_in_a_line_without_order_is_served_again() {
     );
     same(ends(&text, ["low", "high"]), [2.0, 1.0]);
 }
+
+#[test]
+fn who_has_left_any_line_has_left_its_place() {
+    for order in ["fcfs", "lcfs", "siro"] {
+        let leaves = "steps = [{ use = \"t\", steps = [{ use = \"s\", time = \"10s\" }] }]";
+        let text = format!(
+            "[station.s]\ncapacity = 2\ndiscipline = \"{order}\"\n[time-limiter.t]\n[flow.a]\nsteps = [{{ use = \"s\", time = \"10s\" }}]\n\
+             [flow.b]\n{leaves}\n{}",
+            requests(&[(0.0, "a"), (1.0, "b"), (3.0, "a"), (4.0, "a")])
+        );
+        let o = observe(&text, 100.0);
+        // The second gives up after a second; the third has its place, and the fourth none.
+        near(figure(&o, "flow.a", "failures_rejected") * 100.0, 1.0, 1e-9);
+        near(figure(&o, "flow.a", "response_time_max"), 17.0, 1e-9);
+    }
+}

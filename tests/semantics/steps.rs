@@ -204,3 +204,14 @@ fn a_branch_may_begin_with_a_fallback() {
     let steps = "{ parallel = [{ steps = [{ try = [{ fail = \"100%\" }], else = [{ delay = \"20ms\" }] }] }, { steps = [] }] }";
     near(outcome("", steps, "").unwrap(), 0.02, 1e-9);
 }
+
+#[test]
+fn rounds_of_loops_within_loops_draw_apart() {
+    let o = observe(
+        "[flow.f]\nsteps = [{ repeat = 2, steps = [{ repeat = 2, steps = [{ delay = \"exp(1s)\" }] }] }]\n\
+         [workload.w]\nexecutor = \"poisson\"\nrate = \"100/s\"\nflow = \"f\"\n",
+        300.0,
+    );
+    // The sum of four; of two pairs that are the same it would be 13.3 s.
+    near(figure(&o, "flow.f", "response_time_p99"), 10.05, 0.4);
+}

@@ -66,6 +66,9 @@ fn at_max_connections_newcomers_wait_in_silence_in_the_accept_queue() {
     let o = observe(&burst(pool, 7, "1s"), 10.0);
     assert_eq!(http(&o, "connections_open_max"), 2.0);
     assert_eq!(http(&o, "backlog_max"), 5.0, "accept-count + 1 places");
+    let mut columns = o.columns.iter().filter(|c| c.subject == "thread-pool.http");
+    let open = columns.find(|c| c.name == "connections_open").expect("a series");
+    assert_eq!(open.values[..2], [2.0, 2.0]);
     assert_eq!(http(&o, "syns_dropped"), 0.0);
     assert_eq!(http(&o, "busy_mean"), 0.7);
     assert_eq!(figure(&o, "flow.f", "throughput"), 0.7);
@@ -78,6 +81,8 @@ fn a_full_accept_queue_drops_the_syn_which_comes_again_after_a_second() {
     assert_eq!(http(&o, "syns_dropped"), 0.1);
     // Its place has been free for long when it comes again.
     near(figure(&o, "flow.f", "response_time_max"), 1.4, 1e-9);
+    // Until then it has no connection.
+    near(http(&o, "connections_open_mean") * 10.0, 5.0 * 0.4, 1e-9);
 }
 
 #[test]
@@ -89,6 +94,7 @@ fn a_syn_is_given_up_after_127_seconds() {
     assert_eq!(figure(&o, "flow.f", "failures_connect_timeout"), 1.0 / 200.0);
     near(figure(&o, "flow.f", "failure_time_max"), 127.0, 1e-9);
     near(http(&o, "syns_dropped") * 200.0, 7.0, 1e-9);
+    near(http(&o, "connect_timeouts") * 200.0, 1.0, 1e-9);
     // Newer kernels first send it five times one second apart.
     let newer = format!("{pool}\ntcp-syn-linear-timeouts = 4");
     let o = observe(&patient(&newer), 200.0);
@@ -272,6 +278,20 @@ fn an_unbounded_queue_never_lets_a_java_pool_grow() {
 }
 
 #[test]
+fn a_java_pool_of_as_many_threads_as_it_takes_has_no_utilisation() {
+    let o = observe(
+        &burst(
+            "executor = \"java\"\ncore-threads = 0\nqueue-capacity = 0",
+            5,
+            "1s",
+        ),
+        10.0,
+    );
+    assert_eq!(http(&o, "busy_mean"), 0.5);
+    assert!(o.figure("thread-pool.http", "utilisation").is_none());
+}
+
+#[test]
 fn threads_beyond_the_core_die_after_their_keep_alive() {
     let two_bursts = |keep: &str| {
         let pool = format!(
@@ -293,6 +313,14 @@ flow = "f"
     assert_eq!(http(&o, "threads_current"), 1.0);
     let o = observe(&two_bursts("60s"), 30.0);
     assert_eq!(http(&o, "threads_current"), 3.0);
+}
+
+#[test]
+fn a_limit_is_a_whole_number_from_one_up_or_none() {
+    for limit in ["0", "1.5"] {
+        let said = refusal(&burst(&format!("max-connections = {limit}"), 2, "1s"));
+        assert!(said.contains("-1 for no limit"), "{said}");
+    }
 }
 
 #[test]

@@ -131,6 +131,26 @@ steps = [{ publish = "events", key = "list(0, 1)" }]
 }
 
 #[test]
+fn a_request_has_room_for_batches_of_so_many_bytes_or_for_one_larger_one() {
+    // Three records of 1 KiB to each of two partitions.
+    let per_request = |limit: &str| {
+        let source = format!(
+            "[topic.events]\npartitions = 3\nsend = \"sync\"\nsend-time = \"4ms\"\nlinger = \"10ms\"\n\
+             record-size = \"1KiB\"\nmax-request-size = \"{limit}\"\n\
+             [flow.first]\nsteps = [{{ publish = \"events\", key = \"list(1)\" }}]\n\
+             [flow.second]\nsteps = [{{ publish = \"events\", key = \"list(0, 1)\" }}]\n{}",
+            requests(&[(0.0, "first"); 3]) + &requests(&[(0.0, "second"); 3]).replace("w0", "v0")
+        );
+        let o = observe(&source, 1.0);
+        assert_eq!(figure(&o, "topic.events", "produced"), 6.0);
+        figure(&o, "topic.events", "batches_per_request")
+    };
+    assert_eq!(per_request("6KiB"), 2.0);
+    assert_eq!(per_request("5KiB"), 1.0);
+    assert_eq!(per_request("2KiB"), 1.0);
+}
+
+#[test]
 fn memory_that_is_free_at_the_end_of_max_block_goes_to_the_caller() {
     let topic = "linger = \"0s\"\nsend-time = \"1s\"\nbuffer-memory = \"16KiB\"\nmax-block = \"1s\"";
     let both = requests(&[(0.0, "send"), (0.0, "send")]);
@@ -276,6 +296,8 @@ fn wrong_topics_are_refused_with_the_reason() {
         &constant("1/s"),
     ));
     assert!(said.contains("which Kafka refuses"), "{said}");
+    let just = "linger = \"5ms\"\ndelivery-timeout = \"5ms\"";
+    observe(&model(just, &constant("1/s")), 1.0);
     let said = refusal(&model("key = \"zip(10, 1)\"", &constant("1/s")));
     assert!(said.contains("did you mean `zipf`"), "{said}");
 }

@@ -508,3 +508,49 @@ fn a_recording_that_is_no_text_is_refused_with_its_line() {
     ));
     assert!(said.contains("line 3 is no text"), "{said}");
 }
+
+#[test]
+fn a_stage_whose_end_is_no_whole_number_of_nanoseconds_ends() {
+    // 2 and 17 ms add up to a little more than 19 ms in binary.
+    let o = observe(
+        "[flow.f]\nsteps = [{ delay = \"1ms\" }]\n[workload.w]\nexecutor = \"ramping-vus\"\n\
+         stages = [{ duration = \"2ms\", target = 3 }, { duration = \"17ms\", target = 3 }, { duration = \"30ms\", target = 3 }]\n",
+        1.0,
+    );
+    assert!(figure(&o, "flow.f", "throughput") >= 3.0 * 47.0);
+}
+
+#[test]
+fn who_gives_up_is_known_to_after_its_time_out_and_ends_its_iteration() {
+    let o = observe(
+        "[flow.f]\nsteps = [{ delay = \"5s\" }]\n[workload.w]\nexecutor = \"constant-arrival-rate\"\nrate = \"1/s\"\n\
+         pre-allocated-vus = 20\nduration = \"9500ms\"\nstart-time = \"3s\"\ntimeout = \"500ms\"\nflow = \"f\"\n",
+        20.0,
+    );
+    near(figure(&o, "flow.f", "failures_client_timeout") * 20.0, 10.0, 1e-9);
+    near(figure(&o, "flow.f", "failure_time_max"), 0.5, 1e-9);
+    near(figure(&o, "workload.w", "iterations") * 20.0, 10.0, 1e-9);
+    near(figure(&o, "workload.w", "iteration_duration_mean"), 0.5, 1e-9);
+}
+
+#[test]
+fn each_user_that_is_removed_has_its_own_time_to_finish() {
+    // Two users who never end; removed at 11 and 12 s after the start at 10 s, interrupted five seconds later.
+    let o = observe(
+        "[flow.f]\nsteps = [{ delay = \"1000s\" }]\n[workload.w]\nexecutor = \"ramping-vus\"\nstart-vus = 2\nstart-time = \"10s\"\n\
+         graceful-ramp-down = \"5s\"\nstages = [{ duration = \"2s\", target = 0 }, { duration = \"20s\", target = 0 }]\n",
+        40.0,
+    );
+    near(figure(&o, "flow.f", "inside_mean") * 40.0, 6.0 + 7.0, 1e-6);
+}
+
+#[test]
+fn a_time_out_is_forgotten_with_a_request_that_a_limit_of_time_has_ended() {
+    let text = "[time-limiter.l]\n[flow.a]\nsteps = [{ use = \"l\", steps = [{ delay = \"5s\" }] }]\n[flow.b]\nsteps = [{ delay = \"1s\" }]\n"
+        .to_owned()
+        + &requests(&[(0.0, "a"), (1.5, "b")]).replace("1h\"\nmax", "2s\"\nmax");
+    let o = observe(&text, 10.0);
+    near(figure(&o, "flow.a", "failure_time_max"), 1.0, 1e-9);
+    near(figure(&o, "flow.b", "response_time_max"), 1.0, 1e-9);
+    assert_eq!(figure(&o, "flow.b", "failures"), 0.0);
+}

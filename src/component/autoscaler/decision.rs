@@ -149,10 +149,8 @@ impl History {
             return most.clamp(bounds.min, bounds.max.min(fast).max(bounds.min));
         };
         let newer = |window: u64| {
-            let old = self.recommended.len() - 1;
-            let list = self.recommended.iter().enumerate();
-            list.filter(move |(i, (at, _))| *i == old || now - at < window)
-                .map(|(_, (_, n))| *n)
+            let list = self.recommended.iter();
+            list.filter(move |(at, _)| now - at < window).map(|(_, n)| *n)
         };
         let least = newer(up.window).min().unwrap_or(wanted);
         let most = newer(down.window).max().unwrap_or(wanted);
@@ -274,6 +272,48 @@ mod tests {
     }
 
     #[test]
+    fn nothing_changes_where_who_is_not_known_may_turn_it() {
+        let calls = Goal::Average(100);
+        let half = Goal::Utilisation {
+            percent: 50,
+            request: 500,
+        };
+        // Measured, how many are not ready and not known, and how many there are said to be.
+        let cases: [(Goal, &[u64], usize, usize, u32, u32); 7] = [
+            // Three would do for both, which is no reason to go down from six.
+            (calls, &[300], 1, 0, 6, 6),
+            (calls, &[160], 3, 2, 6, 6),
+            (calls, &[70; 4], 2, 1, 1, 1),
+            (calls, &[140; 3], 0, 1, 4, 4),
+            (half, &[380], 0, 0, 4, 2),
+            (half, &[160], 2, 3, 6, 6),
+            (half, &[250], 0, 2, 3, 3),
+        ];
+        for (goal, measured, unready, missing, current, wanted) in cases {
+            let mut samples: Vec<Sample> = measured.iter().map(|m| Sample::Measured(*m)).collect();
+            samples.extend(vec![Sample::Unready; unready]);
+            samples.extend(vec![Sample::Missing; missing]);
+            assert_eq!(goal.replicas(&samples, current, 0.1), Some(wanted), "{samples:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_not_known_has_its_whole_request_on_the_way_down_or_a_larger_goal() {
+        let with = |percent: u64| {
+            let mut samples = all(3, 100);
+            samples.push(Sample::Missing);
+            let goal = Goal::Utilisation {
+                percent,
+                request: 500,
+            };
+            goal.replicas(&samples, 5, 0.1)
+        };
+        // 800m of 2,000m are 40 %, 1,050m are 52 %.
+        assert_eq!(with(50), Some(4));
+        assert_eq!(with(150), Some(2));
+    }
+
+    #[test]
     fn a_backlog_is_shared_out() {
         assert_eq!(replicas_for_sum(1_000, 100, 2, 0.1), 10);
         assert_eq!(replicas_for_sum(215, 100, 2, 0.1), 2);
@@ -356,5 +396,67 @@ mod tests {
             seen.push(to);
         }
         assert_eq!(seen, [3, 3, 3, 3, 5]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_period_can_be_used() {
+        let rules = |pods: u32| {
+            let rules = Rules {
+                window: 0,
+                pods: Some(pods),
+                percent: None,
+                period: 60 * S,
+            };
+            Bounds {
+                min: 1,
+                max: 100,
+                rules: Some((rules, rules)),
+                window: 0,
+            }
+        };
+        let walk = |pods: u32, from: u32, wanted: [u32; 2]| {
+            let (mut history, mut current, bounds) = (History::default(), from, rules(pods));
+            wanted.map(|n| {
+                let now = if n == wanted[0] { 15 * S } else { 30 * S };
+                let to = history.limit(now, current, n, &bounds);
+                history.scaled(now, current, to, &bounds.rules);
+                current = to;
+                to
+            })
+        };
+        assert_eq!(walk(2, 1, [2, 20]), [2, 3]);
+        assert_eq!(walk(3, 10, [8, 1]), [8, 7]);
+    }
+
+    #[test]
+    fn a_share_is_taken_away_at_a_time() {
+        let half = Rules {
+            window: 0,
+            pods: None,
+            percent: Some(50),
+            period: 15 * S,
+        };
+        let bounds = Bounds {
+            min: 1,
+            max: 100,
+            rules: Some((DEFAULTS.0, half)),
+            window: 0,
+        };
+        assert_eq!(History::default().limit(15 * S, 10, 1, &bounds), 5);
+    }
+
+    #[test]
+    fn a_recommendation_counts_for_the_window_behind_it() {
+        let bounds = Bounds {
+            min: 1,
+            max: 100,
+            rules: Some(DEFAULTS),
+            window: 0,
+        };
+        let mut history = History::default();
+        history.recommend(200 * S, 10);
+        assert_eq!(history.limit(400 * S, 10, 3, &bounds), 10);
+        assert_eq!(history.limit(499 * S, 10, 3, &bounds), 10);
+        assert_eq!(history.limit(500 * S, 10, 3, &bounds), 3);
     }
 }

@@ -284,6 +284,10 @@ mod tests {
                 "[-5.0s][gc] GC(1) Pause Young (Normal) 2M->1M(4M) 3.0ms",
                 "without a time",
             ),
+            (
+                "[9999999999s][gc] GC(1) Pause Young (Normal) 2M->1M(4M) 3.0ms",
+                "without a time",
+            ),
         ];
         for (line, what) in cases {
             let why = told(line);

@@ -260,6 +260,9 @@ mod tests {
             [(60, 2_000_000), (45, 3_000_000), (32, 5_000_000)]
         );
         assert_eq!(list[1].then, [(96_000_000, 4_000_000), (99_900_000, 100_000)]);
+        // Pauses of a cycle that began before the log are no collections.
+        let late = collections(&LOG[LOG.find("[9.6s]").unwrap_or(0)..], None).unwrap_or_default();
+        assert_eq!(late.iter().map(mib).collect::<Vec<_>>(), [(52, 5_000_000)]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::experiment::collect::{Bit, Bits, Column};
 use crate::experiment::{Overrides, WarmUp, load_model_text};
 
 mod busiest;
+mod grown;
 
 const OPEN: &str = "executor = \"poisson\"\nrate = \"10/s\"";
 const USERS: &str = "executor = \"users\"\nusers = 5";

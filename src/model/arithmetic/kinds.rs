@@ -114,6 +114,11 @@ fn who_finds_no_place_is_turned_away_waits_or_fails_when_its_patience_ends() {
             HOLD,
             "whoever waits longer than `timeout-duration` of 5s fails",
         ),
+        (
+            "[database.g]\nparallelism = 8\nstatement-timeout = \"7s\"",
+            "{ query = \"g\", time = \"100ms\" }",
+            "whoever waits longer than `statement-timeout` of 7s fails",
+        ),
     ] {
         let text = told(&one(table, step, "1000/s"), "overload");
         assert!(text.contains(end), "{table}: {text}");
@@ -128,6 +133,9 @@ fn the_work_of_a_station_or_host_is_divided_by_its_speed() {
     let station = one("[station.g]\nservers = 2\nspeeds = [1, 0.5]", SERVE, "4/s");
     near(load(&station, "station.g").load, 0.4);
     near(load(&station, "station.g").utilisation(), 0.4);
+    let fast = one("[station.g]\nservers = 2\nspeeds = [2, 1]", SERVE, "4/s");
+    near(load(&fast, "station.g").load, 0.2);
+    near(load(&fast, "station.g").utilisation(), 0.2);
     let host = one("[host.g]\nspeed = 2", "{ cpu = \"100ms\", on = \"g\" }", "4/s");
     near(load(&host, "host.g").load, 0.2);
 }
@@ -277,6 +285,9 @@ fn who_gives_up_a_call_is_held_no_longer() {
     assert!((caller - 0.1 * (1.0 - libm::exp(-0.5))).abs() < 1e-6, "{caller}");
     near(call, 0.1);
     assert_eq!(held("20ms"), (0.02, 0.02));
+    // Half of them fail after 20 ms.
+    let (caller, _) = held("1s\"\nfailure-rate = \"50%\"\nfailure-time = \"20ms");
+    assert!((caller - 0.5 * (0.05 + 0.02)).abs() < 1e-6, "{caller}");
 }
 
 #[test]
@@ -300,4 +311,42 @@ fn the_fullest_partition_has_one_thread() {
     // Three of four records have the first key; the others may lie with it.
     let most = of("key = \"list(3, 1)\"");
     assert!((1.0..=4.0 / 3.0 + 1e-9).contains(&most), "{most}");
+}
+
+#[test]
+fn an_autoscaler_comes_to_what_its_goals_ask_for() {
+    let comes = |keys: &str, rate: u32| {
+        let a = sums(&format!(
+            "[service.s]\nreplicas = 10\nhost = {{ cores = 2 }}\ncpu-limit = 0.5\n[autoscaler.a]\nof = \"s\"\n{keys}\n\
+             [flow.f]\nat = \"s\"\nsteps = [{{ cpu = \"10ms\" }}]\n\
+             [workload.w]\nexecutor = \"poisson\"\nrate = \"{rate}/s\"\n"
+        ));
+        a.scaling.join("\n")
+    };
+    let about = |n: &str| {
+        format!("autoscaler.a comes to about {n} of at most 10 at this load; the sums count all of them.")
+    };
+    // Two cores, of 0.8 of a half each, or of 0.6 of a whole one.
+    assert_eq!(comes("cpu = \"80%\"", 200), about("5 replicas"));
+    assert_eq!(comes("cpu = \"60%\"\ncpu-request = 1", 200), about("4 replicas"));
+    assert_eq!(comes("requests = \"25/s\"", 200), about("8 replicas"));
+    // Of two goals the one that asks for more.
+    assert_eq!(
+        comes("cpu = \"80%\"\nrequests = \"25/s\"", 200),
+        about("8 replicas")
+    );
+    assert_eq!(
+        comes("requests = \"8/s\"", 200),
+        "autoscaler.a would want 25 replicas at this load and may have 10."
+    );
+}
+
+#[test]
+fn pauses_that_laws_give_take_their_share_of_a_host_of_its_own() {
+    let a = sums(
+        "[service.s]\nhost = { cores = 4 }\n[heap.jvm]\nin = \"s\"\npauses = { every = \"8s\", lasts = \"uniform(1s, 3s)\" }\n\
+         [flow.f]\nat = \"s\"\nsteps = [{ cpu = \"100ms\" }]\n\
+         [workload.w]\nexecutor = \"poisson\"\nrate = \"3/s\"\n",
+    );
+    near(load(&a, "host.s").utilisation(), 0.3 / 3.0);
 }

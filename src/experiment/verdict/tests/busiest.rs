@@ -155,6 +155,18 @@ fn who_turns_requests_away_while_nobody_is_busy_gives_way_first() {
     assert_eq!(of(0.97, 2.0, 0.0).as_deref(), Some("station.desk servers 97 %"));
     // Below five in a hundred.
     assert_eq!(of(0.3, 0.2, 0.0).as_deref(), Some("station.desk servers 30 %"));
+    // Whoever waited too long was turned away too; less than half of what is lost names nobody.
+    let both = |lost: f64| {
+        let metrics = [
+            ("station.desk", "utilisation", 0.3),
+            ("station.desk", "rejected", 0.6),
+            ("station.desk", "timed_out", 0.4),
+            (SYSTEM, "failures_rejected", lost),
+        ];
+        bottleneck(&plan(OPEN, ""), &steady(), &carrying(10.0, &metrics))
+    };
+    assert_eq!(both(1.0).as_deref(), Some("station.desk turns away 1/s"));
+    assert_eq!(both(4.0).as_deref(), Some("station.desk servers 30 %"));
 }
 
 #[test]
@@ -235,4 +247,36 @@ fn a_time_limit_that_ends_everything_or_a_full_heap_gives_way_before_who_is_idle
         of("failures_out_of_memory").as_deref(),
         Some("heap.s out of memory")
     );
+}
+
+#[test]
+fn the_busiest_stretch_is_a_tenth_of_the_run() {
+    let users = plan(
+        "executor = \"ramping-vus\"\nstages = [{ duration = \"1000s\", target = 300 }]\nthink-time = \"1s\"",
+        "",
+    );
+    let said = |mean: f64, busy: &dyn Fn(i32) -> f64| {
+        let mut seen = steady();
+        let column = |subject: &str, name: &str, values: Vec<f64>| Column {
+            subject: subject.to_owned(),
+            name: name.to_owned(),
+            unit: Unit::Share,
+            values: Bits(values),
+        };
+        seen.columns = vec![
+            column("station.desk", "utilisation", vec![0.1; 200]),
+            column("station.back", "in_queue", vec![0.9; 200]),
+            column("station.back", "utilisation", (0..200).map(busy).collect()),
+        ];
+        let metrics = carrying(10.0, &[("station.back", "utilisation", mean)]);
+        bottleneck(&users, &seen, &metrics).expect("somebody is busy")
+    };
+    // Twenty windows of two hundred, of which ten at work.
+    let short = |i: i32| if (100..110).contains(&i) { 1.0 } else { 0.2 };
+    assert_eq!(said(0.24, &short), "station.back servers 60 % from 7m 30s to 10m");
+    // Of two alike the first.
+    let twice = |i: i32| f64::from(u8::from((40..60).contains(&i) || (150..170).contains(&i)));
+    assert_eq!(said(0.2, &twice), "station.back servers 100 % from 3m 20s to 5m");
+    // One hundredth more than all the time is as busy.
+    assert_eq!(said(0.4, &|_| 0.41), "station.back servers 40 %");
 }
