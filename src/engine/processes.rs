@@ -172,7 +172,7 @@ impl<'m> Engine<'m> {
     }
 
     /// The replica in which an instance is placed, if it is in one.
-    fn replica_of(&self, instance: u32) -> Option<&Replica> {
+    pub(super) fn replica_of(&self, instance: u32) -> Option<&Replica> {
         let layout = &self.model.layout;
         let component = layout.owner[instance as usize];
         let first = layout.first_replica.get(layout.placed_in.get(&component)?)?;

@@ -236,7 +236,7 @@ impl Figures {
         since: SimTime,
     ) {
         let (cx, now) = (&engine.cx, engine.cx.now());
-        let count = instances.len() as f64;
+        let (count, first) = (instances.len() as f64, instances.start as u32);
         let there: f64 = instances
             .clone()
             .map(|i| engine.share_of_time(i as u32, now))
@@ -319,7 +319,7 @@ impl Figures {
                 Unit::Share,
                 busy * 1e-9 / self.span / (c * count),
             );
-            if count > 1.0 {
+            if engine.replica_of(first).is_some() {
                 // Spread over the instances that there can be, the capacity is less than one has while it exists.
                 let share = busiest * 1e-9 / self.span / (c * count / there);
                 self.put(subject, "busiest_replica_utilisation", Unit::Share, share);

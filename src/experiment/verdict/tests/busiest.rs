@@ -257,6 +257,7 @@ fn the_busiest_stretch_is_a_tenth_of_the_run() {
     );
     let said = |mean: f64, busy: &dyn Fn(i32) -> f64| {
         let mut seen = steady();
+        seen.warm_up = 0;
         let column = |subject: &str, name: &str, values: Vec<f64>| Column {
             subject: subject.to_owned(),
             name: name.to_owned(),
