@@ -332,7 +332,8 @@ impl Component for ConnectionPool {
     }
 
     #[inline(always)]
-    fn leave(&mut self, visit: Visit, _: Outcome, cx: &mut Context) {
+    fn leave(&mut self, visit: Visit, outcome: Outcome, cx: &mut Context) {
+        cx.end_transaction(visit, outcome == Outcome::Done);
         if self.idle.kept {
             return self.returned(visit, cx);
         }

@@ -201,6 +201,8 @@ pub struct UseStep {
     pub options: BTreeMap<String, Item>,
     /// Whether there are steps inside.
     pub has_steps: bool,
+    /// The frame of the visit to a connection pool in whose transaction it stands.
+    pub transaction: Option<u16>,
     /// Whether it is another server that comes here, on behalf of who sent the request.
     pub inner: bool,
 }

@@ -15,8 +15,9 @@
 //! ]
 //! ```
 //!
-//! A step `{ publish = "payment-events" }` writes a row; it costs nothing by itself and can be read at once (a real
-//! row is seen when its transaction commits). A poller waits `poll-interval` after each poll (a fixed delay), takes
+//! A step `{ publish = "payment-events" }` writes a row, which costs nothing by itself. Among the steps of a connection pool it belongs to
+//! that connection's transaction: it can be read when they are done, and is gone when they fail. Elsewhere, and in branches of
+//! `parallel` or under a time limiter, it can be read at once. A poller waits `poll-interval` after each poll (a fixed delay), takes
 //! up to `batch` rows that no other poller holds (`FOR UPDATE SKIP LOCKED`), oldest first, and runs its steps once
 //! for all of them; `{ each = [..] }` goes through the rows one by one, and a row's message goes out at the end of its round; without
 //! `each` all go out when the steps are done. Then the rows are marked as sent. A second `each`, or a retry around one, goes through all of
@@ -63,7 +64,6 @@ pub struct Outbox {
 struct Counts {
     polls: u64,
     empty: u64,
-    inserted: u64,
     sent: u64,
     sent_again: u64,
     retried: u64,
@@ -203,7 +203,8 @@ impl Component for Outbox {
     /// Writing a row. It goes to the table that all pollers share, wherever the writer runs.
     fn lower(_: &Plan, step: &UseStep, lowering: &mut Lowering, _: &mut dyn FnMut(&mut Lowering)) {
         let site = lowering.site(step.path.clone(), None);
-        lowering.sites[site as usize].note = WRITE;
+        let transaction = step.transaction.map_or(0, |frame| u32::from(frame) + 1);
+        lowering.sites[site as usize].note = WRITE | transaction << 1;
         lowering.asm.enter(
             step.place.base,
             step.place.sel,
@@ -240,10 +241,7 @@ impl Component for Outbox {
         let first = build.base_of(build.id);
         let known = build.cx.outboxes.iter().position(|o| o.outbox == first);
         let table = known.unwrap_or_else(|| {
-            build.cx.outboxes.push(Rows {
-                outbox: first,
-                ..Rows::default()
-            });
+            build.cx.outboxes.push(Rows::of(first));
             build.cx.outboxes.len() - 1
         });
         Outbox {
@@ -262,19 +260,24 @@ impl Component for Outbox {
     }
 
     fn enter(&mut self, visit: Visit, cx: &mut Context) -> Admission {
-        if cx.site(visit.site).note == WRITE {
-            let key = cx.identity_at(visit.site, visit.slot).next_u64();
+        let note = cx.site(visit.site).note;
+        if note & WRITE != 0 {
             let (at, now) = (cx.nanos(), cx.now());
-            let rows = &mut cx.outboxes[self.table];
-            rows.rows.push_back(Row {
-                key,
+            let row = Row {
+                key: cx.identity_at(visit.site, visit.slot).next_u64(),
                 at,
                 due: at,
                 tries: 0,
                 sent: false,
-            });
-            rows.pending.enter(now);
-            self.counts.inserted += 1;
+            };
+            match (note >> 1).checked_sub(1) {
+                None => cx.outboxes[self.table].write(row, now),
+                Some(frame) => {
+                    let transaction = cx.requests.frame_index(visit.slot, frame as u16);
+                    cx.outboxes[self.table].write_in(transaction, row);
+                    cx.uncommitted += 1;
+                }
+            }
         } else {
             *cx.word(visit) = POLL;
         }
@@ -395,7 +398,14 @@ impl Component for Outbox {
         let span = (cx.now() - since).as_secs_f64().max(1e-9);
         let c = &self.counts;
         let each = [
-            ("inserted", c.inserted),
+            (
+                "inserted",
+                if self.first_replica {
+                    cx.outboxes[self.table].inserted
+                } else {
+                    0
+                },
+            ),
             ("sent", c.sent),
             ("sent_again", c.sent_again),
             ("retried", c.retried),
@@ -469,7 +479,7 @@ impl Outbox {
     }
 }
 
-/// The site's note of a step that writes a row.
+/// The site's note of a step that writes a row; above it the frame of its transaction, from 1.
 const WRITE: u32 = 1;
 /// Set in the word of a poll's visit, and when one of its steps has failed.
 const POLL: u64 = 1;

@@ -384,6 +384,7 @@ impl<'m> Engine<'m> {
         }
         for o in &mut self.cx.outboxes {
             o.pending.reset(now);
+            o.inserted = 0;
         }
         self.cx.orphans.reset(now);
         for c in &mut self.components {

@@ -118,6 +118,8 @@ pub struct Context {
     pub logs: Vec<super::Log>,
     /// Outboxes' rows.
     pub outboxes: Vec<super::Rows>,
+    /// Rows of transactions that are not over.
+    pub uncommitted: usize,
     /// Children that go on without their parents.
     pub orphans: Gauge,
     /// Bytes that the contents of caches have come to take.
@@ -153,6 +155,7 @@ impl Context {
             replicas: Vec::new(),
             logs: Vec::new(),
             outboxes: Vec::new(),
+            uncommitted: 0,
             orphans: Gauge::default(),
             contents: 0,
             sites,
@@ -526,6 +529,22 @@ impl Context {
         let lags: u128 = groups.map(|group| group.lag.area(now)).sum();
         let rows: u128 = self.outboxes.iter().map(|rows| rows.pending.area(now)).sum();
         lags + rows + self.orphans.area(now)
+    }
+
+    /// A connection is given back: what was written with it can be read, or is gone.
+    #[inline(always)]
+    pub fn end_transaction(&mut self, visit: Visit, commits: bool) {
+        if self.uncommitted > 0 {
+            self.end_writes(visit.frame, commits);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_writes(&mut self, transaction: u32, commits: bool) {
+        for rows in &mut self.outboxes {
+            self.uncommitted -= rows.end(transaction, commits, SimTime::from_nanos(self.now));
+        }
     }
 
     /// Bytes that requests, the calendar, logs, outboxes and the contents of caches take.

@@ -8,7 +8,7 @@
 
 mod rebalance;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Context, NONE, context};
 use crate::metric::Gauge;
@@ -489,9 +489,46 @@ pub struct Rows {
     pub retries: VecDeque<Row>,
     /// Rows written and not yet marked as sent, those in a poller's hands included.
     pub pending: Gauge,
+    /// Rows of transactions that are not over, by the frame of the connection's visit.
+    open: BTreeMap<u32, Vec<Row>>,
+    /// Rows written since the measurement began.
+    pub inserted: u64,
 }
 
 impl Rows {
+    /// The empty table of an outbox with this first instance.
+    pub fn of(outbox: u32) -> Rows {
+        Rows {
+            outbox,
+            ..Rows::default()
+        }
+    }
+
+    /// A row can be read from now on.
+    pub fn write(&mut self, row: Row, now: SimTime) {
+        self.rows.push_back(Row {
+            due: now.nanos(),
+            ..row
+        });
+        self.pending.enter(now);
+        self.inserted += 1;
+    }
+
+    /// A row can be read when its transaction is committed.
+    pub fn write_in(&mut self, transaction: u32, row: Row) {
+        self.open.entry(transaction).or_default().push(row);
+    }
+
+    /// A transaction is over; how many rows were its own.
+    pub fn end(&mut self, transaction: u32, commits: bool, now: SimTime) -> usize {
+        let rows = self.open.remove(&transaction).unwrap_or_default();
+        let n = rows.len();
+        for row in rows.into_iter().filter(|_| commits) {
+            self.write(row, now);
+        }
+        n
+    }
+
     /// Takes up to `most` rows that are due, oldest first; locked ones are in other hands already (`SKIP LOCKED`).
     pub fn claim(&mut self, now: u64, most: usize, out: &mut Vec<Row>) {
         while out.len() < most && self.retries.front().is_some_and(|r| r.due <= now) {
@@ -508,7 +545,8 @@ impl Rows {
     }
 
     pub fn bytes(&self) -> usize {
-        (self.rows.capacity() + self.retries.capacity()) * size_of::<Row>()
+        let open: usize = self.open.values().map(Vec::capacity).sum();
+        (self.rows.capacity() + self.retries.capacity() + open) * size_of::<Row>()
     }
 }
 

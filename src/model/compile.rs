@@ -37,6 +37,8 @@ struct Here {
     services: Vec<(ComponentId, u16)>,
     /// Flows on the way, to find cycles of calls.
     flows: Vec<usize>,
+    /// The frame of the connection that is held on the way, as far as the same thread goes.
+    transaction: Option<u16>,
     /// Threads of a server are held on the way.
     served: bool,
     /// Where the connections lead that are held on the way, in this process.
@@ -160,6 +162,7 @@ impl<'a> Compiler<'a> {
                 time: Some(law),
                 options: BTreeMap::new(),
                 has_steps: false,
+                transaction: None,
                 inner: false,
             };
             let mut lowering = Lowering {
@@ -192,6 +195,7 @@ impl<'a> Compiler<'a> {
             if offered[i] {
                 let here = Here {
                     services: Vec::new(),
+                    transaction: None,
                     served: false,
                     flows: Vec::new(),
                     pools: Vec::new(),
@@ -221,6 +225,7 @@ impl<'a> Compiler<'a> {
                 NO_FRAME
             };
             let here = Here {
+                transaction: None,
                 served: false,
                 services,
                 flows: Vec::new(),
@@ -315,6 +320,7 @@ impl<'a> Compiler<'a> {
             return self.flow_at(index, here);
         }
         // The caller waits for the reply only: the flow runs apart from it.
+        here.transaction = None;
         let branch = self.asm.branch_off(true, "until the reply");
         here.reply = Some(branch.child);
         self.flow_at(index, here);
@@ -337,6 +343,7 @@ impl<'a> Compiler<'a> {
             .enter(base, NO_FRAME, site, false, format!("to a replica, by {name}"));
         here.services.push((service, frame));
         here.pools.clear();
+        here.transaction = None;
         match self.heaps.get(&service).copied() {
             Some(heap) => {
                 let step = self.use_step(heap, None, BTreeMap::new(), true, &here, &flow.span);
@@ -434,6 +441,7 @@ impl<'a> Compiler<'a> {
             time,
             options,
             has_steps,
+            transaction: here.transaction,
             inner: here.served || here.services.len() > 1,
         })
     }

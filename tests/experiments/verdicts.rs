@@ -28,12 +28,12 @@ const BEHIND: [(&str, &str); 3] = [
          [flow.send]\nsteps = [{ publish = \"events\" }]\n",
     ),
     (
-        "the number inside grows",
+        "work that nobody waits for grows",
         "[station.desk]\n[flow.work]\nsteps = [{ reply = true }, { use = \"desk\", time = \"exp(10ms)\" }]\n\
          [flow.send]\nsteps = [{ call = \"work\" }]\n",
     ),
     (
-        "the number inside grows",
+        "work that nobody waits for grows",
         "[station.desk]\n[flow.send]\nsteps = [{ parallel = [{ steps = [{ delay = \"1ms\" }] }, { steps = [{ use = \"desk\", time = \"exp(10ms)\" }] }], \
          join = 1, rest = \"finish\" }]\n",
     ),

@@ -265,3 +265,44 @@ fn each_outbox_has_its_own_rows() {
     near(figure(&o, "outbox.b", "sent") * 10.0, 1.0, 1e-9);
     near(figure(&o, "outbox.a", "added_latency_max"), 1.0, 1e-6);
 }
+
+#[test]
+fn a_row_is_part_of_the_transaction_in_which_it_is_written() {
+    let model = |steps: &str| {
+        format!(
+            "[connection-pool.db]\n[retry.again]\nmax-attempts = 3\nwait-duration = \"100ms\"\n[outbox.rows]\npoll-interval = \"10ms\"\n\
+             [flow.pay]\nsteps = [{steps}]\n"
+        ) + &requests(&[(1.0, "pay")])
+    };
+    let of = |steps: &str| {
+        let o = observe(&model(steps), 10.0);
+        (
+            figure(&o, "outbox.rows", "inserted") * 10.0,
+            o.figure("outbox.rows", "added_latency_max"),
+        )
+    };
+    let write = "{ publish = \"rows\" }";
+    // Rolled back three times.
+    let fails =
+        format!("{{ use = \"again\", steps = [{{ use = \"db\", steps = [{write}, {{ fail = 1.0 }}] }}] }}");
+    assert_eq!(of(&fails).0, 0.0);
+    // Without a transaction each try leaves one.
+    let plain = format!("{{ use = \"again\", steps = [{write}, {{ fail = 1.0 }}] }}");
+    assert_eq!(of(&plain).0, 3.0);
+    // It is read after the commit, 100 ms later, by the poll of then.
+    let long = format!("{{ use = \"db\", steps = [{write}, {{ delay = \"95ms\" }}] }}");
+    let (inserted, latency) = of(&long);
+    assert_eq!(inserted, 1.0);
+    near(latency.unwrap_or(f64::NAN), 0.1, 1e-9);
+    // What fails afterwards leaves what was committed.
+    let late = format!("{{ use = \"db\", steps = [{write}] }}, {{ fail = 1.0 }}");
+    assert_eq!(of(&late).0, 1.0);
+    // The inner one of two connections is given back first.
+    let nested = format!(
+        "{{ use = \"db\", steps = [{{ try = [{{ use = \"db\", steps = [{write}, {{ fail = 1.0 }}] }}], else = [] }}, {write}] }}"
+    );
+    assert_eq!(of(&nested).0, 1.0);
+    // A branch writes by itself.
+    let branch = format!("{{ use = \"db\", steps = [{{ parallel = [[{write}], []] }}, {{ fail = 1.0 }}] }}");
+    assert_eq!(of(&branch).0, 1.0);
+}

@@ -55,7 +55,7 @@ impl Compiler<'_> {
             } => {
                 let bodies: Vec<(usize, &Vec<Step>)> = branches.iter().enumerate().collect();
                 let mut inner = here.clone();
-                (inner.reply, inner.batch) = (None, None);
+                (inner.reply, inner.batch, inner.transaction) = (None, None, None);
                 let mut asm = std::mem::replace(&mut self.asm, Assembler::new(0));
                 asm.parallel(*quorum, *cancels, bodies, |asm, (i, steps)| {
                     self.branch(asm, i, steps, &inner)
@@ -127,14 +127,22 @@ impl Compiler<'_> {
         let mut inside = outer.clone();
         if matches!(plan, Plan::TimeLimiter(_)) {
             // A thread of its own.
-            inside.batch = None;
+            (inside.batch, inside.transaction) = (None, None);
         }
         match &plan {
             Plan::ConnectionPool(pool) => inside.pools.push(pool.to),
             Plan::ThreadPool(pool) => inside.served |= pool.is_server(),
             _ => {}
         }
-        self.lowered(|me, lowering| plan.lower(&u, lowering, &mut |l| me.steps_in(steps, &inside, l)));
+        let begins = matches!(plan, Plan::ConnectionPool(_));
+        self.lowered(|me, lowering| {
+            plan.lower(&u, lowering, &mut |l| {
+                if begins {
+                    inside.transaction = Some(l.asm.depth() - 1);
+                }
+                me.steps_in(steps, &inside, l)
+            })
+        });
     }
 
     fn cpu(
