@@ -159,7 +159,7 @@ pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes
         .iter()
         .map(|axis| Column {
             right: reading::is_numeric(results, *axis),
-            ..Column::names(reading::clean(&results.axes[*axis].label), FIRST_ASKED + 1, 10)
+            ..Column::names(reading::clean(&results.axes[*axis].label), FIRST_ASKED + 1, 9)
         })
         .collect();
     if axes.is_empty() {
