@@ -5,7 +5,8 @@ use super::{CheckArgs, complain, print};
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::document::{self, Value};
 use crate::experiment::{
-    Experiment, Input, Loaded, Overrides, Said, Sheet, apart, load_model, load_model_text, load_text,
+    Commanded, Experiment, Input, Loaded, Overrides, Said, Sheet, apart, is_experiment, load_model,
+    load_model_text, load_text,
 };
 use crate::model::arithmetic::arithmetic;
 use crate::output::table::{cells, padded};
@@ -20,13 +21,15 @@ pub fn check(args: &CheckArgs) -> Exit {
     let mut text = format!("{}: {}\n", args.file.display(), told(&found, experiment));
     if !experiment && let Some(point) = found.points.first() {
         let sums = arithmetic(&point.model);
-        complain(&[sheet(args, &point.model.document.source, &sums.warnings)]);
+        let told = apart(sums.warnings.clone(), point.model.document.source.len());
+        complain(&[sheet(args, &point.model.document.source, &told.model)]);
+        complain(&Vec::from_iter(Commanded::of(&args.set).sheet(told.command)));
         text.push('\n');
         text.push_str(&sums.table(&point.model));
     }
     if experiment {
         // The line of each point tells of overload.
-        complain(&of_points(&found, |warning| warning.id != "overload"));
+        complain(&of_points(&found, &args.set, |warning| warning.id != "overload"));
         text.push_str(&each_point(&found));
     }
     if args.listing {
@@ -51,7 +54,10 @@ pub(super) fn either(args: &CheckArgs) -> (Loaded, bool) {
     };
     // Read once: what comes through a pipe is gone afterwards.
     let source = document::read_text(file, document::MOST_TEXT);
-    let experiment = source.as_ref().is_ok_and(|s| is_experiment(s));
+    let experiment = source.as_ref().is_ok_and(|source| {
+        let document = document::parse(source, &mut Sink::default());
+        document.as_ref().is_some_and(is_experiment)
+    });
     let loaded = match source {
         Ok(source) if experiment => load_text(file, &source, overrides),
         Ok(source) => load_model_text(file, &source, overrides),
@@ -65,7 +71,11 @@ const MOST: usize = 60;
 
 /// What arithmetic warns of at the points of an experiment, each once, with the points: of each place in the file in
 /// which it lies.
-pub(super) fn of_points(found: &Experiment, wanted: impl Fn(&Diagnostic) -> bool) -> Vec<Sheet> {
+pub(super) fn of_points(
+    found: &Experiment,
+    commanded: &[(String, Value)],
+    wanted: impl Fn(&Diagnostic) -> bool,
+) -> Vec<Sheet> {
     let [own, model, ..] = found.inputs.as_slice() else {
         return Vec::new();
     };
@@ -77,15 +87,16 @@ pub(super) fn of_points(found: &Experiment, wanted: impl Fn(&Diagnostic) -> bool
         warnings.filter(&wanted).for_each(|warning| sink.push(warning));
         said.note(sink, &point.label);
     }
-    let (in_model, set) = apart(said.finish(shown.len()), model.content.len());
-    let sheets = [(model, in_model), (own, set)].into_iter();
+    let told = apart(said.finish(shown.len()), model.content.len());
+    let sheets = [(model, told.model), (own, told.experiment)].into_iter();
     let sheets = sheets.filter(|(_, diagnostics)| !diagnostics.is_empty());
     let sheet = |(input, diagnostics): (&Input, Vec<Diagnostic>)| Sheet {
         path: input.path.display().to_string(),
         source: String::from_utf8_lossy(&input.content).into_owned(),
         diagnostics,
     };
-    sheets.map(sheet).collect()
+    let command = Commanded::of(commanded).sheet(told.command);
+    sheets.map(sheet).chain(command).collect()
 }
 
 /// A line of arithmetic for each point of an experiment.
@@ -109,18 +120,6 @@ fn sheet(args: &CheckArgs, source: &str, warnings: &[Diagnostic]) -> Sheet {
         source: source.to_owned(),
         diagnostics: warnings.to_vec(),
     }
-}
-
-/// An experiment names a model; a model does not.
-fn is_experiment(source: &str) -> bool {
-    let Some(document) = document::parse(source, &mut Sink::default()) else {
-        return false;
-    };
-    let root = document.root();
-    let names_a_model = root
-        .get("model")
-        .is_some_and(|i| matches!(i.value, Value::String(_)));
-    names_a_model || root.get("vary").is_some()
 }
 
 fn told(found: &Experiment, experiment: bool) -> String {

@@ -386,9 +386,11 @@ fn colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-/// Columns of the terminal, or 80.
+/// Columns of the terminal; where there is none, those of `COLUMNS`, or 80.
 fn width() -> usize {
-    comfy_table::Table::new().width().map_or(80, usize::from)
+    let told = || std::env::var("COLUMNS").ok()?.trim().parse().ok();
+    let terminal = comfy_table::Table::new().width().map(usize::from);
+    terminal.or_else(told).unwrap_or(80)
 }
 
 /// Prints a result; a reader who has gone away is no error.

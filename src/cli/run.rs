@@ -37,7 +37,7 @@ fn carry(args: &RunArgs, loaded: Loaded) -> Exit {
         // What figures do not show: settings that contradict one another.
         let ids = ["too-many-connections", "deadlock", "inverted-timeouts"];
         let told = |found: &Diagnostic| ids.contains(&found.id) && found.severity == Severity::Warning;
-        complain(&of_points(&experiment, told));
+        complain(&of_points(&experiment, &args.set, told));
     }
     let folder = args
         .out

@@ -198,7 +198,8 @@ impl Sink {
 
 /// The candidate that was probably meant, if one is close: another spelling of the same word
 /// (`maximumPoolSize` for `maximum-pool-size`) or at most one slip for every three letters, where
-/// two neighbours changed about count as one. The first of equals wins.
+/// two neighbours changed about count as one. The first of equals wins. Else the only one that begins
+/// like this (`least-conn`), or the word of this tool for it (`sleep` is a `delay`).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| -> String {
         text.chars()
@@ -209,20 +210,69 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let wanted = plain(name);
     let length = wanted.chars().count();
     let mut best: Option<(usize, &str)> = None;
+    let (mut begun, mut ours) = (Vec::new(), None);
+    let meant = OTHER_WORDS
+        .iter()
+        .filter(|(_, words)| words.contains(&wanted.as_str()));
+    let meant: Vec<&str> = meant.map(|(ours, _)| *ours).collect();
     for candidate in candidates {
         let offered = plain(candidate);
         let offered_length = offered.chars().count();
         let allowed = length.max(offered_length) / 3;
-        if length.abs_diff(offered_length) > allowed || wanted.is_empty() {
-            continue;
-        }
-        let distance = strsim::damerau_levenshtein(&wanted, &offered);
+        let comparable = length.abs_diff(offered_length) <= allowed && !wanted.is_empty();
+        let distance = match comparable {
+            true => strsim::damerau_levenshtein(&wanted, &offered),
+            false => usize::MAX,
+        };
         if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
         }
+        if length >= BEGINNING && offered.starts_with(&wanted) {
+            begun.push(candidate);
+        }
+        if meant.contains(&candidate) {
+            ours = ours.or(Some(candidate));
+        }
     }
-    best.map(|(_, candidate)| candidate)
+    let only = match begun.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    };
+    best.map(|(_, candidate)| candidate).or(only).or(ours)
 }
+
+/// So many letters of a name are enough to find it, if only one begins with them.
+const BEGINNING: usize = 5;
+
+/// Words for what this tool calls otherwise, without the marks between their parts.
+const OTHER_WORDS: &[(&str, &[&str])] = &[
+    ("delay", &["sleep", "wait", "pause"]),
+    ("publish", &["send", "produce", "emit", "enqueue"]),
+    ("query", &["sql", "statement", "select"]),
+    ("cpu", &["compute", "work", "burn"]),
+    ("choose", &["branch", "switch", "if"]),
+    ("parallel", &["fork", "all"]),
+    ("repeat", &["loop", "times"]),
+    ("fail", &["error", "throw"]),
+    ("reply", &["return", "respond", "answer"]),
+    ("else", &["otherwise", "fallback", "catch"]),
+    ("cache", &["redis", "memcached", "caffeine"]),
+    (
+        "external",
+        &["httpclient", "http", "api", "upstream", "thirdparty"],
+    ),
+    ("topic", &["kafka", "queue", "stream"]),
+    ("lock", &["mutex", "latch"]),
+    ("bulkhead", &["semaphore"]),
+    ("balancer", &["loadbalancer", "lb", "nginx", "haproxy"]),
+    ("host", &["server", "machine", "node", "vm"]),
+    ("database", &["db", "mysql", "postgres", "postgresql"]),
+    ("connection-pool", &["pool", "datasource", "hikari"]),
+    ("workload", &["load", "scenario", "users", "traffic"]),
+    ("objective", &["slo", "sla", "threshold", "thresholds"]),
+    ("run", &["simulation", "simulate", "settings", "options"]),
+    ("replicas", &["instances"]),
+];
 
 #[cfg(test)]
 mod tests {
@@ -244,9 +294,34 @@ mod tests {
             ("", None),
             ("--", None),
             ("completely-different", None),
+            ("minim", Some("minimum-idle")),
+            ("m", None),
         ] {
             assert_eq!(nearest(name, keys), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_word_of_another_tool_leads_to_ours() {
+        let words = [
+            "delay",
+            "publish",
+            "cache",
+            "external",
+            "least-connections",
+            "least-bytes",
+        ];
+        for (name, expected) in [
+            ("sleep", Some("delay")),
+            ("Send", Some("publish")),
+            ("redis", Some("cache")),
+            ("http-client", Some("external")),
+            ("least-conn", Some("least-connections")),
+            ("least", None),
+        ] {
+            assert_eq!(nearest(name, words), expected, "{name}");
+        }
+        assert_eq!(nearest("redis", ["lock"]), None);
     }
 
     #[test]

@@ -22,12 +22,20 @@ pub(super) struct Refusal {
     pub(super) help: String,
 }
 
+/// A number as it is written.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
+        _ => String::new(),
+    }
+}
+
 /// What was found, short enough for a message.
 fn found(value: &Value) -> String {
     match value {
         Value::String(text) => format!("found the text \"{}\"", clipped(text)),
-        Value::Integer(number) => format!("found the number {number}"),
-        Value::Float(number) => format!("found the number {number:?}"),
+        Value::Integer(_) | Value::Float(_) => format!("found the number {}", written(value)),
         Value::Boolean(flag) => format!("found {flag}"),
         other => format!("found {}", other.describe()),
     }
@@ -48,8 +56,10 @@ pub(super) fn quantity<T: Quantity>(value: &Value) -> Result<T, Refusal> {
             Ok(quantity) => return Ok(quantity),
             Err(problem) => ("bad-quantity", problem),
         },
-        Value::Integer(number) => ("bad-quantity", format!("the number {number} has no unit")),
-        Value::Float(number) => ("bad-quantity", format!("the number {number:?} has no unit")),
+        Value::Integer(_) | Value::Float(_) => (
+            "bad-quantity",
+            format!("the number {} has no unit", written(value)),
+        ),
         other => ("wrong-type", found(other)),
     };
     Err(Refusal {
@@ -112,6 +122,11 @@ pub(super) fn number(value: &Value) -> Result<f64, Refusal> {
             label: format!("found {number}"),
             help: "write a finite number".to_owned(),
         }),
+        Value::String(text) if text.trim().parse::<f64>().is_ok_and(f64::is_finite) => Err(wrong_type(
+            value,
+            "a number",
+            &format!("write {} without quotation marks", text.trim()),
+        )),
         other => Err(wrong_type(other, "a number", "write a number such as 2 or 0.5")),
     }
 }
@@ -130,6 +145,15 @@ pub(super) fn boolean(value: &Value) -> Result<bool, Refusal> {
 pub(super) fn text(value: &Value, form: Form) -> Result<String, Refusal> {
     match value {
         Value::String(text) => Ok(text.clone()),
+        Value::Integer(_) | Value::Float(_) if form == Form::Law => {
+            let number = written(value);
+            Err(Refusal {
+                id: "wrong-type",
+                problem: "is not a law".to_owned(),
+                label: format!("the number {number} has no unit"),
+                help: format!(r#"write it with its unit, as in "{number}ms" or "exp({number}ms)""#),
+            })
+        }
         other => Err(match form {
             Form::Law => wrong_type(
                 other,
@@ -227,10 +251,20 @@ impl Item {
         self.as_table()
     }
 
+    /// The text of a law.
+    pub fn law(&self, what: &str, sink: &mut Sink) -> Option<String> {
+        self.read(what, sink, |value| text(value, Form::Law))
+    }
+
     pub fn list(&self, what: &str, sink: &mut Sink) -> Option<&[Item]> {
+        self.list_as(what, "write a list such as [1, 2]", sink)
+    }
+
+    /// As [`Item::list`], with what is to be written instead of something else.
+    pub fn list_as(&self, what: &str, help: &str, sink: &mut Sink) -> Option<&[Item]> {
         self.read(what, sink, |value| match value {
             Value::Array(_) => Ok(()),
-            other => Err(wrong_type(other, "a list", "write a list such as [1, 2]")),
+            other => Err(wrong_type(other, "a list", help)),
         })?;
         self.as_array()
     }

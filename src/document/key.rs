@@ -115,6 +115,9 @@ impl Key {
     }
 }
 
+/// A list of steps.
+pub const STEPS: &str = "[{ cpu = \"2ms\" }]";
+
 /// What a value of this form looks like in TOML.
 pub(super) fn example(form: Form) -> String {
     match form {

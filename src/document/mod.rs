@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Span;
 
+mod brackets;
 mod convert;
 mod key;
 mod file;
@@ -11,7 +12,7 @@ mod syntax;
 
 pub use convert::Spanned;
 pub use file::{MOST_DATA, MOST_TEXT, read_text};
-pub use key::{Form, Key, key};
+pub use key::{Form, Key, STEPS, key};
 pub use reader::Reader;
 pub use syntax::parse;
 
@@ -88,6 +89,10 @@ impl Item {
             Value::Array(items) => Some(items),
             _ => None,
         }
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.value, Value::Integer(_) | Value::Float(_))
     }
 
     pub fn as_str(&self) -> Option<&str> {

@@ -175,6 +175,20 @@ impl Document {
                 }
             };
             if last {
+                // A component is a table: nobody means to put something else in its place.
+                if let (Value::Table(table), false, 2) = (&item.value, is_table, steps.len()) {
+                    let whole = written(&steps);
+                    let example = table.entries.iter().find(|entry| entry.item.is_number());
+                    let Some(example) = example.or(table.entries.first()) else {
+                        return Err(format!("`{whole}` is a table: add the key that is meant"));
+                    };
+                    let keys = table.keys().take(20).map(|key| format!("`{}`", key_text(key)));
+                    return Err(format!(
+                        "`{whole}` is a table: add a key, as in `{whole}.{}`; it has {}",
+                        key_text(&example.key),
+                        keys.collect::<Vec<_>>().join(", ")
+                    ));
+                }
                 *item = placed(item.span.clone()).1;
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::convert::{Refusal, boolean, choice, count, number, quantity, share, text, zero};
-use super::key::example;
+use super::key::{STEPS, example};
 use super::{Form, Item, Key, Spanned, Table, Value, code};
 use crate::diagnostic::{Sink, Span, nearest};
 use crate::quantity::{Bytes, Money, Quantity, Rate, Share, SimDuration};
@@ -222,7 +222,19 @@ impl<'a> Reader<'a> {
     pub fn list(&mut self, key: &str) -> Option<&'a [Item]> {
         self.declared(key, Form::List);
         let what = format!("`{key}` of {}", self.what);
-        self.item(key)?.list(&what, self.sink)
+        let help = match self.key(key).form {
+            Form::Steps => format!("write `{key} = {STEPS}`"),
+            _ => "write a list such as [1, 2]".to_owned(),
+        };
+        self.item(key)?.list_as(&what, &help, self.sink)
+    }
+
+    /// The tables under `[[key]]`; a default does not apply.
+    pub fn tables(&mut self, key: &str) -> Option<&'a [Item]> {
+        self.declared(key, Form::List);
+        let what = format!("`{key}` of {}", self.what);
+        let help = format!("write [[{key}]], with two brackets, above the keys of each");
+        self.item(key)?.list_as(&what, &help, self.sink)
     }
 
     /// A table within this one; a default does not apply.

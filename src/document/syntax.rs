@@ -2,6 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::brackets::{Brackets, Fault};
 use super::{Document, Entry, Item, Table, Value, clipped, code};
 use crate::diagnostic::{Diagnostic, Sink, Span};
 
@@ -52,15 +53,35 @@ pub fn parse(source: &str, sink: &mut Sink) -> Option<Document> {
     }
     let (table, errors) = DeTable::parse_recoverable(source);
     let mut problems = Vec::new();
+    // What follows a bracket without its partner is read as something else than was meant.
+    let brackets = (!errors.is_empty()).then(|| Brackets::of(source));
+    let fault = brackets.as_ref().and_then(|found| found.fault.clone());
+    let mut again = 0..0;
+    let sound = fault.as_ref().map_or(usize::MAX, Fault::at);
     for error in errors {
         let span = error.span().unwrap_or(source.len()..source.len());
-        let problem = syntax_problem(error.message(), span, source);
+        if span.start >= sound {
+            continue;
+        }
+        let problem = match (error.message(), &brackets) {
+            // The keys of a table that is given twice are not told as well.
+            ("duplicate key", _) if again.contains(&span.start) => continue,
+            ("duplicate key", Some(brackets)) => {
+                again = brackets.section(source, span.start).unwrap_or(again);
+                twice(span, source, brackets)
+            }
+            (message, _) => syntax_problem(message, span, source),
+        };
         if !problems.contains(&problem) {
             problems.push(problem);
         }
         if problems.len() > MOST_SYNTAX_ERRORS {
             break;
         }
+    }
+    if let Some(fault) = fault {
+        problems.retain(|problem| problem.span.as_ref().is_some_and(|span| span.start < sound));
+        problems.push(fault.told());
     }
     let clean = problems.is_empty();
     let root = match owned(DeValue::Table(table.into_inner()), 0..0, &mut problems).value {
@@ -98,6 +119,25 @@ fn weight(source: &str) -> usize {
     source.bytes().map(of).sum()
 }
 
+/// A key or a table that is given again, and where it was given before.
+fn twice(span: Span, source: &str, brackets: &Brackets) -> Diagnostic {
+    let found = source.get(span.clone()).unwrap_or_default().trim();
+    let before = brackets.before(source, &span);
+    Diagnostic::error("syntax", format!("{} is given twice", code(found)))
+        .at(span)
+        .label(match before {
+            Some(line) => format!("given before on line {line}"),
+            None => "given before in the same table".to_owned(),
+        })
+        .help("keep one of the two, or give one another name")
+}
+
+/// What stands between quotation marks as a word processor sets them.
+fn in_typographic_quotes(text: &str) -> Option<&str> {
+    const MARKS: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '″'];
+    text.starts_with(MARKS).then(|| text.trim_matches(MARKS))
+}
+
 /// Says in this tool's words what the TOML reader found.
 fn syntax_problem(message: &str, span: Span, source: &str) -> Diagnostic {
     let found = source.get(span.clone()).unwrap_or_default().trim();
@@ -105,17 +145,16 @@ fn syntax_problem(message: &str, span: Span, source: &str) -> Diagnostic {
         Some((what, expected)) => (what, Some(expected)),
         None => (message, None),
     };
-    if what == "duplicate key" {
-        return Diagnostic::error("syntax", format!("{} is given twice", code(found)))
-            .at(span)
-            .label("given before in the same table")
-            .help("keep one of the two, or give one another name");
-    }
     if what == "string values must be quoted" {
         if found.is_empty() {
             return Diagnostic::error("syntax", "a value is missing")
                 .at(span)
                 .label("nothing follows the `=`");
+        }
+        if let Some(inside) = in_typographic_quotes(found) {
+            return Diagnostic::error("syntax", "those are typographic quotation marks")
+                .at(span)
+                .help(format!("write \"{}\"", clipped(inside)));
         }
         return Diagnostic::error("syntax", format!("{} must stand in quotation marks", code(found)))
             .at(span)
@@ -251,6 +290,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_twice_is_told_with_the_line_of_the_first() {
+        for (source, line) in [
+            ("[a.x]\nq = 1\n[b.x]\n[a.y]\n[ a.x ] # again\n", Some(1)),
+            ("[a]\nq = 1\n[b]\n[a]\nq = 2\nq = 3\n", Some(1)),
+            ("[a]\nq = 1\n[b]\nq = 2\n\nq = 3\n", Some(4)),
+            ("\"\" = 1\n\"\" = 2\n", Some(1)),
+            ("[a]\nq = [{ q = 1 }]\nr = [{ q = 1, s = 2, q = 3 }]\n", Some(3)),
+            (
+                "[a]\nr = [{ q = 1 }, {\n  q = 2,\n  s = 3,\n  q = 3 }]\n",
+                Some(3),
+            ),
+        ] {
+            let mut sink = Sink::default();
+            assert_eq!(parse(source, &mut sink), None);
+            assert_eq!(sink.diagnostics().len(), 1, "{source}");
+            let told = &sink.diagnostics()[0].label;
+            let expected = line.map(|line| format!("given before on line {line}"));
+            assert_eq!(Some(told), expected.as_ref(), "{source}");
+        }
+    }
+
+    #[test]
     fn numbers_that_fit_no_machine_number_are_refused() {
         assert_eq!(
             problems("a = 99999999999999999999\nb = 1e999"),
@@ -285,6 +346,26 @@ mod tests {
                 "exp(2ms)",
                 "`exp(2ms)` must stand in quotation marks; write \"exp(2ms)\"",
             ),
+            (
+                "a = “x y”\n",
+                "“x y”",
+                "those are typographic quotation marks; write \"x y\"",
+            ),
+            (
+                "a = [1, 2\nb = 1\n[c]\n",
+                "[",
+                "a `[` is not closed: line 2 goes on as if it were; put `]` where the list ends",
+            ),
+            (
+                "[a]\nx = [{ y = 1, z = [{ q = 2 ] }]\n[b]\n",
+                "{",
+                "a `{` is not closed: `]` on line 2 comes first; put `}` where the table ends",
+            ),
+            (
+                "[a]\nx = [1]]\n[b]\n",
+                "]",
+                "a `]` closes nothing; take it away, or put `[` where the list begins",
+            ),
             ("a = \n", "", "a value is missing: nothing follows the `=`"),
             ("[a\nb = 1\n", "", "unclosed table: expected `]`"),
             ("a = \"x\n", "", "invalid basic string: expected `\"`"),
@@ -297,7 +378,7 @@ mod tests {
             (
                 "a = {b = 1, b = 2}\n",
                 "b",
-                "`b` is given twice: given before in the same table; \
+                "`b` is given twice: given before on line 1; \
                  keep one of the two, or give one another name",
             ),
         ] {

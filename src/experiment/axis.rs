@@ -135,7 +135,7 @@ pub fn read(number: usize, table: &Table, sink: &mut Sink) -> Option<AxisPlan> {
     if differ && numbers.as_ref().is_some_and(shared) {
         numbers = None;
     }
-    let values = (0..count)
+    let values: Vec<AxisValue> = (0..count)
         .map(|i| AxisValue {
             label: if zipped {
                 columns
@@ -149,6 +149,10 @@ pub fn read(number: usize, table: &Table, sink: &mut Sink) -> Option<AxisPlan> {
             number: numbers.as_ref().map(|(_, n)| n[i]),
         })
         .collect();
+    let places: Vec<&Span> = columns[0].iter().map(|item| &item.span).collect();
+    if repeated(&values, &places, &mut reader) {
+        return None;
+    }
     let first = &paths[0].0;
     let last = first.rsplit('.').next().unwrap_or(first).trim_matches('"');
     Some(AxisPlan {
@@ -178,7 +182,7 @@ fn alternatives(reader: &mut Reader, label: Option<String>) -> Option<AxisPlan> 
         }
     }
     let list = reader.list("alternatives")?;
-    let mut values = Vec::new();
+    let (mut values, mut places) = (Vec::new(), Vec::new());
     let mut changes = Vec::new();
     let mut whole = true;
     for (i, item) in list.iter().enumerate() {
@@ -191,10 +195,13 @@ fn alternatives(reader: &mut Reader, label: Option<String>) -> Option<AxisPlan> 
         let name = inner.required_text("name");
         let set = inner.table("set").map(changes_of);
         match name {
-            Some(name) => values.push(AxisValue {
-                label: name,
-                number: None,
-            }),
+            Some(name) => {
+                values.push(AxisValue {
+                    label: name,
+                    number: None,
+                });
+                places.push(&item.span);
+            }
             None => whole = false,
         }
         changes.push(set.unwrap_or_default());
@@ -203,6 +210,7 @@ fn alternatives(reader: &mut Reader, label: Option<String>) -> Option<AxisPlan> 
         nothing(reader, "alternatives");
         return None;
     }
+    whole &= !repeated(&values, &places, reader);
     whole.then(|| AxisPlan {
         axis: Axis {
             label: label.unwrap_or_else(|| "alternative".to_owned()),
@@ -237,6 +245,19 @@ fn flatten(table: &Table, prefix: &str, out: &mut Vec<Change>) {
             }),
         }
     }
+}
+
+/// Reports a value that an axis has twice: its points would be the same.
+fn repeated(values: &[AxisValue], places: &[&Span], reader: &mut Reader) -> bool {
+    let again = (1..values.len()).find(|i| values[..*i].iter().any(|v| v.label == values[*i].label));
+    let Some(again) = again else { return false };
+    let message = format!("{} has `{}` twice", reader.what(), values[again].label);
+    reader
+        .sink()
+        .error(places[again].clone(), "bad-axis", message)
+        .label("given before")
+        .help("keep one of the two");
+    true
 }
 
 fn nothing(reader: &mut Reader, key: &str) {

@@ -148,7 +148,11 @@ pub fn value(unit: Unit, v: f64) -> String {
         _ if !v.is_finite() => "nothing".to_owned(),
         Unit::Seconds => match v {
             v if v < 0.0 => format!("{} s", digits(v)),
-            v => format!("{:.4}", SimDuration::from_secs_f64(v)),
+            // Of minutes and seconds four digits as well.
+            v => {
+                let rounded: f64 = format!("{v:.3e}").parse().unwrap_or(v);
+                format!("{:.4}", SimDuration::from_secs_f64(rounded))
+            }
         },
         Unit::PerSecond => format!("{}/s", digits(v)),
         Unit::Share => format!("{} %", digits(100.0 * v)),

@@ -18,7 +18,8 @@
 use super::estimate::{self, keeps_bound, value};
 use super::figure_name;
 use super::read::{check_figure, find_axis};
-use super::results::{Axis, Point, Unit, Verdict};
+use super::replicate::Known;
+use super::results::{Axis, Judgement, Point, Unit, Verdict};
 use crate::diagnostic::{Sink, Span};
 use crate::document::{Form, Item, Key, Reader, Table, key};
 use crate::quantity::{Bytes, Rate, Share, SimDuration};
@@ -129,12 +130,7 @@ impl Expectation {
 }
 
 /// Reads the list.
-pub fn read(
-    items: &[Item],
-    axes: &[Axis],
-    known: Option<&[(String, String)]>,
-    sink: &mut Sink,
-) -> Vec<Expectation> {
+pub fn read(items: &[Item], axes: &[Axis], known: Option<&[Known]>, sink: &mut Sink) -> Vec<Expectation> {
     let mut out = Vec::new();
     for (i, item) in items.iter().enumerate() {
         if let Some(table) = item.table("an entry of `expect`", sink)
@@ -150,7 +146,7 @@ fn one(
     number: usize,
     table: &Table,
     axes: &[Axis],
-    known: Option<&[(String, String)]>,
+    known: Option<&[Known]>,
     sink: &mut Sink,
 ) -> Option<Expectation> {
     let mut reader = Reader::new(format!("`expect` number {}", number + 1), table, KEYS, sink);
@@ -184,7 +180,16 @@ fn one(
     let (kind, text) = match (figure, is, less, more, verdict, objective) {
         (Some(figure), Some(is), None, None, None, None) => {
             let span = reader.span("is");
-            let (below, bound) = bound(&is, span, reader.sink())?;
+            let unit = known.and_then(|known| {
+                let found = known
+                    .iter()
+                    .find(|k| (&k.subject, &k.name) == (&figure.0, &figure.1));
+                found.map(|k| k.unit)
+            });
+            let (below, bound) = bound(&is, span.clone(), reader.sink())?;
+            if let Some(unit) = unit {
+                fits(&is, bound, unit, &figure.1, span, reader.sink())?;
+            }
             let text = format!("{} {}{place}", metric.as_deref().unwrap_or(""), is.trim());
             (What::Bound { figure, below, bound }, text)
         }
@@ -216,7 +221,8 @@ fn one(
             (What::Verdict(verdict), format!("verdict {word}{place}"))
         }
         (None, None, None, None, None, Some(word)) => {
-            (What::Objective(word == "met"), format!("objective {word}{place}"))
+            let text = format!("the objective{place} is expected to be {word}");
+            (What::Objective(word == "met"), text)
         }
         _ => {
             reader
@@ -261,6 +267,48 @@ fn at(table: &Table, axes: &[Axis], sink: &mut Sink) -> Option<Vec<(usize, usize
     Some(out)
 }
 
+/// Whether a bound measures what the figure does; it is reported if not.
+fn fits(text: &str, bound: Bound, unit: Unit, name: &str, span: Span, sink: &mut Sink) -> Option<()> {
+    let text = text.trim();
+    let sign = text.trim_end_matches(|c: char| !"<>=".contains(c));
+    let number = text.trim_start_matches(['<', '>', '=', ' ']);
+    let (what, example) = match unit {
+        Unit::Seconds => ("a time", format!("{number}ms")),
+        Unit::PerSecond => ("a rate", format!("{number}/s")),
+        Unit::Share => ("a share", format!("{number}%")),
+        Unit::Bytes => ("a number of bytes", format!("{number}MiB")),
+        Unit::Count => ("a number", "20".to_owned()),
+        Unit::None => return Some(()),
+    };
+    let (problem, example) = match bound.unit {
+        Some(own) if own == unit => return Some(()),
+        Some(_) => {
+            let example = match unit {
+                Unit::Seconds => "500ms",
+                Unit::PerSecond => "900/s",
+                Unit::Share => "1%",
+                Unit::Bytes => "8MiB",
+                Unit::Count | Unit::None => "20",
+            };
+            (
+                format!("`{name}` is {what}, and the bound is not"),
+                example.to_owned(),
+            )
+        }
+        None if matches!(unit, Unit::Seconds | Unit::Bytes) => {
+            (format!("`{name}` is {what}, and the bound has no unit"), example)
+        }
+        None if unit == Unit::Share && bound.value >= 1.0 => {
+            let problem = format!("`{name}` is a share, of which 1 without a sign is all");
+            (problem, example)
+        }
+        None => return Some(()),
+    };
+    sink.error(span, "bad-expectation", format!("`is = \"{text}\"`: {problem}"))
+        .help(format!("write `is = \"{sign} {example}\"`"));
+    None
+}
+
 fn bound(text: &str, span: Span, sink: &mut Sink) -> Option<(bool, Bound)> {
     let trimmed = text.trim();
     let parts = [("<=", true), (">=", false), ("<", true), (">", false)]
@@ -301,14 +349,15 @@ fn stands_at(point: &Point, at: &[(usize, usize)]) -> bool {
 }
 
 /// Judges an expectation at all its points. Points that were not run leave it unmet.
-pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> Outcome {
+pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], axes: &[Axis], confidence: f64) -> Outcome {
     let mine: Vec<_> = points.iter().filter(|(p, _)| stands_at(p, &e.at)).collect();
     if mine.is_empty() {
-        return outcome(&e.text, Miss::because("not run"));
+        return outcome(e, &[(String::new(), Miss::Fails("not run".to_owned()))], 1);
     }
-    for (point, kept) in mine {
+    let mut missed = Vec::new();
+    for (point, kept) in &mine {
         let failed = match &e.what {
-            What::Verdict(v) => (point.verdict != *v).then(|| Miss::Fails(point.verdict_reason.clone())),
+            What::Verdict(v) => (point.verdict != *v).then(|| Miss::Fails(verdict(point))),
             What::Objective(met) => objective(point, *met),
             What::Bound { figure, below, bound } => bounded(point, figure, *below, *bound),
             What::Compared { figure, less, other } => {
@@ -327,11 +376,39 @@ pub fn judge(e: &Expectation, points: &[(&Point, &[Kept])], confidence: f64) -> 
                 }
             }
         };
-        if failed.is_some() {
-            return outcome(&e.text, failed);
+        if let Some(miss) = failed {
+            missed.push((named(point, e, axes), miss));
         }
     }
-    outcome(&e.text, None)
+    outcome(e, &missed, mine.len())
+}
+
+/// The point by the axes of which the expectation says nothing.
+fn named(point: &Point, e: &Expectation, axes: &[Axis]) -> String {
+    let told = |axis: &usize| e.at.iter().any(|(known, _)| known == axis);
+    let place: Vec<(usize, usize)> = point.coordinates.iter().copied().enumerate().collect();
+    let several = |(axis, _): &(usize, usize)| axes.get(*axis).is_some_and(|a| a.values.len() > 1);
+    let place: Vec<_> = place
+        .into_iter()
+        .filter(several)
+        .filter(|(axis, _)| !told(axis))
+        .collect();
+    self::told(&place, axes)
+}
+
+fn verdict(point: &Point) -> String {
+    let word = match point.verdict {
+        Verdict::Stable => "stable",
+        Verdict::NearCritical => "near critical",
+        Verdict::Overloaded => "overloaded",
+        Verdict::Recovered => "recovered",
+        Verdict::Failing => "failing",
+        Verdict::Undecided => "undecided",
+    };
+    match point.verdict_reason.trim_end_matches('.') {
+        "" => format!("it is {word}"),
+        reason => format!("it is {word}: {reason}"),
+    }
 }
 
 /// Why an expectation is not met at a point.
@@ -344,29 +421,64 @@ impl Miss {
     fn because(why: &str) -> Option<Miss> {
         Some(Miss::Fails(why.to_owned()))
     }
+
+    fn why(&self) -> &str {
+        match self {
+            Miss::Fails(why) | Miss::Undecided(why) => why,
+        }
+    }
 }
 
-fn outcome(text: &str, miss: Option<Miss>) -> Outcome {
-    let met = miss.is_none();
-    let text = match miss {
-        None => format!("Expectation met: {text}."),
-        Some(Miss::Fails(why)) if why.is_empty() => format!("Expectation not met: {text}."),
-        Some(Miss::Fails(why)) => format!("Expectation not met: {text} ({}).", why.trim_end_matches('.')),
-        Some(Miss::Undecided(why)) => format!("Expectation undecided: {text} ({why})."),
+/// Points of which the reason is told.
+const REASONS: usize = 3;
+
+fn outcome(e: &Expectation, missed: &[(String, Miss)], points: usize) -> Outcome {
+    let text = &e.text;
+    if missed.is_empty() {
+        return Outcome {
+            met: true,
+            text: format!("Expectation met: {text}."),
+        };
+    }
+    let word = match missed.iter().any(|(_, miss)| matches!(miss, Miss::Fails(_))) {
+        true => "not met",
+        false => "undecided",
     };
-    Outcome { met, text }
+    let place = match points {
+        1 => String::new(),
+        _ => format!(" at {} of {points} points", missed.len()),
+    };
+    let told = missed
+        .iter()
+        .take(REASONS)
+        .map(|(name, miss)| match name.as_str() {
+            "" => miss.why().to_owned(),
+            name => format!("{name}: {}", miss.why()),
+        });
+    let mut why: Vec<String> = told.collect();
+    if missed.len() > REASONS {
+        why.push(format!("and {} more", missed.len() - REASONS));
+    }
+    Outcome {
+        met: false,
+        text: format!("Expectation {word}{place}: {text} ({}).", why.join("; ")),
+    }
 }
 
 fn objective(point: &Point, wanted: bool) -> Option<Miss> {
-    if point.objective.is_empty() {
+    let terms = &point.objective;
+    if terms.is_empty() {
         return Miss::because("the model has no objective");
     }
-    let missed = point.objective.iter().find(|j| j.met != Some(true));
-    match (wanted, missed) {
-        (true, Some(j)) => Some(Miss::Fails(format!("{}: {}", j.text, j.detail))),
-        (false, _) if point.objective.iter().any(|j| j.met == Some(false)) => None,
-        (false, _) => Miss::because("no term of the objective is missed"),
-        (true, None) => None,
+    let term = |met: Option<bool>| terms.iter().find(|j| j.met == met);
+    let of = |j: &Judgement| format!("{}, {}", j.text, j.detail);
+    match (wanted, term(Some(false)), term(None)) {
+        (false, Some(_), _) => None,
+        (false, None, Some(j)) => Some(Miss::Undecided(format!("it is undecided: {}", of(j)))),
+        (false, None, None) => Miss::because("it is met"),
+        (true, Some(j), _) => Some(Miss::Fails(format!("it is missed: {}", of(j)))),
+        (true, None, Some(j)) => Some(Miss::Undecided(format!("it is undecided: {}", of(j)))),
+        (true, None, None) => None,
     }
 }
 

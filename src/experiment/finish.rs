@@ -6,7 +6,7 @@ use super::collect::Collected;
 use super::doubt::doubts;
 use super::expectation::{self, Kept, Outcome};
 use super::results::{Finding, Metric, Point, Results, SCHEMA, Series, SeriesColumn, Unit, Verdict, Weight};
-use super::{Experiment, PointPlan, WarmUp, estimate, theory, verdict};
+use super::{Experiment, PointPlan, WarmUp, estimate, theory, unanswered, verdict};
 use crate::model::workload::Arrivals;
 
 /// What an experiment gave.
@@ -164,7 +164,7 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
         notes.extend(doubts);
     }
     if let Err(why) = theory::add(&plan.model, &mut metrics) {
-        notes.push(format!("No closed form stands beside the figures: {why}."));
+        notes.push(format!("{}: {why}.", theory::NO_CLOSED_FORM));
     }
     let kept = kept
         .iter()
@@ -176,7 +176,8 @@ pub(super) fn finish(plan: &PointPlan, seen: Collected, kept: &[(String, String)
             Some((figure.clone(), found.values.0.clone()))
         })
         .collect();
-    let objective = verdict::objective(&plan.model, &metrics);
+    let mut objective = verdict::objective(&plan.model, &metrics);
+    unanswered::tell(&plan.model, &metrics, &mut objective);
     let warm_up_s = seen.warm_up as f64 * 1e-9;
     let point = Point {
         index: plan.index,
@@ -225,7 +226,7 @@ pub(super) fn summary(experiment: &Experiment, finished: Vec<Finished>, whole: b
     let outcomes: Vec<Outcome> = experiment
         .expectations
         .iter()
-        .map(|e| expectation::judge(e, &pairs, confidence))
+        .map(|e| expectation::judge(e, &pairs, &experiment.axes, confidence))
         .collect();
     let mut findings: Vec<Finding> = outcomes
         .iter()

@@ -7,9 +7,9 @@ use super::planned::{changes_by_plan, stages};
 use super::read::{Base, Input, Overrides, RunKeys, Sheet, stem};
 use super::{
     DEFAULT_CONFIDENCE, DEFAULT_DURATION, DEFAULT_REPLICATIONS, DEFAULT_SEED, MOST_POINTS, PointPlan,
-    Settings, WINDOWS, WarmUp,
+    PrecisionGoal, Settings, WINDOWS, WarmUp,
 };
-use crate::diagnostic::{Diagnostic, MOST_KEPT, Severity, Sink};
+use crate::diagnostic::{Diagnostic, MOST_KEPT, Severity, Sink, Span};
 use crate::document::{self, Document, Item, Value};
 use crate::model::workload::Arrivals;
 use crate::model::{self, Model};
@@ -48,8 +48,15 @@ pub(super) fn points(
     let mut document = base.document.clone();
     let behind = behind(base.source.len());
     let mut whole = apply(&mut document, &draft.fixed, behind, sink);
-    for (path, value) in &overrides.set {
-        if let Err(why) = document.set(path, value.clone()) {
+    let commanded = Commanded::of(&overrides.set);
+    for ((path, value), (named, place)) in overrides.set.iter().zip(&commanded.places) {
+        let item = Item {
+            value: value.clone(),
+            span: place.clone(),
+        };
+        let by = commanded_from(base.source.len());
+        let named = named.start + by..named.end + by;
+        if let Err(why) = document.set_from(path, item.moved(by), named) {
             sink.push(Diagnostic::error("unknown-path", format!("--set {path}: {why}")));
             whole = false;
         }
@@ -57,6 +64,7 @@ pub(super) fn points(
     if !whole {
         return None;
     }
+    overruled(draft, overrides, sink);
     let mut said = Said::default();
     let mut out = Vec::with_capacity(count);
     let mut bytes = 0;
@@ -73,12 +81,17 @@ pub(super) fn points(
             return None;
         }
         let mut own = Sink::default();
-        let model = model::from_document(&stem(&base.path), document, base.path.parent(), &mut own);
+        let mut model = model::from_document(&stem(&base.path), document, base.path.parent(), &mut own);
+        let settings = model.as_mut().map(|model| {
+            let duration = duration(draft, model, overrides);
+            model.ends_after(duration, &mut own);
+            settings(draft, model, duration, overrides, sink)
+        });
         said.note(own, &label);
         if said.is_enough() {
             break;
         }
-        if let Some(model) = model {
+        if let (Some(model), Some(settings)) = (model, settings) {
             bytes += model.bytes();
             if bytes > MOST_BYTES && count > 1 {
                 sink.push(
@@ -96,7 +109,6 @@ pub(super) fn points(
                 );
                 return None;
             }
-            let settings = settings(draft, &model, overrides, sink);
             out.push(PointPlan {
                 index,
                 coordinates,
@@ -106,8 +118,13 @@ pub(super) fn points(
             });
         }
     }
-    let (diagnostics, set) = apart(said.finish(count), base.source.len());
+    let Apart {
+        model: diagnostics,
+        experiment: set,
+        command,
+    } = apart(said.finish(count), base.source.len());
     set.into_iter().for_each(|told| sink.push(told));
+    sheets.extend(commanded.sheet(command));
     if !diagnostics.is_empty() {
         sheets.push(Sheet {
             path: base.path.display().to_string(),
@@ -123,16 +140,100 @@ fn behind(length: usize) -> usize {
     length + 1
 }
 
-/// What is said about the model's own text, of so many bytes, and about what the experiment sets, with the place in the
-/// experiment's text.
-pub fn apart(said: Vec<Diagnostic>, length: usize) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-    let behind = behind(length);
-    let is_set = |told: &Diagnostic| told.span.as_ref().is_some_and(|span| span.start >= behind);
-    let (mut set, own): (Vec<_>, Vec<_>) = said.into_iter().partition(is_set);
-    for span in set.iter_mut().filter_map(|told| told.span.as_mut()) {
-        *span = span.start - behind..span.end - behind;
+/// Where the command line begins, behind any experiment's text.
+fn commanded_from(length: usize) -> usize {
+    behind(length) + document::MOST_TEXT as usize + 1
+}
+
+/// What is said, by the text in which its places lie.
+#[derive(Default)]
+pub struct Apart {
+    pub model: Vec<Diagnostic>,
+    pub experiment: Vec<Diagnostic>,
+    pub command: Vec<Diagnostic>,
+}
+
+/// What is said about the model's own text, of so many bytes, about what the experiment sets and about what the command
+/// line sets, with the places in their texts.
+pub fn apart(said: Vec<Diagnostic>, length: usize) -> Apart {
+    let (behind, commanded) = (behind(length), commanded_from(length));
+    let mut out = Apart::default();
+    for mut told in said {
+        let start = told.span.as_ref().map_or(0, |span| span.start);
+        let (list, by) = match start {
+            start if start >= commanded => (&mut out.command, commanded),
+            start if start >= behind => (&mut out.experiment, behind),
+            _ => (&mut out.model, 0),
+        };
+        if let Some(span) = &mut told.span {
+            *span = span.start - by..span.end - by;
+        }
+        list.push(told);
     }
-    (own, set)
+    out
+}
+
+/// The changes on the command line as a text, so that what is wrong with them can be shown in it.
+pub struct Commanded {
+    source: String,
+    /// Of the path and of the value of each.
+    places: Vec<(Span, Span)>,
+}
+
+impl Commanded {
+    pub fn of(set: &[(String, Value)]) -> Commanded {
+        let (mut source, mut places) = (String::new(), Vec::new());
+        for (path, value) in set {
+            source.push_str("--set ");
+            let start = source.len();
+            source.push_str(path);
+            let end = source.len();
+            source.push('=');
+            source.push_str(&super::axis::written(value));
+            places.push((start..end, end + 1..source.len()));
+            source.push('\n');
+        }
+        Commanded { source, places }
+    }
+
+    /// What is said of them, if anything is.
+    pub fn sheet(&self, diagnostics: Vec<Diagnostic>) -> Option<Sheet> {
+        (!diagnostics.is_empty()).then(|| Sheet {
+            path: "command line".to_owned(),
+            source: self.source.clone(),
+            diagnostics,
+        })
+    }
+}
+
+/// Tells of values that an axis overrules at every point.
+fn overruled(draft: &Draft, overrides: &Overrides, sink: &mut Sink) {
+    let varied = |path: &str| {
+        let all = |axis: &&AxisPlan| {
+            axis.changes
+                .iter()
+                .all(|changes| changes.iter().any(|c| c.path == path))
+        };
+        draft.axes.iter().find(all)
+    };
+    for change in &draft.fixed {
+        if let Some(axis) = varied(&change.path) {
+            let text = format!(
+                "`{}` is set and varied: axis `{}` decides",
+                change.path, axis.axis.label
+            );
+            sink.warning(change.span.clone(), "set-and-varied", text);
+        }
+    }
+    for (path, _) in &overrides.set {
+        if let Some(axis) = varied(path) {
+            let text = format!(
+                "--set {path} changes nothing: axis `{}` varies it",
+                axis.axis.label
+            );
+            sink.push(Diagnostic::warning("set-and-varied", text));
+        }
+    }
 }
 
 fn apply(document: &mut Document, changes: &[Change], behind: usize, sink: &mut Sink) -> bool {
@@ -252,14 +353,24 @@ impl Said {
     }
 }
 
-fn settings(draft: &Draft, model: &Model, overrides: &Overrides, sink: &mut Sink) -> Option<Settings> {
-    let (told, own) = (&draft.run.plan, &model.run);
-    let duration = overrides
+/// Simulated time of a replication, nanoseconds.
+fn duration(draft: &Draft, model: &Model, overrides: &Overrides) -> u64 {
+    overrides
         .duration
-        .or(told.duration)
-        .or(own.duration)
+        .or(draft.run.plan.duration)
+        .or(model.run.duration)
         .or_else(|| natural_length(model))
-        .unwrap_or(DEFAULT_DURATION);
+        .unwrap_or(DEFAULT_DURATION)
+}
+
+fn settings(
+    draft: &Draft,
+    model: &Model,
+    duration: u64,
+    overrides: &Overrides,
+    sink: &mut Sink,
+) -> Option<Settings> {
+    let (told, own) = (&draft.run.plan, &model.run);
     let warm_up = match overrides.warm_up.or(told.warm_up).or(own.warm_up) {
         Some(nanos) => WarmUp::Told(nanos),
         None if changes_by_plan(model, duration) => WarmUp::Nothing,
@@ -276,11 +387,22 @@ fn settings(draft: &Draft, model: &Model, overrides: &Overrides, sink: &mut Sink
         return None;
     }
     let precision = draft.run.precision.as_ref().map(|(goal, _)| goal.clone());
-    let replications = overrides
-        .replications
-        .or(told.replications)
-        .or(own.replications)
-        .unwrap_or(DEFAULT_REPLICATIONS);
+    let asked = overrides.replications.or(told.replications).or(own.replications);
+    let most = precision
+        .as_ref()
+        .map(|goal: &PrecisionGoal| goal.max_replications);
+    let replications = asked.unwrap_or(DEFAULT_REPLICATIONS.min(most.unwrap_or(u32::MAX)));
+    if let Some((most, (_, span))) = most
+        .zip(draft.run.precision.as_ref())
+        .filter(|(m, _)| *m < replications)
+    {
+        let text = format!("{replications} replications are asked for, and {most} at most");
+        if !sink.diagnostics().iter().any(|told| told.message == text) {
+            sink.error(span.clone(), "out-of-range", text)
+                .help("`max-replications` must not be below `replications`, with which each point begins");
+        }
+        return None;
+    }
     Some(Settings {
         duration,
         warm_up,

@@ -22,11 +22,14 @@ mod simulate;
 pub mod sweep;
 pub mod theory;
 pub mod trials;
+mod unanswered;
 pub mod verdict;
 
 pub use finish::{Done, key};
-pub use grid::{Said, apart};
-pub use read::{Input, Loaded, Overrides, Sheet, load, load_model, load_model_text, load_text};
+pub use grid::{Apart, Commanded, Said, apart};
+pub use read::{
+    Input, Loaded, Overrides, Sheet, is_experiment, load, load_model, load_model_text, load_text,
+};
 pub use simulate::{Error, simulate, simulate_with};
 pub use sweep::{Control, Failure, Progress, Store, carry_out};
 

@@ -26,7 +26,7 @@ fn spawned(w: &WorkloadPlan) -> Option<f64> {
 
 /// Whether the load or the system changes in the course of a run of so many nanoseconds, so that there is no steady state to wait for.
 pub fn changes_by_plan(model: &Model, duration: u64) -> bool {
-    let passing = |w: &WorkloadPlan| {
+    let passing = |w: &&WorkloadPlan| {
         stages(&w.arrivals).is_some()
             || w.start > 0
             || w.duration.is_some()
@@ -34,7 +34,9 @@ pub fn changes_by_plan(model: &Model, duration: u64) -> bool {
             || spawned(w).is_some_and(|takes| takes > SPAWN * duration as f64 * 1e-9)
             || matches!(w.arrivals, Arrivals::Recorded(_))
     };
-    !model.timeline.is_empty() || model.workloads.iter().any(passing)
+    // One that begins after the end is none.
+    let sends = |w: &&WorkloadPlan| w.start < duration;
+    !model.timeline.is_empty() || model.workloads.iter().filter(sends).any(|w| passing(&w))
 }
 
 /// From when on nothing changes by plan any more, in seconds; `None` where that is not known, as of a recorded load.

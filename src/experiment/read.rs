@@ -122,9 +122,25 @@ pub fn load_model_text(path: &Path, source: &str, overrides: &Overrides) -> Load
     }
 }
 
+/// Whether a document is an experiment: it names a model, or varies something.
+pub fn is_experiment(document: &Document) -> bool {
+    let root = document.root();
+    root.get("vary").is_some() || root.get("model").is_some_and(|item| item.as_str().is_some())
+}
+
 fn run_of(base: Base, overrides: &Overrides, mut sink: Sink, mut loaded: Loaded) -> Loaded {
+    if is_experiment(&base.document) {
+        let shown = base.path.display();
+        sink.push(
+            Diagnostic::error("not-a-model", format!("`{shown}` is an experiment, not a model"))
+                .help(format!("write `plimsoll sweep {shown}`")),
+        );
+        push(&mut loaded.sheets, &base.path, &base.source, sink);
+        return loaded;
+    }
     let name = stem(&base.path);
     let title = text_of(&base.document, "title").unwrap_or_else(|| name.clone());
+    let title = title + &changed(overrides);
     let about = text_of(&base.document, "about");
     let draft = Draft {
         run: RunKeys::default(),
@@ -190,15 +206,26 @@ fn experiment(
 ) -> Option<Experiment> {
     let document = document::parse(source, sink)?;
     let root = document.root().clone();
+    if root.get("model").is_none() && (root.get("workload").is_some() || root.get("flow").is_some()) {
+        let shown = path.display();
+        sink.push(
+            Diagnostic::error(
+                "not-an-experiment",
+                format!("`{shown}` is a model, not an experiment"),
+            )
+            .help(format!("write `plimsoll run {shown}`")),
+        );
+        return None;
+    }
     let mut reader = Reader::new("the experiment".into(), &root, KEYS, sink);
     let (title, about) = (reader.text("title"), reader.text("about"));
     let model = reader.required_text("model");
     let model_span = reader.span("model");
     let fixed = reader.table("set").map(axis::changes_of).unwrap_or_default();
-    let vary = reader.list("vary").unwrap_or_default().to_vec();
+    let vary = reader.tables("vary").unwrap_or_default().to_vec();
     let run = reader.table("run").cloned();
     let plot = reader.table("plot").cloned();
-    let expect = reader.list("expect").unwrap_or_default().to_vec();
+    let expect = reader.tables("expect").unwrap_or_default().to_vec();
     let mut axes = Vec::new();
     for (i, item) in vary.iter().enumerate() {
         if let Some(table) = item.table("an entry of `vary`", sink)
@@ -225,8 +252,21 @@ fn experiment(
     let names: Vec<Axis> = draft.axes.iter().map(|a| a.axis.clone()).collect();
     if sink.has_errors() {
         // What is wrong with the picture and the expectations is shown in the same go.
-        plot.as_ref().map(|t| read_plot(t, &names, None, sink));
-        expectation::read(&expect, &names, None, sink);
+        let mut own = Sink::default();
+        plot.as_ref().map(|t| read_plot(t, &names, None, &mut own));
+        expectation::read(&expect, &names, None, &mut own);
+        // Of an axis that is wrong itself the name is not missed.
+        let wrong: Vec<String> = match (vary.is_empty(), root.get("vary")) {
+            (true, Some(item)) => labels(item),
+            _ => vary.iter().flat_map(labels).collect(),
+        };
+        let known = |name: &String| names.iter().any(|a| a.label == *name || a.path == *name);
+        let missed = |found: &Diagnostic| {
+            let of = |name: &&String| found.message == format!("there is no axis `{name}`");
+            wrong.iter().filter(of).any(|name| !known(name))
+        };
+        let told = own.into_vec().into_iter().filter(|found| !missed(found));
+        told.for_each(|found| sink.push(found));
         return None;
     }
     let points = points(&draft, &base, overrides, sink, sheets);
@@ -247,7 +287,7 @@ fn experiment(
     }
     let name = stem(path);
     Some(Experiment {
-        title: title.unwrap_or_else(|| name.clone()),
+        title: title.unwrap_or_else(|| name.clone()) + &changed(overrides),
         name,
         about,
         kind: Kind::Sweep,
@@ -257,6 +297,28 @@ fn experiment(
         curve,
         expectations,
     })
+}
+
+/// What an axis may be called, whatever else is wrong with it.
+fn labels(item: &Item) -> Vec<String> {
+    let text = |key: &str| item.as_table()?.get(key)?.as_str();
+    let last = text("path").map(|path| path.rsplit('.').next().unwrap_or(path).trim_matches('"'));
+    let all = [text("label"), text("path"), last, Some("alternative")];
+    all.into_iter().flatten().map(str::to_owned).collect()
+}
+
+/// What the command line changes, to stand behind a title that was written without it.
+fn changed(overrides: &Overrides) -> String {
+    let told = overrides.set.iter().map(|(path, value)| {
+        let key = path.rsplit('.').next().unwrap_or(path).trim_matches('"');
+        let text: String = axis::written(value).chars().take(40).collect();
+        format!("{key} = {text}")
+    });
+    let told: Vec<String> = told.collect();
+    match told.as_slice() {
+        [] => String::new(),
+        some => format!(" ({})", some.join(", ")),
+    }
 }
 
 fn last_without_place(sink: &mut Sink) -> Option<&mut Diagnostic> {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::results::SYSTEM;
+use super::collect::unit;
+use super::results::{SYSTEM, Unit};
 use super::{PointPlan, Settings};
 use crate::diagnostic::Sink;
 use crate::document::Value;
@@ -133,6 +134,14 @@ fn add_system(figures: &mut Vec<Figure>) -> Option<String> {
     Some(flow)
 }
 
+/// A figure that a model reports.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub subject: String,
+    pub name: String,
+    pub unit: Unit,
+}
+
 /// From so many instances on a dry run builds one of each.
 const SLIM: usize = 1000;
 
@@ -163,9 +172,9 @@ fn one_of_each(model: &Model, folder: Option<&Path>) -> Option<Model> {
     model::from_document(&model.name, document, folder, &mut Sink::default())
 }
 
-/// Subjects and names of the figures that the point's model reports, from a run of one nanosecond. Data files are
+/// Subjects, names and units of the figures that the point's model reports, from a run of one nanosecond. Data files are
 /// looked for in `folder`.
-pub fn dry_run(plan: &PointPlan, folder: Option<&Path>) -> Vec<(String, String)> {
+pub fn dry_run(plan: &PointPlan, folder: Option<&Path>) -> Vec<Known> {
     let mut options = options(&plan.settings, 0, 0);
     options.duration = 1;
     options.windows = 1;
@@ -178,7 +187,12 @@ pub fn dry_run(plan: &PointPlan, folder: Option<&Path>) -> Vec<(String, String)>
     };
     let mut figures = seen.figures;
     add_system(&mut figures);
-    figures.into_iter().map(|f| (f.subject, f.name)).collect()
+    let known = |f: Figure| Known {
+        unit: unit(f.unit),
+        subject: f.subject,
+        name: f.name,
+    };
+    figures.into_iter().map(known).collect()
 }
 
 #[cfg(test)]

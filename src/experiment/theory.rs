@@ -22,6 +22,9 @@ struct Queue {
 /// Why no formula applies.
 type Reason = &'static str;
 
+/// How a point's note begins that says why no closed form stands beside its figures.
+pub const NO_CLOSED_FORM: &str = "No closed form stands beside the figures";
+
 /// Puts values of closed forms beside the figures; says why if none applies.
 pub fn add(model: &Model, metrics: &mut [Metric]) -> Result<(), Reason> {
     let queue = recognise(model)?;

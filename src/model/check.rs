@@ -13,7 +13,7 @@ use super::timeline;
 use super::workload_check::{self, WorkloadDraft};
 use super::{Entry, Model, RunPlan};
 use crate::component::{self, ComponentId, Layout, Names, Plan};
-use crate::diagnostic::{Sink, Span};
+use crate::diagnostic::{Sink, Span, nearest};
 use crate::distribution::Law;
 use crate::document::{self, Document, Form, Key, Reader, Table, Value, key};
 
@@ -141,6 +141,12 @@ impl Parts {
 /// A kind's name in words: "connection pool".
 pub fn words(kind: &str) -> String {
     kind.replace('-', " ")
+}
+
+/// A kind in words: "an external", "a connection pool".
+pub fn with_article(kind: &str) -> String {
+    let vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {}", if vowel { "an" } else { "a" }, words(kind))
 }
 
 impl<'a> Checker<'a> {
@@ -358,6 +364,7 @@ impl<'a> Checker<'a> {
         };
         let mut sorted: Vec<_> = t.entries.iter().collect();
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut calls = Vec::new();
         for e in sorted {
             let Value::Table(table) = &e.item.value else {
                 continue;
@@ -367,16 +374,23 @@ impl<'a> Checker<'a> {
                 .name("at")
                 .and_then(|name| self.names.resolve(&["service"], &name, &mut reader));
             reader.required("steps");
-            let steps = match table.get("steps") {
-                Some(item) => StepReader::new(format!("flow `{}`", e.key), &self.names, self.sink).list(item),
-                None => Vec::new(),
-            };
+            let mut steps = Vec::new();
+            if let Some(item) = table.get("steps") {
+                let mut reader = StepReader::new(format!("flow `{}`", e.key), &self.names, self.sink);
+                steps = reader.list(item);
+                calls.append(&mut reader.calls);
+            }
             flows.push(FlowPlan {
                 name: e.key.clone(),
                 at,
                 steps,
                 span: e.key_span.clone(),
             });
+        }
+        for call in calls {
+            if !flows.iter().any(|f: &FlowPlan| f.name == call.value) {
+                unknown_flow(&call.value, call.span, &flows, self.sink);
+            }
         }
         flows
     }
@@ -413,6 +427,18 @@ impl<'a> Checker<'a> {
                 components[id.0 as usize].plan = Plan::Station(component::StationPlan::servers(*threads));
             }
         }
+    }
+}
+
+/// Reports a flow that the model does not have.
+pub fn unknown_flow(name: &str, span: Span, flows: &[FlowPlan], sink: &mut Sink) {
+    let known: Vec<&str> = flows.iter().map(|f| f.name.as_str()).collect();
+    let mut d = sink.error(span, "unknown-name", format!("there is no flow called `{name}`"));
+    match nearest(name, known.iter().copied()) {
+        Some(near) => d.label = format!("did you mean `{near}`?"),
+        None => d
+            .help
+            .push(format!("the model has the flows `{}`", known.join("`, `"))),
     }
 }
 

@@ -7,7 +7,12 @@ use crate::quantity::{Rate, Share, SimDuration};
 
 /// The keys of `[objective]` and of `[objective.FLOW]`.
 pub const KEYS: &[Key] = &[
-    key("p50", Form::Text, None, "median response time, as in \"< 100ms\""),
+    key(
+        "p50",
+        Form::Text,
+        None,
+        "median response time of the requests that were answered, as in \"< 100ms\"",
+    ),
     key("p90", Form::Text, None, "90th percentile of the response time"),
     key("p95", Form::Text, None, "95th percentile of the response time"),
     key("p99", Form::Text, None, "99th percentile of the response time"),
@@ -23,7 +28,7 @@ pub const KEYS: &[Key] = &[
         "errors",
         Form::Text,
         None,
-        "share of requests that fail, as in \"< 1%\"",
+        "share of the requests that were sent which fail, as in \"< 1%\"",
     ),
     key(
         "throughput",
@@ -44,7 +49,7 @@ pub struct Objective {
     pub below: bool,
     /// In seconds, a share, or per second.
     pub bound: f64,
-    /// As written: "p95 < 500ms".
+    /// As written, after the name of the flow if it is of one: "buy: p95 < 500ms".
     pub text: String,
 }
 
@@ -60,20 +65,17 @@ pub fn check(document: &Document, flows: &[FlowPlan], sink: &mut Sink) -> Vec<Ob
         "system".to_owned()
     };
     let mut own = table.clone();
-    own.entries.retain(|e| {
-        let flow = flows.iter().any(|f| f.name == e.key);
-        !(flow && matches!(e.item.value, Value::Table(_)))
-    });
-    read(&own, &whole, "the objective".into(), sink, &mut out);
+    own.entries.retain(|e| !matches!(e.item.value, Value::Table(_)));
+    read(&own, &whole, None, sink, &mut out);
     for f in flows {
         if let Some(Value::Table(t)) = table.get(&f.name).map(|i| &i.value) {
-            read(
-                t,
-                &format!("flow.{}", f.name),
-                format!("the objective of flow `{}`", f.name),
-                sink,
-                &mut out,
-            );
+            read(t, &format!("flow.{}", f.name), Some(&f.name), sink, &mut out);
+        }
+    }
+    for e in &table.entries {
+        let known = flows.iter().any(|f| f.name == e.key);
+        if matches!(e.item.value, Value::Table(_)) && !known {
+            super::check::unknown_flow(&e.key, e.key_span.clone(), flows, sink);
         }
     }
     out
@@ -82,17 +84,33 @@ pub fn check(document: &Document, flows: &[FlowPlan], sink: &mut Sink) -> Vec<Ob
 fn read(
     table: &crate::document::Table,
     subject: &str,
-    what: String,
+    flow: Option<&str>,
     sink: &mut Sink,
     out: &mut Vec<Objective>,
 ) {
+    let what = match flow {
+        Some(flow) => format!("the objective of flow `{flow}`"),
+        None => "the objective".to_owned(),
+    };
     let mut reader = Reader::new(what, table, KEYS, sink);
     for k in KEYS {
         let Some(text) = reader.text(k.name) else { continue };
         let span = reader.span(k.name);
-        if let Some(o) = condition(k.name, &text, subject, span, reader.sink()) {
+        if let Some(mut o) = condition(k.name, &text, subject, span, reader.sink()) {
+            if let Some(flow) = flow {
+                o.text = format!("{flow}: {}", o.text);
+            }
             out.push(o);
         }
+    }
+}
+
+/// The name in the results of the figure that a key is about.
+pub fn figure(key: &str) -> String {
+    match key {
+        "errors" => "failure_share".to_owned(),
+        "throughput" => "throughput".to_owned(),
+        other => format!("response_time_{}", other.replace('-', "_")),
     }
 }
 
@@ -114,26 +132,29 @@ fn condition(key: &str, text: &str, subject: &str, span: Span, sink: &mut Sink) 
         },
     };
     let rest = rest.trim();
+    if key == "errors" && rest.parse::<f64>().is_ok_and(|share| share >= 1.0) {
+        let bad = format!(
+            "`{key} = \"{text}\"` lets everything fail: {rest} without a sign is a share, and 1 is all"
+        );
+        sink.error(span, "bad-objective", bad).help(format!(
+            "for {rest} of a hundred write `{key} = \"{} {rest}%\"`",
+            &trimmed[..1]
+        ));
+        return None;
+    }
     let bound = match key {
         "errors" => Share::parse(rest).map(|s| s.0),
         "throughput" => Rate::parse(rest).map(|r| r.per_second),
         _ => SimDuration::parse(rest).map(|d| d.as_secs_f64()),
     };
     match bound {
-        Ok(bound) => {
-            let figure = match key {
-                "errors" => "failure_share".to_owned(),
-                "throughput" => "throughput".to_owned(),
-                other => format!("response_time_{}", other.replace('-', "_")),
-            };
-            Some(Objective {
-                subject: subject.into(),
-                figure,
-                below,
-                bound,
-                text: format!("{key} {trimmed}"),
-            })
-        }
+        Ok(bound) => Some(Objective {
+            subject: subject.into(),
+            figure: figure(key),
+            below,
+            bound,
+            text: format!("{key} {trimmed}"),
+        }),
         Err(why) => {
             sink.error(span, "bad-objective", format!("`{key} = \"{text}\"`: {why}"));
             None

@@ -5,10 +5,11 @@ mod look_up;
 
 use std::collections::BTreeMap;
 
+use super::check::with_article;
 use crate::component::{ComponentId, Names};
 use crate::diagnostic::{Sink, Span};
 use crate::distribution::{Law, LawUnit};
-use crate::document::{Entry, Item, Spanned, Table, Value};
+use crate::document::{Entry, Item, STEPS, Spanned, Table, Value};
 use crate::kernel::{Fault, Faults};
 
 /// One step.
@@ -93,7 +94,7 @@ pub const VERBS: &[(&str, &[&str], &str)] = &[
     (
         "use",
         &["steps", "time"],
-        "hold a component, or be served by it for `time`, while `steps` run",
+        "hold a component, or be served by it for `time`, while `steps` run; with its kind, as in `retry.psp`, where another has the same name",
     ),
     (
         "cpu",
@@ -142,6 +143,8 @@ pub struct StepReader<'a> {
     pub names: &'a Names,
     pub sink: &'a mut Sink,
     pub what: String,
+    /// The flows that are called, those of steps that are left out among them.
+    pub calls: Vec<Spanned<String>>,
     depth: u32,
 }
 
@@ -157,6 +160,7 @@ impl<'a> StepReader<'a> {
             names,
             sink,
             what: what.into(),
+            calls: Vec::new(),
             depth: 0,
         }
     }
@@ -164,7 +168,8 @@ impl<'a> StepReader<'a> {
     /// All steps of a list; those that are wrong are reported and left out.
     pub fn list(&mut self, item: &Item) -> Vec<Step> {
         let what = format!("`steps` of {}", self.what);
-        let Some(items) = item.list(&what, self.sink) else {
+        let help = format!("write a list of steps: {STEPS}");
+        let Some(items) = item.list_as(&what, &help, self.sink) else {
             return Vec::new();
         };
         if self.depth >= DEEPEST {
@@ -259,12 +264,12 @@ impl<'a> StepReader<'a> {
             "call" => {
                 self.only(table, "call", allowed, &[]);
                 let flow = verb.item.text("the flow that is called", self.sink)?;
-                Some(What::Call {
-                    flow: Spanned {
-                        value: flow,
-                        span: verb.item.span.clone(),
-                    },
-                })
+                let flow = Spanned {
+                    value: flow,
+                    span: verb.item.span.clone(),
+                };
+                self.calls.push(flow.clone());
+                Some(What::Call { flow })
             }
             "publish" => {
                 let to = self.component(&verb.item, &["topic", "outbox"])?;
@@ -325,31 +330,45 @@ impl<'a> StepReader<'a> {
 
     fn use_step(&mut self, verb: &Entry, table: &Table) -> Option<What> {
         let name = verb.item.text("what a step uses", self.sink)?;
-        let holders: Vec<(&'static str, ComponentId)> = self
+        let mut holders: Vec<(&'static str, ComponentId)> = self
             .names
             .list
             .iter()
             .enumerate()
-            .filter(|(_, (_, n))| *n == name)
+            .filter(|(_, (k, n))| *n == name && usable(k))
             .map(|(i, (k, _))| (*k, ComponentId(i as u32)))
-            .filter(|(k, _)| usable(k))
             .collect();
+        if holders.is_empty()
+            && let Some((kind, name)) = name.split_once('.')
+            && let Some(id) = self.names.get(kind, name).filter(|_| usable(kind))
+        {
+            holders.push((self.names.list[id.0 as usize].0, id));
+        }
         let component = match holders.as_slice() {
-            [(_, id)] => *id,
+            [(_, id)] => Some(*id),
             [] => {
                 self.unknown(&verb.item, &name);
-                return None;
+                None
             }
             [(a, _), (b, _), ..] => {
+                let (one, other) = (with_article(a), with_article(b));
                 self.sink
                     .error(
                         verb.item.span.clone(),
                         "ambiguous-name",
-                        format!("`{name}` is the name of a {a} and of a {b}"),
+                        format!("`{name}` is the name of {one} and of {other}"),
                     )
-                    .help("give one of them another name");
-                return None;
+                    .help(format!("write `use = \"{a}.{name}\"` or `use = \"{b}.{name}\"`"));
+                None
             }
+        };
+        let Some(component) = component else {
+            // What is wrong inside is told in the same go.
+            self.optional_law(table, "time", LawUnit::Duration);
+            if let Some(item) = table.get("steps") {
+                self.list(item);
+            }
+            return None;
         };
         let options = self.options(table, "use", &["steps", "time"], component);
         let time = self.optional_law(table, "time", LawUnit::Duration);

@@ -1,10 +1,11 @@
 //! The timeline: what happens to the system during the run.
 
-use super::check::words;
-use super::{Change, Entry, Happening};
+use super::check::{with_article, words};
+use super::{Change, Entry, Happening, Model};
 use crate::component::{self, ComponentId, Names, Plan};
-use crate::diagnostic::{Severity, Sink, Span};
+use crate::diagnostic::{Severity, Sink, Span, nearest};
 use crate::document::{Document, Form, Item, Key, Reader, Value, key};
+use crate::quantity::SimDuration;
 
 /// The keys of `[[timeline]]`.
 pub const KEYS: &[Key] = &[
@@ -179,6 +180,73 @@ pub fn check(
     whole.then_some(out)
 }
 
+impl Model {
+    /// Takes out of the timeline what would begin when a run of so many nanoseconds has ended, and tells of it, and of
+    /// workloads that begin only then.
+    pub fn ends_after(&mut self, duration: u64, sink: &mut Sink) {
+        let end = SimDuration::from_nanos(duration);
+        let late = |what: &str, item: Option<&Item>, sink: &mut Sink| {
+            let Some((item, at)) = item.and_then(|i| Some((i, SimDuration::parse(i.as_str()?).ok()?))) else {
+                return;
+            };
+            if at.nanos() >= duration {
+                let text = format!("{what} {at}, which is after the end of the run ({end})");
+                sink.warning(item.span.clone(), "after-the-end", text)
+                    .help("make the run longer, or let it happen earlier");
+            }
+        };
+        let root = self.document.root();
+        let entries = root.get("timeline").and_then(Item::as_array).unwrap_or_default();
+        for entry in entries.iter().filter_map(Item::as_table) {
+            late("an entry of the timeline is at", entry.get("at"), sink);
+        }
+        let workloads = root.get("workload").and_then(Item::as_table);
+        for workload in workloads.iter().flat_map(|t| &t.entries) {
+            let table = workload.item.as_table();
+            let what = format!("workload `{}` starts at", workload.key);
+            late(&what, table.and_then(|t| t.get("start-time")), sink);
+        }
+        // The end of what has begun by then stays.
+        let begun = |h: &Happening| h.at < duration;
+        let began: Vec<Change> = self
+            .timeline
+            .iter()
+            .filter(|h| begun(h))
+            .map(|h| h.what.clone())
+            .collect();
+        self.timeline.retain(|h| {
+            begun(h)
+                || began.iter().any(|before| match (before, &h.what) {
+                    (
+                        Change::Stop {
+                            service,
+                            replica,
+                            until,
+                            ..
+                        },
+                        Change::Start {
+                            service: s,
+                            replica: r,
+                            asked: false,
+                        },
+                    )
+                    | (
+                        Change::Freeze {
+                            service,
+                            replica,
+                            until,
+                        },
+                        Change::Thaw {
+                            service: s,
+                            replica: r,
+                        },
+                    ) => service == s && replica == r && *until == h.at,
+                    _ => false,
+                })
+        });
+    }
+}
+
 fn service(
     item: &Item,
     replica: Option<u32>,
@@ -199,7 +267,7 @@ fn service(
             "unknown-name",
             format!("there is no service called `{name}`"),
         );
-        if let Some(near) = crate::diagnostic::nearest(&name, known.iter().copied()) {
+        if let Some(near) = nearest(&name, known.iter().copied()) {
             d.label = format!("did you mean `{near}`?");
         }
         d.help.push(match known.is_empty() {
@@ -261,6 +329,20 @@ fn set_values(
             {
                 let key = parts.next().unwrap_or("");
                 let settable = component::kind(kind).map_or(&[][..], |k| k.settable);
+                let keys = component::kind(kind).map_or(&[][..], |k| k.keys);
+                if !keys.iter().any(|k| k.name == key) {
+                    let what = words(kind);
+                    let mut d = sink.error(
+                        e.key_span.clone(),
+                        "unknown-key",
+                        format!("{what} `{name}` has no key `{key}`"),
+                    );
+                    d.label = match nearest(key, keys.iter().map(|k| k.name)) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => "not a key of this table".to_owned(),
+                    };
+                    return false;
+                }
                 if !settable.contains(&key) {
                     sink.error(
                         e.key_span.clone(),
@@ -268,8 +350,8 @@ fn set_values(
                         format!("`{}` cannot change during a run", e.key),
                     )
                     .help(match settable {
-                        [] => format!("nothing of a {} can; vary it in an experiment", words(kind)),
-                        some => format!("of a {} these can: `{}`", words(kind), some.join("`, `")),
+                        [] => format!("nothing of {} can; vary it in an experiment", with_article(kind)),
+                        some => format!("of {} these can: `{}`", with_article(kind), some.join("`, `")),
                     });
                     return false;
                 }

@@ -151,6 +151,12 @@ pub fn interval_text(mean: f64, half: Option<f64>) -> String {
         return format!("{} ± 0", significant(mean));
     }
     let size = mean.abs().max(half);
+    // More digits than these nobody reads; the half-width is then at most the last of them.
+    let last = 4 - leading(mean, 0).1;
+    if mean != 0.0 && decimals > last.max(0) && (1e-5..1e7).contains(&size) {
+        let least = fixed(libm::pow(10.0, -f64::from(last.max(0))), last.max(0));
+        return format!("{} ± {least}", fixed(mean, last.max(0)));
+    }
     if size >= 1e7 || decimals > 9 {
         return format!("{mean:.2e} ± {half:.0e}");
     }
@@ -234,6 +240,9 @@ mod tests {
             (Unit::PerSecond, 583.21, 0.037, "583.21 ± 0.04 /s"),
             (Unit::PerSecond, 123_456.0, 1234.0, "123.5 ± 1.2 k/s"),
             (Unit::PerSecond, 583.21, 123.0, "580 ± 120 /s"),
+            (Unit::Share, 0.006, 5e-9, "0.60000 ± 0.00001 %"),
+            (Unit::Seconds, 2.00663e-3, 2e-9, "2.0066 ± 0.0001 ms"),
+            (Unit::PerSecond, 54_321.4, 0.3, "54321 ± 1 /s"),
             (Unit::PerSecond, 929.0, 0.0, "929 ± 0 /s"),
             (Unit::PerSecond, 929.0, 1e-12, "929 ± 0 /s"),
             (Unit::Seconds, 0.0452, 0.0003, "45.2 ± 0.3 ms"),

@@ -77,7 +77,15 @@ fn shared(texts: &[&str]) -> (usize, usize) {
             .take_while(|at| all.iter().all(|text| text[*at] == all[0][*at]))
             .count()
     };
-    (common(false), common(true))
+    let (start, end) = (common(false), common(true));
+    // Numbers and words that differ are shown whole.
+    let Some(first) = texts.first().map(|text| text.chars().collect::<Vec<_>>()) else {
+        return (start, end);
+    };
+    let word = |at: &usize| first[*at].is_alphanumeric() || first[*at] == '.';
+    let back = (0..start).rev().take_while(word).count();
+    let on = (first.len() - end..first.len()).take_while(word).count();
+    (start - back, end - on)
 }
 
 /// A text cut within the longer of the stretches that it shares with others.
@@ -165,6 +173,10 @@ mod tests {
         assert_eq!(
             cut_to(8, &["limit 500/s", "limit 100/s"]),
             ["li…500/s", "li…100/s"]
+        );
+        assert_eq!(
+            cut_to(10, &["lognormal(200ms, cv 0.5)", "lognormal(240ms, cv 0.5)"]),
+            ["…200ms…", "…240ms…"]
         );
         cut_to(7, &["2 replicas, none", "2 replicas, one"]);
         cut_to(

@@ -33,8 +33,9 @@ pub fn curve(results: &Results) -> Picture {
             let group = &groups[*group];
             line(results, group.label.clone(), &group.points, subject, name)
         });
+        let records = if name.starts_with("lag") { ", records" } else { "" };
         let mut panel = Panel {
-            title: reading::full_label(subject, name),
+            title: reading::full_label(subject, name) + records,
             unit,
             logarithmic: false,
             lines: lines.collect(),
@@ -403,6 +404,10 @@ fn busiest<'a>(points: &[&'a Point]) -> Vec<&'a str> {
 fn knees(results: &Results, groups: &[&reading::Line], subject: &str, name: &str) -> Vec<Note> {
     let x = reading::x_axis(results);
     let numeric = x.is_some_and(|axis| reading::is_numeric(results, axis));
+    // Named alternatives have no order in which one would come first.
+    if !numeric {
+        return Vec::new();
+    }
     let note = |line: usize, point: &Point| {
         let metric = point.metric(subject, name)?;
         let text = reading::clean(point.bottleneck.as_deref()?);

@@ -23,6 +23,8 @@ use crate::output::scale::Span;
 
 const WIDTH: f64 = 880.0;
 const EDGE: f64 = 24.0;
+/// Room for the names of lines at the most.
+const NAMES: f64 = 300.0;
 /// More marks than this are drawn as a line alone.
 const MARKED: usize = 40;
 
@@ -154,10 +156,16 @@ fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> 
     pen.area.fill(&PAPER).map_err(failed)?;
     let room = WIDTH - 2.0 * EDGE;
     let title = reading::clean(&picture.title);
+    // A long title is set smaller before it is cut.
+    let sizes = [17.0, 15.0, 13.0, 11.5];
+    let size = sizes
+        .into_iter()
+        .find(|size| measure(&title, *size, true) <= room);
+    let size = size.unwrap_or(11.5);
     pen.text(
         (EDGE, 36.0),
-        &cut(&title, 17.0, true, room),
-        17.0,
+        &cut(&title, size, true, room),
+        size,
         true,
         INK,
         HPos::Left,
@@ -189,7 +197,7 @@ fn draw<DB: DrawingBackend>(picture: &Picture, pen: &Pen<DB>) -> io::Result<()> 
     let named = names
         .map(|line| measure(&line.label, 12.0, false))
         .fold(0.0, f64::max)
-        .min(210.0);
+        .min(NAMES);
     let right = WIDTH - EDGE - if named > 0.0 { named + 26.0 } else { 0.0 };
 
     let across = sideways(picture);
@@ -247,7 +255,7 @@ fn upward(panel: &Panel) -> (Span, Scale) {
     };
     let means = panel.lines.iter().flat_map(|line| &line.marks).map(|mark| mark.y);
     let busiest = means.filter(|mean| mean.is_finite()).fold(0.0, f64::max);
-    if panel.unit == Unit::Share && (0.4..=1.0).contains(&busiest) {
+    if panel.unit == Unit::Share && (0.4..1.005).contains(&busiest) {
         // A whole is a whole; an interval that reaches beyond it ends at the edge.
         let whole = Span {
             from: least.min(0.0) / scale.factor,

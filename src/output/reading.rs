@@ -251,7 +251,7 @@ pub fn headline(results: &Results) -> Vec<String> {
             lines.push(if reason.is_empty() {
                 format!("{verdict}.")
             } else {
-                format!("{verdict}: {reason}")
+                format!("{verdict}: {}", sentence(&reason))
             });
             if let Some(bottleneck) = &point.bottleneck {
                 lines.push(format!("Bottleneck: {}.", clean(bottleneck)));
@@ -268,6 +268,41 @@ pub fn headline(results: &Results) -> Vec<String> {
         lines.push(note);
     }
     lines
+}
+
+/// A sentence of its own: its first letter large, unless it begins with a component's name, and a full stop.
+pub fn standing_alone(text: &str) -> String {
+    let name = text
+        .split_whitespace()
+        .next()
+        .is_some_and(|word| word.contains('.'));
+    match name {
+        true => sentence(text),
+        false => capitalised(&sentence(text)),
+    }
+}
+
+/// The text with a full stop at its end.
+pub fn sentence(text: &str) -> String {
+    let text = clean(text);
+    match text.ends_with(['.', '!', '?', ':']) || text.is_empty() {
+        true => text,
+        false => text + ".",
+    }
+}
+
+/// The notes of a point that say something of the system.
+pub fn notes(point: &Point) -> impl Iterator<Item = &String> {
+    let notes = point.notes.iter();
+    notes.filter(|note| !note.starts_with(crate::experiment::theory::NO_CLOSED_FORM))
+}
+
+/// What is said of tables with response times where requests are lost.
+pub fn answered_only<'a>(mut points: impl Iterator<Item = &'a Point>) -> Option<String> {
+    let loses = |metric: &Metric| metric.name == "failure_share" && metric.mean > 0.0;
+    points
+        .any(|point| point.metrics.iter().any(loses))
+        .then(|| "Response times are those of requests that were answered.".to_owned())
 }
 
 /// What an experiment that was stopped has to say about itself.

@@ -99,7 +99,7 @@ fn why(html: &mut String, results: &Results) {
             &format!(
                 "<p>Bottleneck: <strong>{}</strong>. {}</p>\n",
                 escape(bottleneck),
-                escape(&point.verdict_reason)
+                escape(&reading::standing_alone(&point.verdict_reason))
             ),
         );
         remarks(html, point);
@@ -108,16 +108,20 @@ fn why(html: &mut String, results: &Results) {
     }
     push(
         html,
-        "<div class=\"wide\"><table>\n<tr><th>point</th><th>verdict</th><th>gives way first</th><th>reason</th></tr>\n",
+        "<div class=\"wide\"><table>\n<tr><th>point</th><th>verdict</th><th>gives way first</th></tr>\n",
     );
     let shown = reading::telling(results, REASONS);
+    // What holds for all points is said once, below.
+    let common =
+        |note: &String| results.points.len() > 1 && results.points.iter().all(|p| p.notes.contains(note));
     for point in &shown {
-        let mut reason = escape(&point.verdict_reason);
-        for note in &point.notes {
-            let _ = write!(reason, " {}", escape(note));
+        let mut reason = escape(&reading::standing_alone(&point.verdict_reason));
+        for note in point.notes.iter().filter(|note| !common(note)) {
+            let _ = write!(reason, " {}", escape(&reading::sentence(note)));
         }
         let row = format!(
-            "<tr><td>{}</td><td class=\"{}\">{}</td><td>{}</td><td class=\"text\">{reason}</td></tr>\n",
+            "<tr class=\"above\"><td>{}</td><td class=\"{}\">{}</td><td>{}</td></tr>\n\
+             <tr><td colspan=\"3\" class=\"text\"><p>{reason}</p></td></tr>\n",
             escape(&reading::point_name(results, point)),
             class(summary::verdict_tint(point.verdict)),
             reading::verdict_label(point.verdict),
@@ -126,6 +130,12 @@ fn why(html: &mut String, results: &Results) {
         push(html, &row);
     }
     push(html, "</table></div>\n");
+    for note in results.points[0].notes.iter().filter(|note| common(note)) {
+        push(
+            html,
+            &format!("<p>At all points: {}</p>\n", escape(&reading::sentence(note))),
+        );
+    }
     if shown.len() < results.points.len() {
         let all = reading::count(results.points.len(), "point");
         push(

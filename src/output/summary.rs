@@ -11,6 +11,8 @@ pub struct Footnotes {
     reasons: Vec<String>,
     /// What the table leaves out.
     rest: Option<String>,
+    /// What its figures are of.
+    legend: Option<String>,
 }
 
 /// Rows of a table of flows or of components.
@@ -45,14 +47,20 @@ impl Footnotes {
         };
         let line = |at: usize| format!("{} {}", Self::sign(at), self.reasons[at]);
         let marks = (0..self.reasons.len()).filter(used).map(line);
-        marks.chain(self.rest.clone()).collect()
+        marks
+            .chain(self.rest.clone())
+            .chain(self.legend.clone())
+            .collect()
     }
 
     /// All reasons, whatever is shown.
     pub fn all(&self) -> Vec<String> {
         let line = |(at, reason): (usize, &String)| format!("{} {reason}", Self::sign(at));
         let marks = self.reasons.iter().enumerate().map(line);
-        marks.chain(self.rest.clone()).collect()
+        marks
+            .chain(self.rest.clone())
+            .chain(self.legend.clone())
+            .collect()
     }
 
     /// A figure in a scale, with a mark when it lacks an interval or carries a note.
@@ -138,6 +146,12 @@ pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes
         .map(|(subject, name, _, _)| column_scale(shown.iter().copied(), subject, name))
         .collect();
 
+    if figures
+        .iter()
+        .any(|(_, name, _, _)| name.starts_with("response_time_"))
+    {
+        notes.legend = reading::answered_only(shown.iter().copied());
+    }
     let axes = reading::varied(results);
     let judged = shown.iter().any(|point| !point.objective.is_empty());
     let objective = judged && bottleneck != Bottleneck::Below;
@@ -145,7 +159,7 @@ pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes
         .iter()
         .map(|axis| Column {
             right: reading::is_numeric(results, *axis),
-            ..Column::names(reading::clean(&results.axes[*axis].label), FIRST_ASKED + 1, 10)
+            ..Column::names(reading::clean(&results.axes[*axis].label), FIRST_ASKED + 1, 9)
         })
         .collect();
     if axes.is_empty() {
@@ -157,7 +171,7 @@ pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes
     if objective {
         columns.push(Column::names("objective", 5, 9));
     }
-    columns.push(Column::names("verdict", FIRST_ASKED + 2, 13));
+    columns.push(Column::names("verdict", FIRST_ASKED + 2, 15));
     if bottleneck == Bottleneck::Column {
         columns.push(Column::names("bottleneck", 3, 20));
     }
@@ -206,7 +220,7 @@ pub fn points(results: &Results, shown: &[&Point], bottleneck: Bottleneck, notes
 /// One row a flow, all of them together first.
 pub fn flows(point: &Point, notes: &mut Footnotes) -> Grid {
     const FIGURES: [(&str, &str, u8); 9] = [
-        ("offered", "offered", 5),
+        ("offered", "offered", 2),
         ("throughput", "throughput", 8),
         ("goodput", "goodput", 1),
         ("failure_share", "failures", 6),
@@ -216,6 +230,7 @@ pub fn flows(point: &Point, notes: &mut Footnotes) -> Grid {
         ("response_time_p99", "p99", 4),
         ("response_time_max", "max", 0),
     ];
+    notes.legend = reading::answered_only(std::iter::once(point));
     by_subject(
         point,
         "flow",

@@ -44,7 +44,7 @@ pub struct Grid {
 #[derive(Clone, Debug, Default)]
 pub struct Row {
     pub cells: Vec<(String, Tint)>,
-    /// Shown under the row when set, cut to the table's width.
+    /// Shown under the row when set.
     pub below: Option<String>,
 }
 
@@ -134,7 +134,12 @@ impl Grid {
         for at in dropped.iter().rev() {
             let place = kept.partition_point(|other| other < at);
             kept.insert(place, *at);
-            if least(&kept) > width {
+            // What matters least does not come back while something that says more stays away.
+            let first = self.columns[*at].rank > 0
+                || dropped
+                    .iter()
+                    .all(|other| kept.contains(other) || self.weight(*other) <= self.weight(*at));
+            if least(&kept) > width || !first {
                 kept.remove(place);
             }
         }
@@ -162,7 +167,7 @@ impl Grid {
             widths[0] = width.saturating_sub(1).max(1);
         }
         Fitted {
-            lines: self.draw(&kept, &widths, colour),
+            lines: self.draw(&kept, &widths, width, colour),
             left_out,
         }
     }
@@ -208,7 +213,7 @@ impl Grid {
         }
     }
 
-    fn draw(&self, kept: &[usize], widths: &[usize], colour: bool) -> Vec<String> {
+    fn draw(&self, kept: &[usize], widths: &[usize], width: usize, colour: bool) -> Vec<String> {
         let rule = LineStyle::none().fill('─').junction('─');
         let mut table = Table::new();
         table.load_style(TableStyle::new().header_separator(rule).bottom_border(rule));
@@ -276,7 +281,14 @@ impl Grid {
             lines.push(line);
             let row = at.checked_sub(above).and_then(|row| self.rows.get(row));
             if let Some(below) = row.and_then(|row| row.below.as_ref()) {
-                lines.push(fitted(&format!(" └ {below}"), total(widths)));
+                let parts = wrapped(below, width.max(total(widths)).saturating_sub(3), "");
+                let mark = |at: usize| if at == 0 { " └ " } else { "   " };
+                lines.extend(
+                    parts
+                        .iter()
+                        .enumerate()
+                        .map(|(at, part)| format!("{}{part}", mark(at))),
+                );
             }
         }
         lines

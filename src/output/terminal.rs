@@ -97,7 +97,7 @@ impl Page {
     }
 
     fn run(&mut self, results: &Results, point: &Point) {
-        for note in &point.notes {
+        for note in reading::notes(point) {
             self.paragraph(&reading::clean(note));
         }
         if !point.objective.is_empty() {

@@ -124,7 +124,7 @@ fn unit_nanos(name: &str) -> Option<u64> {
 impl Quantity for SimDuration {
     const NAME: &'static str = "a duration";
     const HELP: &'static str =
-        r#"write a duration with its unit (ns, us, ms, s, m, h, d), such as "200ms", "1.5s" or "2m30s""#;
+        r#"write a duration with its unit (ns, us, ms, s, min, h, d), such as "200ms", "1.5s" or "2min""#;
 
     fn read(text: &str) -> Result<Self, String> {
         let mut rest = text.trim();

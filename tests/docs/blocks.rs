@@ -153,6 +153,7 @@ fn every_file_in_a_command_is_fine() {
                 let place = format!("{}:{line}: {word}", path.display());
                 assert!(file.exists(), "{place} does not exist");
                 let said = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+                    .env_remove("COLUMNS")
                     .args(["check", word])
                     .current_dir(root())
                     .output()

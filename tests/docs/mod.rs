@@ -60,6 +60,14 @@ fn the_page_of_experiments_is_made_from_the_code() {
 }
 
 #[test]
+fn the_names_of_figures_are_made_from_the_code() {
+    page(
+        "docs/output.md",
+        &[("figures", pages::figures()), ("objectives", pages::objectives())],
+    );
+}
+
+#[test]
 fn every_declared_default_is_of_its_form() {
     let kinds = plimsoll::component::KINDS;
     for key in kinds.iter().flat_map(|k| k.keys.iter().chain(k.step_keys)) {

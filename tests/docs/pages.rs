@@ -117,3 +117,93 @@ pub fn workload() -> String {
     let _ = write!(out, "\nA `client`:\n\n{}", keys(workload_check::CLIENT_KEYS));
     out
 }
+
+/// The figures of every kind, from models that have all of them.
+pub fn figures() -> String {
+    use plimsoll::experiment::replicate::dry_run;
+    use plimsoll::experiment::{Overrides, load_model, load_model_text};
+    let none = Overrides::default();
+    let mut known = Vec::new();
+    for file in ["tests/laws/all-kinds.toml", "models/flash-sale.toml"] {
+        let path = root().join(file);
+        let experiment = load_model(&path, &none).experiment.expect(file);
+        known.extend(dry_run(&experiment.points[0], path.parent()));
+    }
+    let client = "[station.s]\n[flow.f]\nsteps = [{ use = \"s\", time = \"1ms\" }]\n[workload.w]\n\
+        executor = \"constant-vus\"\nvus = 1\nflow = \"f\"\nclient = { threads = 1, time = \"1ms\" }\n";
+    let client = load_model_text(&root().join("client.toml"), client, &none).experiment;
+    known.extend(dry_run(&client.expect("a client").points[0], None));
+    let others = ["system", "flow", "workload", "client"].into_iter();
+    let groups: Vec<&str> = others.chain(KINDS.iter().map(|k| k.name)).collect();
+    let names = |group: &str| {
+        let mut names: Vec<String> = Vec::new();
+        for figure in &known {
+            let of = figure.subject.split('.').next().unwrap_or_default();
+            if of == group && !figure.name.starts_with("failures_") {
+                let name = family(&figure.name, &known);
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    };
+    // What every kind has is told once.
+    let usual: Vec<String> = names("balancer");
+    let list = |names: Vec<&String>| {
+        let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        quoted.join(", ")
+    };
+    let mut out = format!(
+        "| subject | figures |\n| --- | --- |\n| every component | {} |\n",
+        list(usual.iter().collect())
+    );
+    for group in groups {
+        let own = names(group);
+        assert!(!own.is_empty(), "no model has a {group}");
+        let whole = usual.iter().all(|name| own.contains(name));
+        let rest: Vec<&String> = own
+            .iter()
+            .filter(|name| !(whole && usual.contains(name)))
+            .collect();
+        if rest.is_empty() {
+            continue;
+        }
+        let subject = match group {
+            "system" => "`system`".to_owned(),
+            group => format!("`{group}.NAME`"),
+        };
+        let more = if whole { "also " } else { "" };
+        let _ = writeln!(out, "| {subject} | {more}{} |", list(rest));
+    }
+    out
+}
+
+/// `waiting_time_*` for a mean, a longest and percentiles; `_N` for the number of a partition.
+fn family(name: &str, known: &[plimsoll::experiment::replicate::Known]) -> String {
+    let ends = ["_mean", "_p50", "_p90", "_p95", "_p99", "_p99_9", "_max"];
+    let stem = ends.iter().find_map(|end| name.strip_suffix(end));
+    if let Some(stem) = stem
+        && known.iter().any(|k| k.name.strip_suffix("_p50") == Some(stem))
+    {
+        return format!("{stem}_*");
+    }
+    let Some((before, after)) = name.split_once("_partition_") else {
+        return name.to_owned();
+    };
+    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    match name.ends_with("partition_max") {
+        true => name.to_owned(),
+        false => format!("{before}_partition_N{after}"),
+    }
+}
+
+/// What objectives call the figures.
+pub fn objectives() -> String {
+    use plimsoll::model::objective;
+    let mut out = String::from("| key of an objective | figure |\n| --- | --- |\n");
+    for key in objective::KEYS {
+        let _ = writeln!(out, "| `{}` | `{}` |", key.name, objective::figure(key.name));
+    }
+    out
+}

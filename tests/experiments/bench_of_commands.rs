@@ -44,12 +44,20 @@ impl Bench {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        command.env_remove("COLUMNS");
         command.args(args).current_dir(self.folder.path());
         command
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {
         self.command(args).output().expect("running plimsoll").into()
+    }
+
+    /// As [`Bench::run`] with a summary of so many columns.
+    pub fn run_in_columns(&self, columns: &str, args: &[&str]) -> Ran {
+        let mut command = self.command(args);
+        command.env("COLUMNS", columns);
+        command.output().expect("running plimsoll").into()
     }
 
     pub fn start(&self, args: &[&str]) -> std::process::Child {

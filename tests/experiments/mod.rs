@@ -284,3 +284,125 @@ fn results_go_to_standard_output_and_all_else_to_standard_error() {
     let widest = ran.stdout.lines().map(|l| l.chars().count()).max();
     assert!(widest <= Some(80), "{widest:?}");
 }
+
+#[test]
+fn a_missed_expectation_names_its_points() {
+    let text = "model = \"queue.toml\"\n[run]\nduration = \"3000s\"\nwarm-up = \"0s\"\nreplications = 3\n\
+         [[vary]]\nlabel = \"desks\"\npath = \"station.desk.servers\"\nvalues = [1, 2, 3]\n\
+         [[expect]]\nmetric = \"throughput\"\nis = \"> 1.05/s\"\n\
+         [[expect]]\nobjective = \"met\"\nat = { desks = 1 }\n\
+         [[expect]]\nobjective = \"missed\"\nat = { desks = 3 }\n";
+    let queue = format!("{QUEUE}[objective]\np95 = \"< 10s\"\n");
+    let bench = Bench::new(&[("queue.toml", &queue), ("grid.toml", text)]);
+    let ran = bench.run(&["sweep", "grid.toml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let found = results(&bench.path("output/grid/results.json"));
+    let told = |at: usize| {
+        found["findings"][at]["text"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    for (at, part) in [
+        (
+            0,
+            "Expectation not met at 1 of 3 points: throughput > 1.05/s (desks 1: found ",
+        ),
+        (
+            1,
+            "Expectation not met: the objective at desks 1 is expected to be met (it is missed: p95 < 10s, ",
+        ),
+        (
+            2,
+            "Expectation not met: the objective at desks 3 is expected to be missed (it is met).",
+        ),
+    ] {
+        assert!(told(at).starts_with(part), "{}", told(at));
+    }
+}
+
+#[test]
+fn an_objective_says_whose_figures_it_is_about() {
+    let model = "
+[station.desk]
+servers = 1
+capacity = 1
+[flow.visit]
+steps = [{ use = \"desk\", time = \"exp(1s)\" }]
+[flow.look]
+steps = [{ delay = \"2s\" }]
+[workload.visitors]
+executor = \"poisson\"
+rate = \"1/s\"
+flow = \"visit\"
+[workload.lookers]
+executor = \"constant-arrival-rate\"
+rate = \"2/s\"
+pre-allocated-vus = 2
+flow = \"look\"
+[objective.visit]
+p95 = \"< 10s\"
+[objective.look]
+errors = \"< 1%\"
+[run]
+duration = \"500s\"
+warm-up = \"0s\"
+replications = 4
+";
+    let bench = Bench::new(&[("lossy.toml", model)]);
+    let ran = bench.run(&["run", "lossy.toml"]);
+    ran.succeeds();
+    let found = results(&bench.path("output/lossy/results.json"));
+    let term = |at: usize, key: &str| {
+        let text = found["points"][0]["objective"][at][key].as_str();
+        text.unwrap_or_default().to_owned()
+    };
+    assert_eq!(term(0, "text"), "look: errors < 1%");
+    assert!(
+        term(0, "detail").contains("% of the iterations were never sent"),
+        "{}",
+        term(0, "detail")
+    );
+    assert_eq!(term(1, "text"), "visit: p95 < 10s");
+    assert!(
+        term(1, "detail").contains(", met by the 5") && term(1, "detail").ends_with(" % that were answered"),
+        "{}",
+        term(1, "detail")
+    );
+    assert!(
+        ran.stdout.contains("of requests that were answered"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn a_title_says_what_the_command_line_changed() {
+    let bench = Bench::new(&[("queue.toml", QUEUE)]);
+    let args = [
+        "run",
+        "queue.toml",
+        "--duration",
+        "100s",
+        "--warm-up",
+        "0s",
+        "--set",
+        "station.desk.servers=3",
+    ];
+    let ran = bench.run(&args);
+    ran.succeeds();
+    assert!(ran.stdout.starts_with("queue (servers = 3)\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn without_a_terminal_the_summary_is_as_wide_as_asked() {
+    let bench = Bench::new(&[("queue.toml", QUEUE)]);
+    for (columns, expected) in [("", 80), ("wide", 80), ("120", 120)] {
+        let args = ["run", "queue.toml", "--duration", "100s", "--warm-up", "0s"];
+        let ran = bench.run_in_columns(columns, &args);
+        ran.succeeds();
+        let widest = ran.stdout.lines().map(|l| l.chars().count()).max();
+        let room = expected - 20..=expected;
+        assert!(widest.is_some_and(|w| room.contains(&w)), "{columns}: {widest:?}");
+    }
+}

@@ -112,6 +112,50 @@ fn wrong_experiments_are_refused_in_one_go() {
             &["two axes called `servers`"],
         ),
         ("model = \"broken.toml\"", &["broken.toml:1"]),
+        (
+            "model = \"queue.toml\"\n[vary]\npath = \"station.desk.servers\"\nvalues = [1]",
+            &["write [[vary]], with two brackets"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"\nvalues = [1, 2, 1]",
+            &["has `1` twice", "wrong.toml:4:17"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\nalternatives = [{ name = \"a\" }, { name = \"a\" }]",
+            &["has `a` twice"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk\"\nvalues = [1, 2]",
+            &[
+                "`station.desk` is a table: add a key, as in `station.desk.servers`",
+                "wrong.toml:3:8",
+            ],
+        ),
+        (
+            "model = \"queue.toml\"\n[run]\nreplications = 20\n\
+          precision = { metric = \"throughput\", within = \"5%\", max-replications = 15 }",
+            &["20 replications are asked for, and 15 at most", "wrong.toml:4"],
+        ),
+        (
+            "model = \"queue.toml\"\n[[expect]]\nmetric = \"response_time_p95\"\nis = \"< 5%\"",
+            &[
+                "`response_time_p95` is a time, and the bound is not",
+                "wrong.toml:4:6",
+                "is = \"< 500ms\"",
+            ],
+        ),
+        (
+            "model = \"queue.toml\"\n[[expect]]\nmetric = \"response_time_p95\"\nis = \"< 5\"",
+            &["the bound has no unit", "is = \"< 5ms\""],
+        ),
+        (
+            "model = \"queue.toml\"\n[[expect]]\nmetric = \"failure_share\"\nis = \"< 1\"",
+            &["1 without a sign is all", "is = \"< 1%\""],
+        ),
+        (
+            "model = \"queue.toml\"\n[[expect]]\nmetric = \"p95\"\nis = \"< 1s\"",
+            &["did you mean `response_time_p95`?"],
+        ),
         ("model = \"queue.toml\n", &["wrong.toml:1"]),
     ] {
         let bench = Bench::new(&[
@@ -224,4 +268,109 @@ fn check_tells_how_long_the_points_last() {
         "{}",
         ran.stdout
     );
+}
+
+#[test]
+fn a_wrong_axis_is_not_missed_as_well() {
+    let text = "model = \"queue.toml\"\n[[vary]]\nlabel = \"desks\"\npath = \"station.desk.servers\"\n\
+        values = []\n[plot]\nx = \"desks\"\n[[expect]]\nverdict = \"stable\"\nat = { desks = 2 }\n";
+    let bench = Bench::new(&[("queue.toml", QUEUE), ("wrong.toml", text)]);
+    let ran = bench.run(&["sweep", "wrong.toml"]);
+    assert!(
+        ran.stderr.contains("`values` of `vary` number 1 is empty"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("no axis"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_other_sort_of_file_leads_to_the_other_command() {
+    let grid = "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"\nvalues = [1, 2]\n";
+    let bench = Bench::new(&[("queue.toml", QUEUE), ("grid.toml", grid)]);
+    for (args, told) in [
+        (["run", "grid.toml"], "write `plimsoll sweep grid.toml`"),
+        (["sweep", "queue.toml"], "write `plimsoll run queue.toml`"),
+    ] {
+        let ran = bench.run(&args);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error").count(), 1, "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_the_command_line_sets_is_shown_in_the_command_line() {
+    let grid = "model = \"queue.toml\"\n[[vary]]\npath = \"station.desk.servers\"\nvalues = [1, 2]\n";
+    let bench = Bench::new(&[("queue.toml", QUEUE), ("grid.toml", grid)]);
+    for (command, file) in [
+        ("run", "queue.toml"),
+        ("check", "queue.toml"),
+        ("sweep", "grid.toml"),
+    ] {
+        for (set, told) in [
+            (
+                "workload.customers.rate=95",
+                "1 | --set workload.customers.rate=95",
+            ),
+            ("station.desk.severs=3", "did you mean `servers`?"),
+        ] {
+            let ran = bench.run(&[command, file, "--set", set]);
+            assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+            for part in [told, "command line:1:"] {
+                assert!(
+                    ran.stderr.contains(part),
+                    "{command} {set} lacks {part}:\n{}",
+                    ran.stderr
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_set_and_varied_is_told() {
+    let grid = "model = \"queue.toml\"\nset = { \"station.desk.servers\" = 4 }\n[[vary]]\n\
+        path = \"station.desk.servers\"\nvalues = [2, 3]\n";
+    let bench = Bench::new(&[("queue.toml", QUEUE), ("grid.toml", grid)]);
+    let ran = bench.run(&["check", "grid.toml", "--set", "station.desk.servers=5"]);
+    ran.succeeds();
+    for part in [
+        "is set and varied: axis `servers` decides",
+        "--set station.desk.servers changes nothing",
+    ] {
+        assert!(ran.stderr.contains(part), "lacks {part}:\n{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_comes_after_the_end_is_told_and_changes_nothing() {
+    let late = "[[timeline]]\nat = \"50m\"\nset = { \"station.desk.servers\" = 3 }\n";
+    let bench = Bench::new(&[
+        ("queue.toml", &format!("{QUEUE}[run]\nduration = \"10m\"\n")),
+        ("late.toml", &format!("{QUEUE}[run]\nduration = \"10m\"\n{late}")),
+    ]);
+    let told = "an entry of the timeline is at 50m, which is after the end of the run (10m)";
+    let mut metrics = Vec::new();
+    for file in ["queue", "late"] {
+        let ran = bench.run(&["run", &format!("{file}.toml"), "--replications", "2"]);
+        ran.succeeds();
+        assert_eq!(ran.stderr.contains(told), file == "late", "{}", ran.stderr);
+        assert!(!ran.stdout.contains("changes by plan"), "{}", ran.stdout);
+        metrics.push(bench.digest(&format!("output/{file}/metrics.csv")));
+    }
+    assert_eq!(metrics[0], metrics[1]);
+    let longer = bench.run(&["check", "late.toml", "--set", "run.duration=1h"]);
+    longer.succeeds();
+    assert!(!longer.stderr.contains("after-the-end"), "{}", longer.stderr);
+}
+
+#[test]
+fn the_most_replications_bound_the_usual_number() {
+    let text = "model = \"queue.toml\"\n[run]\nduration = \"100s\"\nwarm-up = \"0s\"\n\
+        precision = { metric = \"response_time_p99\", within = \"0.1%\", max-replications = 6 }\n";
+    let bench = Bench::new(&[("queue.toml", QUEUE), ("precise.toml", text)]);
+    let ran = bench.run(&["sweep", "precise.toml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("6 replications"), "{}", ran.stdout);
 }

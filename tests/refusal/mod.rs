@@ -95,6 +95,10 @@ const UNREACHABLE: &[(&str, &str)] = &[
     ),
     ("too-many", "thousands of tables: tests/hostile has the models"),
     ("too-large", "a text of megabytes: tests/hostile has the model"),
+    (
+        "after-the-end",
+        "an experiment knows how long it runs: tests/experiments has the models",
+    ),
 ];
 
 #[test]

@@ -179,7 +179,7 @@ fn a_value_that_will_not_do_is_named_with_what_would() {
         (
             "time = 5",
             |r| r.law("time").is_none(),
-            "wrong-type: `time` of pool `p` is not a law: found the number 5",
+            "wrong-type: `time` of pool `p` is not a law: the number 5 has no unit",
         ),
         (
             "",

@@ -1,9 +1,11 @@
 //! `[plot]` of an experiment, and the names of axes and figures.
 
 use super::super::figure_name;
+use super::super::replicate::Known;
 use super::super::results::{Axis, CurveSpec};
 use crate::diagnostic::{Sink, Span, nearest};
 use crate::document::{Form, Key, Reader, Table, key};
+use crate::model::objective;
 
 /// The keys of `[plot]`.
 pub const PLOT_KEYS: &[Key] = &[
@@ -13,7 +15,12 @@ pub const PLOT_KEYS: &[Key] = &[
         None,
         "figures to draw, as in [\"throughput\", \"response_time_p95\", \"host.vps.utilisation\"]",
     ),
-    key("x", Form::Text, None, "label of the axis from left to right"),
+    key(
+        "x",
+        Form::Text,
+        None,
+        "which axis runs from left to right: its label, or the last part of its path",
+    ),
     key(
         "group",
         Form::Text,
@@ -25,7 +32,7 @@ pub const PLOT_KEYS: &[Key] = &[
 pub(super) fn read_plot(
     table: &Table,
     axes: &[Axis],
-    known: Option<&[(String, String)]>,
+    known: Option<&[Known]>,
     sink: &mut Sink,
 ) -> Option<CurveSpec> {
     let mut reader = Reader::new("`plot`".into(), table, PLOT_KEYS, sink);
@@ -81,14 +88,14 @@ pub(in crate::experiment) fn find_axis(
 pub(in crate::experiment) fn check_figure(
     subject: &str,
     name: &str,
-    known: &[(String, String)],
+    known: &[Known],
     span: Span,
     sink: &mut Sink,
 ) -> bool {
-    if known.iter().any(|(s, n)| s == subject && n == name) || name.starts_with("failures_") {
+    if known.iter().any(|k| k.subject == subject && k.name == name) || name.starts_with("failures_") {
         return true;
     }
-    let mut subjects: Vec<&str> = known.iter().map(|k| k.0.as_str()).collect();
+    let mut subjects: Vec<&str> = known.iter().map(|k| k.subject.as_str()).collect();
     subjects.dedup();
     if !subjects.contains(&subject) {
         let mut d = sink.error(span, "unknown-metric", format!("nothing is called `{subject}`"));
@@ -101,15 +108,17 @@ pub(in crate::experiment) fn check_figure(
     }
     let names: Vec<&str> = known
         .iter()
-        .filter(|k| k.0 == subject)
-        .map(|k| k.1.as_str())
+        .filter(|k| k.subject == subject)
+        .map(|k| k.name.as_str())
         .collect();
     let mut d = sink.error(
         span,
         "unknown-metric",
         format!("`{subject}` has no figure `{name}`"),
     );
-    if let Some(near) = nearest(name, names.iter().copied()) {
+    // `p95` is what objectives call `response_time_p95`.
+    let short = names.iter().find(|known| **known == objective::figure(name));
+    if let Some(near) = short.copied().or(nearest(name, names.iter().copied())) {
         d.label = format!("did you mean `{near}`?");
     }
     d.help.push(format!("its figures are `{}`", names.join("`, `")));

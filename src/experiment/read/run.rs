@@ -23,7 +23,7 @@ pub const RUN_KEYS: &[Key] = &[
         "replications",
         Form::Count,
         None,
-        "independent runs of each point (10)",
+        "independent runs of each point (20, or `max-replications` if that is less)",
     ),
     key("seed", Form::Count, None, "seed of all draws (1)"),
     key(
@@ -64,7 +64,7 @@ pub const PRECISION_KEYS: &[Key] = &[
         "max-replications",
         Form::Count,
         Some("100"),
-        "most replications of a point",
+        "most replications of a point; not below `replications`",
     ),
 ];
 

@@ -96,7 +96,7 @@ fn a_load_that_leaves_its_value_and_comes_back_is_a_disturbance() {
     assert_eq!(stages(&[(50, 20), (10, 30)]), Some((0.0, 50.0)));
     assert_eq!(stages(&[(10, 100), (50, 20), (20, 30)]), None);
     let both = "executor = \"poisson\"\nstart-rate = \"10/s\"\nstages = [{ target = \"20/s\", duration = \"5s\" }, \
-                { target = \"10/s\", duration = \"5s\" }]";
+                { target = \"10/s\", duration = \"5s\" }, { target = \"10/s\", duration = \"90s\" }]";
     let pause = at(30, "pause = \"api\"\nfor = \"1s\"");
     assert_eq!(span(both, &pause), Some((0.0, 31.0)));
 }

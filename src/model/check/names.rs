@@ -1,6 +1,6 @@
 //! Who is called what: the names of all parts, those that services and databases bring along included.
 
-use super::{Checker, OTHERS, words};
+use super::{Checker, OTHERS, with_article, words};
 use crate::component::{self, KINDS};
 use crate::diagnostic::{Span, nearest};
 use crate::document::{self, Document, Table, Value};
@@ -47,9 +47,9 @@ impl<'a> Checker<'a> {
                                     inner.key_span.clone(),
                                     "no-name",
                                     format!(
-                                        "`{}` stands where the name of a {} is expected",
+                                        "`{}` stands where the name of {} is expected",
                                         inner.key,
-                                        words(&e.key)
+                                        with_article(&e.key)
                                     ),
                                 )
                                 .help(format!("write [{}.NAME] above its keys", e.key));

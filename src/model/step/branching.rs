@@ -15,7 +15,8 @@ impl StepReader<'_> {
 
     pub(super) fn parallel(&mut self, verb: &Entry, table: &Table, allowed: &[&str]) -> Option<What> {
         self.only(table, "parallel", allowed, &[]);
-        let items = verb.item.list("`parallel`", self.sink)?;
+        let help = "write a list of branches: [{ steps = [..] }, { steps = [..] }]";
+        let items = verb.item.list_as("`parallel`", help, self.sink)?;
         let quorum = self.quorum(table, items.len());
         let cancels = self.rest(table);
         let mut branches = Vec::new();
@@ -160,7 +161,9 @@ impl StepReader<'_> {
     }
 
     fn weighted(&mut self, item: &Item) -> Option<Vec<(f64, Vec<Step>)>> {
-        let items = item.list("`choose`", self.sink)?;
+        let help =
+            "write a list of branches: [{ weight = 0.3, steps = [..] }, { weight = 0.7, steps = [..] }]";
+        let items = item.list_as("`choose`", help, self.sink)?;
         let mut branches = Vec::new();
         for i in items {
             let t = i.table("a branch of `choose`", self.sink)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::check::with_article;
 use super::{StepReader, VERBS, usable};
 use crate::component::{ComponentId, read_step_law};
 use crate::diagnostic::nearest;
@@ -12,16 +13,32 @@ impl StepReader<'_> {
     pub(super) fn no_verb(&mut self, table: &Table, item: &Item) {
         let words: Vec<&str> = VERBS.iter().map(|v| v.0).collect();
         let near = table
-            .keys()
-            .find_map(|k| nearest(k, words.iter().copied()).map(|n| (k.to_owned(), n)));
-        let mut d = self.sink.error(
-            item.span.clone(),
-            "no-verb",
-            format!("a step of {} says nothing that is done", self.what),
-        );
-        if let Some((key, near)) = near {
-            d.label = format!("`{key}`: did you mean `{near}`?");
-        }
+            .entries
+            .iter()
+            .find_map(|e| nearest(&e.key, words.iter().copied()).map(|n| (e, Some(n))));
+        // What beside a verb would be a key is none of the unknown.
+        let option = |key: &str| VERBS.iter().any(|v| v.1.contains(&key));
+        let unknown = table.entries.iter().find(|e| !option(&e.key)).map(|e| (e, None));
+        let mut d = match near.or(unknown) {
+            Some((entry, near)) => {
+                let key = crate::document::code(&entry.key);
+                let mut d = self.sink.error(
+                    entry.key_span.clone(),
+                    "no-verb",
+                    format!("a step of {} cannot begin with {key}", self.what),
+                );
+                d.label = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "not the beginning of a step".to_owned(),
+                };
+                d
+            }
+            None => self.sink.error(
+                item.span.clone(),
+                "no-verb",
+                format!("a step of {} says nothing that is done", self.what),
+            ),
+        };
         d.help
             .push(format!("a step begins with one of `{}`", words.join("`, `")));
     }
@@ -29,7 +46,12 @@ impl StepReader<'_> {
     pub(super) fn unknown(&mut self, item: &Item, name: &str) {
         let all: Vec<&str> = self.names.list.iter().map(|(_, n)| n.as_str()).collect();
         let same = self.names.list.iter().find(|(_, n)| n == name).map(|(k, _)| *k);
-        let near = nearest(name, all.iter().copied());
+        let near = nearest(name, all.iter().copied()).map(str::to_owned).or_else(|| {
+            // Written with its kind, of which only the name is wrong.
+            let (kind, rest) = name.split_once('.')?;
+            let names = self.names.list.iter().filter(|(k, _)| *k == kind && usable(k));
+            nearest(rest, names.map(|(_, n)| n.as_str())).map(|near| format!("{kind}.{near}"))
+        });
         let mut d = self.sink.error(
             item.span.clone(),
             "unknown-name",
@@ -48,17 +70,18 @@ impl StepReader<'_> {
             (Some("topic" | "outbox"), _) => d
                 .help
                 .push(format!("hand a message over with {{ publish = \"{name}\" }}")),
-            (Some(kind), _) => d
-                .help
-                .push(format!("`{name}` is a {kind}, which a step cannot use")),
+            (Some(kind), _) => d.help.push(format!(
+                "`{name}` is {}, which a step cannot use",
+                with_article(kind)
+            )),
             (None, Some(near)) => d.label = format!("did you mean `{near}`?"),
             (None, None) => {
-                let usable: Vec<&str> = self
+                let usable: Vec<String> = self
                     .names
                     .list
                     .iter()
                     .filter(|(k, _)| usable(k))
-                    .map(|(_, n)| n.as_str())
+                    .map(|(k, n)| format!("{k}.{n}"))
                     .collect();
                 if !usable.is_empty() && usable.len() <= 12 {
                     d.help
@@ -85,6 +108,7 @@ impl StepReader<'_> {
             .filter(|(k, _)| kinds.contains(k))
             .map(|(_, n)| n.as_str())
             .collect();
+        let other = self.names.list.iter().find(|(_, n)| *n == name).map(|(k, _)| *k);
         let mut d = self.sink.error(
             item.span.clone(),
             "unknown-name",
@@ -92,6 +116,8 @@ impl StepReader<'_> {
         );
         if let Some(near) = nearest(&name, known.iter().copied()) {
             d.label = format!("did you mean `{near}`?");
+        } else if let Some(other) = other {
+            d.label = format!("`{name}` is {}", with_article(other));
         }
         d.help.push(match known.is_empty() {
             true => format!("add a table [{}.{name}]", kinds[0]),
@@ -104,6 +130,9 @@ impl StepReader<'_> {
         let text = match &item.value {
             Value::Integer(n) if unit == LawUnit::Number => n.to_string(),
             Value::Float(n) if unit == LawUnit::Number => n.to_string(),
+            Value::Integer(_) | Value::Float(_) if unit == LawUnit::Duration => {
+                item.law("the time of a step", self.sink)?
+            }
             _ => item.text("a law", self.sink)?,
         };
         let text = Spanned {

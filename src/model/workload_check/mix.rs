@@ -1,8 +1,9 @@
 //! Which flows a workload asks for, and in which shares.
 
-use crate::diagnostic::{Sink, nearest};
+use crate::diagnostic::Sink;
 use crate::document::{Item, Reader, Value};
 
+use super::super::check::unknown_flow;
 use super::super::compile::FlowPlan;
 
 pub(super) fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f64)>> {
@@ -11,17 +12,7 @@ pub(super) fn mix(reader: &mut Reader, flows: &[FlowPlan]) -> Option<Vec<(u16, f
         if let Some(i) = known.iter().position(|n| *n == name) {
             return Some(i as u16);
         }
-        let mut d = sink.error(
-            item.span.clone(),
-            "unknown-name",
-            format!("there is no flow called `{name}`"),
-        );
-        match nearest(name, known.iter().copied()) {
-            Some(near) => d.label = format!("did you mean `{near}`?"),
-            None => d
-                .help
-                .push(format!("the model has the flows `{}`", known.join("`, `"))),
-        }
+        unknown_flow(name, item.span.clone(), flows, sink);
         None
     };
     match (reader.item("flow"), reader.item("mix")) {

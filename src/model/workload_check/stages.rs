@@ -26,7 +26,10 @@ pub(super) fn rates(reader: &mut Reader, staged: bool) -> Option<Profile> {
                 "out-of-range",
                 format!("a rate of {rate}/s; it must lie between 1e-9/s and 1e8/s"),
             )
-            .help(COUNTED_IN_NANOSECONDS);
+            .help(match rate == 0.0 {
+                true => "leave out a workload that sends nothing, or let it begin later with `start-time = \"5m\"`",
+                false => COUNTED_IN_NANOSECONDS,
+            });
         return None;
     }
     Some(Profile::constant(rate))

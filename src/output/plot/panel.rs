@@ -5,7 +5,7 @@ use std::io;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{GREY, INK, MARKED, PAPER, RULE, SET};
+use super::{GREY, INK, MARKED, NAMES, PAPER, RULE, SET};
 use crate::output::chart::{Line, Mark, Note, Panel, XAxis};
 use crate::output::figure;
 use crate::output::label::apart_by;
@@ -251,7 +251,7 @@ fn names_on<DB: DrawingBackend>(pen: &Pen<DB>, panel: &Panel, frame: &Frame) -> 
         .filter_map(|(at, line)| Some((at, end(line)?)))
         .collect();
     let labels: Vec<String> = panel.lines.iter().map(|line| line.label.clone()).collect();
-    let labels = apart_by(&labels, |label| measure(label, 12.0, false) <= 210.0);
+    let labels = apart_by(&labels, |label| measure(label, 12.0, false) <= NAMES);
     for (at, y) in spaced(wanted, 16.0, frame.top + 6.0, frame.bottom - 4.0) {
         let x = frame.right + 12.0;
         marker(pen, (x, y), at, 3.5)?;
