@@ -303,6 +303,7 @@ fn a_row_is_part_of_the_transaction_in_which_it_is_written() {
     );
     assert_eq!(of(&nested).0, 1.0);
     // A branch writes by itself.
-    let branch = format!("{{ use = \"db\", steps = [{{ parallel = [[{write}], []] }}, {{ fail = 1.0 }}] }}");
+    let branch =
+        format!("{{ use = \"db\", steps = [{{ parallel = [{{ steps = [{write}] }}] }}, {{ fail = 1.0 }}] }}");
     assert_eq!(of(&branch).0, 1.0);
 }
