@@ -21,7 +21,9 @@
 //! service's door), when its replica stopped, and when a time limiter around it passed, at that instant (a workload's
 //! `timeout` is the client's own, and says nothing). An answer is no
 //! failure, not even an error or a rejection from inside the service, unless `fail-on` names it.
-//! Left out: a second try elsewhere after a time-out, and that nginx lowers the weight of who has failed.
+//! Left out: a second try elsewhere of a call that meets a full accept queue or a time-out, and that nginx lowers the weight of who has
+//! failed. Each call is balanced by itself: clients that keep a connection to a Kubernetes service (balanced at layer 4) stay with its
+//! replica, so that new replicas help them later than shown here.
 //! Beside what every component reports: `marked_down` (how often replicas were passed over, a second).
 
 mod health;

@@ -332,6 +332,7 @@ impl Names {
             .map(|(_, n)| n.as_str())
             .collect();
         let what = kinds.join(" or ").replace('-', " ");
+        let other = self.list.iter().find(|(_, n)| *n == name.value);
         let mut d = reader.sink().error(
             name.span.clone(),
             "unknown-name",
@@ -339,7 +340,10 @@ impl Names {
         );
         d.label = match crate::diagnostic::nearest(&name.value, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "not defined in this model".into(),
+            None => match other {
+                Some((kind, _)) => format!("`{}` is a {}", name.value, kind.replace('-', " ")),
+                None => "not defined in this model".into(),
+            },
         };
         d.help.push(if known.is_empty() {
             format!(

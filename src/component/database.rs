@@ -16,7 +16,8 @@
 //! any pool opens a connection of its own for as long as it runs. Beyond `max-connections` the server refuses at once,
 //! there is no queue: a direct query fails with `too_many_connections`, a pool's adder tries again later while borrowers wait.
 //!
-//! A statement that is not done after `statement-timeout` is cancelled, its wait at the server included: it fails with `timed_out`
+//! A statement that is not done after `statement-timeout` is cancelled, its wait at the server included (a wait for a row is that of
+//! a `lock`, and ends after its `wait-timeout`): it fails with `timed_out`
 //! and leaves its place and its core at once. JDBC's `setQueryTimeout` does the same from outside. A statement whose caller has left,
 //! as by a socket time-out, runs on.
 //!

@@ -28,6 +28,7 @@
 //! again after `retry-interval`, `max-retries` times, and then given up; rows behind it are read again in the next
 //! poll. When another step fails, all rows of the poll share its fate (the transaction is rolled back), and those whose
 //! messages are out already are sent again. Rows in the hands of a poller that stops are free again.
+//! A message lies in its topic when it is sent: what sending takes is for the steps of `each`, the topic's producer has no part in it.
 //! Messages draw their random numbers by the row; a later try draws times and failures anew, and keys not.
 //! `sent` counts messages, `sent_again` those of rows that had been sent before;
 //! `added_latency` is the time from the writing of a row until it is sent first. Without `publishes` the rows simply end.

@@ -125,7 +125,7 @@ pub(super) const KEYS: &[Key] = &[
         "dead-letter",
         Form::Name,
         None,
-        "the topic for records that are given up; without it they are skipped",
+        "the topic for records that are given up, where they lie at once (the time of sending them is not counted); without it they are skipped",
     ),
     key(
         "on-stop",
