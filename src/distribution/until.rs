@@ -14,6 +14,12 @@ impl Law {
         match self {
             Law::Constant { value } => value.min(limit),
             Law::Exponential { mean } => -mean * libm::expm1(-limit / mean),
+            Law::Pareto { min, .. } if limit <= *min => limit,
+            Law::Pareto { min, alpha } if *alpha == 1.0 => min + min * libm::log(limit / min),
+            Law::Pareto { min, alpha } => {
+                let scaled = libm::pow(limit / min, 1.0 - alpha) - 1.0;
+                min + min * scaled / (1.0 - alpha)
+            }
             Law::Shifted { base, law } => base.min(limit) + law.mean_until(limit - base),
             Law::Mixture { parts } => {
                 let total: f64 = parts.iter().map(|p| p.0).sum();
@@ -50,6 +56,10 @@ mod tests {
             parts: vec![(3.0, fixed), (1.0, exponential)],
         };
         assert!((mixed.mean_until(3.0) - 0.75 * 2.0 - 0.25 * wanted).abs() < 1e-12);
+        let tailed = |alpha: f64| Law::Pareto { min: 1.0, alpha }.mean_until(4.0);
+        assert!((tailed(0.5) - 3.0).abs() < 1e-12);
+        assert!((tailed(1.0) - 1.0 - libm::log(4.0)).abs() < 1e-12);
+        assert!((tailed(2.0) - 1.75).abs() < 1e-12);
         // From 0 to 4: x - x²/8 at 2.
         let even = Law::Uniform { low: 0.0, high: 4.0 };
         assert!((even.mean_until(2.0) - 1.5).abs() < 1e-9);

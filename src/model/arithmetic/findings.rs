@@ -45,6 +45,7 @@ impl Calculation<'_> {
             let facts = &self.facts[i];
             let name = self.model.components[i].name.clone();
             let senders = self.senders(i);
+            let limited = self.found.limited.contains(&load.component);
             let full = facts.bounded && facts.places > load.capacity;
             let end = match (facts.patience, facts.bounded || facts.rate.is_some()) {
                 (_, _) if facts.feed.is_some() => format!("the lag of `{name}` grows {so}"),
@@ -53,7 +54,7 @@ impl Calculation<'_> {
                         .to_owned()
                 }
                 (_, _) if self.collected(i).is_some() => "collections would take all of the time".to_owned(),
-                (None, _) if senders.is_some_and(|s| s <= facts.places) => format!(
+                (None, _) if senders.is_some_and(|s| s <= facts.places) && !limited => format!(
                     "the queue of `{name}` grows until all of the {} virtual users are in it, and then iterations are dropped",
                     significant(senders.unwrap_or_default())
                 ),
@@ -64,8 +65,11 @@ impl Calculation<'_> {
                     significant(facts.places)
                 ),
                 (None, true) => "the rest is turned away".to_owned(),
-                (None, false) if self.found.limited.contains(&load.component) => {
+                (None, false) if limited => {
                     format!("the queue of `{name}` grows until the time limit around it ends the waits")
+                }
+                (None, false) if self.found.ranked.contains(&load.component) => {
+                    format!("the queue of `{name}` grows {so}, that of the largest `priority` first")
                 }
                 (None, false) if facts.unit == "cores" => format!("work on `{name}` piles up {so}"),
                 (None, false) => format!("the queue of `{name}` grows {so}"),

@@ -227,8 +227,8 @@ impl Calculation<'_> {
             demand.sure + think
         };
         let by_number = number / cycle;
-        let (mut by_capacity, mut about): (Option<(ComponentId, f64)>, Option<(ComponentId, f64)>) =
-            (None, None);
+        let mut by_capacity: Option<(ComponentId, f64)> = None;
+        let mut about: Option<(ComponentId, f64)> = None;
         let least = |least: &mut Option<(ComponentId, f64)>, i: usize, most: f64| {
             if least.is_none_or(|(_, x)| most < x) {
                 *least = Some((ComponentId(i as u32), most));
@@ -260,8 +260,9 @@ impl Calculation<'_> {
             }
         }
         let most = by_capacity.map_or(by_number, |(_, x)| x.min(by_number));
-        let about = about.filter(|(_, x)| *x < most * (1.0 - 1e-9));
-        let reached = about.map_or(most, |(_, x)| x);
+        let carried = by_capacity.map_or(f64::INFINITY, |b| b.1);
+        let about = about.filter(|(_, x)| *x < carried * (1.0 - 1e-9));
+        let reached = about.map_or(most, |(_, x)| x.min(most));
         if reached.is_finite() {
             self.total.add(&demand.sums, reached);
         }

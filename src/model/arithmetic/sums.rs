@@ -97,6 +97,8 @@ pub struct Passage {
     pub after: Option<f64>,
     /// Mean seconds that pass at least before the answer to the caller, as [`Sums::sure_busy`] counts.
     pub sure: f64,
+    /// Mean seconds that pass at least for whoever enters, even if it fails.
+    pub spent: f64,
     /// Whether a request may fail in it because of others or of its own time, which no law of the model tells.
     pub fails: bool,
     /// Share of requests that fail in it each time that they try, because what they are about decides.
@@ -111,6 +113,7 @@ impl Passage {
             passes: 1.0,
             after: None,
             sure: time,
+            spent: time,
             fails: false,
             never: 0.0,
         }

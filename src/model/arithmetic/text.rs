@@ -95,13 +95,12 @@ impl Stream {
             (true, think) => format!("max({}, {})", seconds(users.sure), seconds(think)),
             (false, think) => format!("({} + {})", seconds(users.sure), seconds(think)),
         };
-        let mut text = format!(
-            "{}: {} users; {took}\n  at most {} by their number: {} / {cycle}",
-            self.name,
-            significant(users.number),
-            rate(users.by_number),
-            significant(users.number),
-        );
+        let number = significant(users.number);
+        let mut text = format!("{}: {number} users; {took}", self.name);
+        if users.by_number.is_finite() {
+            let most = rate(users.by_number);
+            text.push_str(&format!("\n  at most {most} by their number: {number} / {cycle}"));
+        }
         let subject = |id: crate::component::ComponentId| model.components[id.0 as usize].subject();
         if let Some((id, most)) = users.by_capacity {
             text.push_str(&format!("\n  at most {} by {}", rate(most), subject(id)));
@@ -122,7 +121,7 @@ impl Stream {
         }
         if let Some((id, most)) = users.about {
             text.push_str(&format!(
-                "\n  about {} by {}, or more: not all that is counted there has to be done for each answer",
+                "\n  about {}, or more, by {}: not all that is counted there has to be done for each answer",
                 rate(most),
                 subject(id)
             ));

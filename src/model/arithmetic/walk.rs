@@ -76,6 +76,11 @@ pub struct Findings {
     pub races: bool,
 }
 
+/// Nanoseconds that a run simulates where the model does not say.
+const USUAL_RUN: u64 = 600_000_000_000;
+/// What happens less often than this does not count.
+const RARE: f64 = 1e-12;
+
 /// Who else there is, and what the caller does.
 #[derive(Copy, Clone, Debug)]
 pub struct Around {
@@ -216,6 +221,9 @@ impl<'a> Walk<'a> {
             whole.time += time;
             if whole.after.is_none() {
                 whole.sure += times(whole.passes, part.sure);
+                if !whole.fails {
+                    whole.spent += times(whole.passes, part.spent);
+                }
                 // What follows the answer is nothing that its caller waits for.
                 self.apart += u32::from(part.after.is_some());
             }
@@ -231,6 +239,14 @@ impl<'a> Walk<'a> {
         whole
     }
 
+    /// Mean seconds that a law says, and what of them a run sees: nothing that lasts longer comes to its end in it.
+    fn taken(&self, law: &Law) -> (f64, f64) {
+        let mean = mean_of(law);
+        let run = self.model.run.duration.unwrap_or(USUAL_RUN) as f64 * 1e-9;
+        let longer = mean.is_infinite() || 1.0 - law.cdf(run) > RARE;
+        (mean, if longer { law.mean_until(run) } else { mean })
+    }
+
     fn step(&mut self, step: &Step, weight: f64) -> Passage {
         match &step.what {
             What::Use {
@@ -239,7 +255,7 @@ impl<'a> Walk<'a> {
                 steps,
                 options,
             } => {
-                let time = time.as_ref().map(mean_of);
+                let time = time.as_ref().map(|law| self.taken(law));
                 if options.contains_key("priority") {
                     self.findings.ranked.insert(*component);
                 }
@@ -251,26 +267,32 @@ impl<'a> Walk<'a> {
                 if let (Some(service), Some(law)) = (self.services.last(), allocates) {
                     self.sums.bytes[service.0 as usize] += times(weight, mean_of(law));
                 }
+                let (time, sure) = self.compute(host, on.is_none(), self.taken(time), weight);
                 Passage {
+                    sure,
+                    spent: if allocates.is_some() { 0.0 } else { sure },
                     fails: allocates.is_some(),
-                    ..Passage::lasting(self.compute(host, on.is_none(), mean_of(time), weight))
+                    ..Passage::lasting(time)
                 }
             }
             What::Query { database, time, cpu } => {
                 let host = self.host_of_database(*database);
-                let cpu = match cpu {
-                    Some(law) => self.compute(host, false, mean_of(law), weight),
-                    None => 0.0,
+                let (cpu, sure_cpu) = match cpu {
+                    Some(law) => self.compute(host, false, self.taken(law), weight),
+                    None => (0.0, 0.0),
                 };
-                self.visit(
-                    *database,
-                    Some(mean(time) + cpu),
-                    &[],
-                    weight,
-                    (&step.span, false),
-                )
+                let (time, sure) = time.as_ref().map_or((0.0, 0.0), |law| self.taken(law));
+                let own = (time + cpu, sure + sure_cpu);
+                self.visit(*database, Some(own), &[], weight, (&step.span, false))
             }
-            What::Delay(law) => Passage::lasting(mean_of(law)),
+            What::Delay(law) => {
+                let (time, sure) = self.taken(law);
+                Passage {
+                    sure,
+                    spent: sure,
+                    ..Passage::lasting(time)
+                }
+            }
             What::Call { flow } => match self.model.flow_plans.iter().position(|f| f.name == flow.value) {
                 Some(index) => self.flow(index, weight),
                 None => Passage::lasting(0.0),
@@ -283,6 +305,7 @@ impl<'a> Walk<'a> {
                     "sync" => self.facts[to.0 as usize].outcome,
                     _ => 0.0,
                 });
+                let time = time.map(|t| (t, t));
                 self.visit(*to, time, &[], weight, (&step.span, false))
             }
             What::Choose { branches, by_request } => {
@@ -313,6 +336,7 @@ impl<'a> Walk<'a> {
                     passes: libm::pow(one.passes, n),
                     after: None,
                     sure: 0.0,
+                    spent: 0.0,
                     ..one
                 }
             }

@@ -276,3 +276,21 @@ fn the_best_speed_of_a_station_bounds_its_users() {
     near(capacity.unwrap(), 200.0);
     near(about.unwrap(), 120.0);
 }
+
+#[test]
+fn what_lasts_longer_than_the_run_does_not_keep_the_others() {
+    let source = |time: &str| {
+        format!(
+            "[station.s]\nservers = 50\n[flow.f]\nsteps = [{{ use = \"s\", time = \"{time}\" }}]\n\
+             {USERS}users = 20\nthink-time = \"exp(100ms)\"\n[run]\nduration = \"600s\"\n"
+        )
+    };
+    let (number, capacity, _) = bounds(&source("mix(0.999: exp(10ms), 0.001: 1000h)"));
+    let sure = 0.999 * 0.01 + 0.001 * 600.0;
+    near(number, 20.0 / (sure + 0.1));
+    near(capacity.unwrap(), 50.0 / sure);
+    // A mean that is infinite: 1 ms and the integral of (1 ms / x)^0.5 up to 600 s.
+    let (number, ..) = bounds(&source("pareto(1ms, alpha 0.5)"));
+    let sure = 0.001 + 2.0 * (libm::sqrt(0.001 * 600.0) - 0.001);
+    near(number, 20.0 / (sure + 0.1));
+}

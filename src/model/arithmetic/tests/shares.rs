@@ -188,3 +188,20 @@ fn a_server_has_so_many_connections() {
         "{said}"
     );
 }
+
+#[test]
+fn who_goes_last_waits_for_ever() {
+    let a = sums(
+        "[station.s]\npreemptive = true\n[flow.hi]\nsteps = [{ use = \"s\", time = \"exp(1ms)\" }]\n\
+         [flow.lo]\nsteps = [{ use = \"s\", time = \"exp(400ms)\", priority = 1 }]\n\
+         [workload.a]\nexecutor = \"poisson\"\nrate = \"900/s\"\nflow = \"hi\"\n\
+         [workload.b]\nexecutor = \"poisson\"\nrate = \"0.5/s\"\nflow = \"lo\"\n",
+    );
+    let said = told(&a, "overload");
+    assert!(
+        said.contains(
+            "1.1 of capacity 1: the queue of `s` grows without bound, that of the largest `priority` first"
+        ),
+        "{said}"
+    );
+}

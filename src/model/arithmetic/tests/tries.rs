@@ -37,6 +37,8 @@ fn users_whose_calls_are_ended_come_back_as_soon() {
     );
     let cut = 0.1 * (1.0 - libm::exp(-0.2));
     near(a.streams[0].response, cut);
+    // Answered or not: that long for each.
+    near(a.streams[0].most, 5.0 / (cut + 0.01));
 }
 
 #[test]

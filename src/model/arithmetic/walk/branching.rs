@@ -22,6 +22,7 @@ impl Walk<'_> {
             let part = go(self, way, share);
             whole.time += times(share, part.time);
             whole.sure += times(share, part.sure);
+            whole.spent += times(share, part.spent);
             whole.passes += share * part.passes;
             whole.fails |= part.fails;
             whole.never += share * if part.passes > 0.0 { part.never } else { 1.0 };
@@ -61,6 +62,7 @@ impl Walk<'_> {
             passes: part.passes + share * other.passes,
             after: part.after,
             sure: part.sure + times(share, other.sure),
+            spent: part.spent,
             fails: part.fails || other.fails,
             never: if caught {
                 part.never * (1.0 - other.passes)
@@ -71,7 +73,11 @@ impl Walk<'_> {
         if part.fails {
             let second = Way {
                 share,
-                part: other,
+                // Who failed had spent some time on that.
+                part: Passage {
+                    sure: part.spent + other.sure,
+                    ..other
+                },
                 sure: self.sums.sure_since(&before),
             };
             self.only_least(&start, &[first, second], &mut whole);
@@ -126,6 +132,7 @@ impl Walk<'_> {
             passes,
             after: None,
             sure,
+            spent: sure,
             fails,
             never: if all { 1.0 - good } else { 0.0 },
         }

@@ -52,6 +52,7 @@ impl Walk<'_> {
             passes: passes(&once),
             after: once.after.map(|a| a + times((n - 1.0).max(0.0), once.time)),
             sure: times(sure, once.sure),
+            spent: times(sure.min(1.0), once.spent),
             ..once
         }
     }
@@ -84,6 +85,7 @@ impl Walk<'_> {
             passes: sum(good.passes, never.passes),
             after: good.after.map(|a| times(1.0 - bad, a)),
             sure: sum(good.sure, if once.fails { 0.0 } else { never.sure }),
+            spent: once.spent,
             fails: once.fails,
             never: bad,
         }

@@ -7,12 +7,12 @@ use crate::component::{ComponentId, Plan};
 use crate::diagnostic::Span;
 
 impl Walk<'_> {
-    /// A visit, for its own time or the component's, while steps run; it stands at this place, and may ask for what another visit
+    /// A visit, for its own time (and what is sure of it) or the component's, while steps run; it stands at this place, and may ask for what another visit
     /// asks for too.
     pub(super) fn visit(
         &mut self,
         id: ComponentId,
-        own: Option<f64>,
+        own: Option<(f64, f64)>,
         steps: &[Step],
         weight: f64,
         (span, shared): (&Span, bool),
@@ -56,6 +56,7 @@ impl Walk<'_> {
                     Some(cut) if !inside.fails => cut.mean,
                     _ => 0.0,
                 };
+                inside.spent = inside.sure;
                 inside.fails = true;
             }
         }
@@ -67,11 +68,13 @@ impl Walk<'_> {
             let none = vec![0.0; 2 * before.visits.len()];
             self.sums.set_sure(&before, &none);
             inside.sure = 0.0;
+            inside.spent = 0.0;
         }
-        let own_time = own.unwrap_or(facts.time) / facts.speed;
+        let (own_time, own_sure) = own.unwrap_or((facts.time, facts.time));
+        let (own_time, own_sure) = (own_time / facts.speed, own_sure / facts.speed);
         let time = own_time + times(facts.inside, inside.time);
         let whole = !self.ends_statements(id);
-        let sure = if whole { own_time } else { 0.0 } + times(facts.inside, inside.sure);
+        let sure = if whole { own_sure } else { 0.0 } + times(facts.inside, inside.sure);
         if !again {
             let i = id.0 as usize;
             self.sums.visits[i] += weight;
@@ -81,13 +84,18 @@ impl Walk<'_> {
                 self.sums.sure_busy[i] += times(weight, sure);
             }
         }
+        let fails = self.may_fail(id);
         let until = if own.is_none() { facts.until } else { f64::INFINITY };
         Passage {
             time: time.min(until),
             passes: (1.0 - facts.failure) * (1.0 - facts.inside * (1.0 - inside.passes)),
             after: inside.after.map(|a| times(facts.inside, a)),
             sure: sure.min(until),
-            fails: (facts.inside > 0.0 && inside.fails) || self.may_fail(id),
+            spent: match fails {
+                true => 0.0,
+                false => own_sure + times(facts.inside, inside.spent),
+            },
+            fails: (facts.inside > 0.0 && inside.fails) || fails,
             never: facts.inside * inside.never,
         }
     }
@@ -135,10 +143,18 @@ impl Walk<'_> {
         }
     }
 
-    pub(super) fn compute(&mut self, host: Option<ComponentId>, own: bool, demand: f64, weight: f64) -> f64 {
-        let Some(host) = host else { return demand };
+    /// A demand for cores, and what is sure of it; the seconds of both.
+    pub(super) fn compute(
+        &mut self,
+        host: Option<ComponentId>,
+        own: bool,
+        (demand, sure): (f64, f64),
+        weight: f64,
+    ) -> (f64, f64) {
+        let Some(host) = host else { return (demand, sure) };
         self.seen(host);
-        let time = demand / self.facts[host.0 as usize].speed;
+        let speed = self.facts[host.0 as usize].speed;
+        let (time, sure) = (demand / speed, sure / speed);
         let service = self.services.last().copied().filter(|_| own);
         for id in [Some(host), service].into_iter().flatten() {
             let i = id.0 as usize;
@@ -146,10 +162,10 @@ impl Walk<'_> {
             self.sums.busy[i] += times(weight, time);
             if self.is_sure(id) {
                 self.sums.sure_visits[i] += weight;
-                self.sums.sure_busy[i] += times(weight, time);
+                self.sums.sure_busy[i] += times(weight, sure);
             }
         }
-        time
+        (time, sure)
     }
 
     /// The host of the service where the walk stands.
