@@ -60,14 +60,14 @@ impl Calculation<'_> {
                 ),
                 (Some((p, _)), _) if p.nanos() == 0 => "the rest is turned away".to_owned(),
                 (Some((p, key)), _) => format!("whoever waits longer than `{key}` of {p} fails"),
+                (None, bounded) if limited && (!bounded || facts.places > 10.0 * load.capacity) => {
+                    format!("the queue of `{name}` grows until the time limit around it ends the waits")
+                }
                 (None, true) if full => format!(
                     "the queue of `{name}` grows until {} are inside, and the rest is turned away",
                     significant(facts.places)
                 ),
                 (None, true) => "the rest is turned away".to_owned(),
-                (None, false) if limited => {
-                    format!("the queue of `{name}` grows until the time limit around it ends the waits")
-                }
                 (None, false) if self.found.ranked.contains(&load.component) => {
                     format!("the queue of `{name}` grows {so}, that of the largest `priority` first")
                 }

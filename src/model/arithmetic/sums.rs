@@ -97,6 +97,8 @@ pub struct Passage {
     pub after: Option<f64>,
     /// Mean seconds that pass at least before the answer to the caller, as [`Sums::sure_busy`] counts.
     pub sure: f64,
+    /// The same until their end, which is later if the caller is answered before.
+    pub done: f64,
     /// Mean seconds that pass at least for whoever enters, even if it fails.
     pub spent: f64,
     /// Whether a request may fail in it because of others or of its own time, which no law of the model tells.
@@ -113,6 +115,7 @@ impl Passage {
             passes: 1.0,
             after: None,
             sure: time,
+            done: time,
             spent: time,
             fails: false,
             never: 0.0,

@@ -247,11 +247,18 @@ impl Arithmetic {
                 significant(ratio)
             )
         } else {
+            let offered = match total < written {
+                true => format!(
+                    "{} that can be sent of the {} written",
+                    rate(total),
+                    rate(written)
+                ),
+                false => format!("{} offered", rate(total)),
+            };
             format!(
-                "{} is asked for more than it has: it saturates at {} of the {} offered.",
+                "{} is asked for more than it has: it saturates at {} of the {offered}.",
                 first.subject,
                 rate(total * ratio),
-                rate(total)
             )
         })
     }

@@ -207,6 +207,8 @@ impl<'a> Walk<'a> {
         Passage {
             time: passage.time - passage.after.unwrap_or(0.0),
             after: None,
+            // The caller goes on when it is answered.
+            done: passage.sure,
             fails: passage.fails || (flow.at.is_some() && self.around.unsteady),
             ..passage
         }
@@ -219,6 +221,7 @@ impl<'a> Walk<'a> {
             let part = self.step(step, weight * whole.passes);
             let time = times(whole.passes, part.time);
             whole.time += time;
+            whole.done += times(whole.passes, part.done);
             if whole.after.is_none() {
                 whole.sure += times(whole.passes, part.sure);
                 if !whole.fails {
@@ -270,6 +273,7 @@ impl<'a> Walk<'a> {
                 let (time, sure) = self.compute(host, on.is_none(), self.taken(time), weight);
                 Passage {
                     sure,
+                    done: sure,
                     spent: if allocates.is_some() { 0.0 } else { sure },
                     fails: allocates.is_some(),
                     ..Passage::lasting(time)
@@ -289,6 +293,7 @@ impl<'a> Walk<'a> {
                 let (time, sure) = self.taken(law);
                 Passage {
                     sure,
+                    done: sure,
                     spent: sure,
                     ..Passage::lasting(time)
                 }
@@ -336,6 +341,7 @@ impl<'a> Walk<'a> {
                     passes: libm::pow(one.passes, n),
                     after: None,
                     sure: 0.0,
+                    done: 0.0,
                     spent: 0.0,
                     ..one
                 }

@@ -173,6 +173,18 @@ fn a_queue_of_virtual_users_ends_with_their_number() {
         text.contains("w: 9000/s, of which its virtual users can send 5000/s"),
         "{text}"
     );
+    assert!(
+        text.contains("it saturates at 1000/s of the 5000/s that can be sent of the 9000/s written"),
+        "{text}"
+    );
+    // One user keeps it busy.
+    let (_, text) = k6("500us", "9000/s", 1);
+    assert!(
+        text.contains(
+            "saturates first, at 2000/s at the latest: 1 times what can be sent of the 9000/s written"
+        ),
+        "{text}"
+    );
 }
 
 #[test]

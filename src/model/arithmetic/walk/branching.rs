@@ -22,6 +22,7 @@ impl Walk<'_> {
             let part = go(self, way, share);
             whole.time += times(share, part.time);
             whole.sure += times(share, part.sure);
+            whole.done += times(share, part.done);
             whole.spent += times(share, part.spent);
             whole.passes += share * part.passes;
             whole.fails |= part.fails;
@@ -41,7 +42,7 @@ impl Walk<'_> {
     /// What is sure of ways of which some may not be gone to their end.
     fn only_least(&mut self, start: &Sums, ways: &[Way], whole: &mut Passage) {
         let (time, sums) = least(ways, whole.passes);
-        whole.sure = time;
+        (whole.sure, whole.done) = (time, time);
         self.sums.set_sure(start, &sums);
     }
 
@@ -62,6 +63,7 @@ impl Walk<'_> {
             passes: part.passes + share * other.passes,
             after: part.after,
             sure: part.sure + times(share, other.sure),
+            done: part.done + times(share, other.done),
             spent: part.spent,
             fails: part.fails || other.fails,
             never: if caught {
@@ -132,6 +134,7 @@ impl Walk<'_> {
             passes,
             after: None,
             sure,
+            done: sure,
             spent: sure,
             fails,
             never: if all { 1.0 - good } else { 0.0 },

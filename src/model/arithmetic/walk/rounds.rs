@@ -52,6 +52,7 @@ impl Walk<'_> {
             passes: passes(&once),
             after: once.after.map(|a| a + times((n - 1.0).max(0.0), once.time)),
             sure: times(sure, once.sure),
+            done: times(sure, once.done),
             spent: times(sure.min(1.0), once.spent),
             ..once
         }
@@ -85,6 +86,7 @@ impl Walk<'_> {
             passes: sum(good.passes, never.passes),
             after: good.after.map(|a| times(1.0 - bad, a)),
             sure: sum(good.sure, if once.fails { 0.0 } else { never.sure }),
+            done: sum(good.done, if once.fails { 0.0 } else { never.done }),
             spent: once.spent,
             fails: once.fails,
             never: bad,

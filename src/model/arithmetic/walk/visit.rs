@@ -56,7 +56,7 @@ impl Walk<'_> {
                     Some(cut) if !inside.fails => cut.mean,
                     _ => 0.0,
                 };
-                inside.spent = inside.sure;
+                (inside.done, inside.spent) = (inside.sure, inside.sure);
                 inside.fails = true;
             }
         }
@@ -67,21 +67,23 @@ impl Walk<'_> {
             // Who is completed, may be one of those who had no need of it.
             let none = vec![0.0; 2 * before.visits.len()];
             self.sums.set_sure(&before, &none);
-            inside.sure = 0.0;
-            inside.spent = 0.0;
+            (inside.sure, inside.done, inside.spent) = (0.0, 0.0, 0.0);
         }
         let (own_time, own_sure) = own.unwrap_or((facts.time, facts.time));
         let (own_time, own_sure) = (own_time / facts.speed, own_sure / facts.speed);
         let time = own_time + times(facts.inside, inside.time);
         let whole = !self.ends_statements(id);
-        let sure = if whole { own_sure } else { 0.0 } + times(facts.inside, inside.sure);
+        let own_whole = if whole { own_sure } else { 0.0 };
+        let sure = own_whole + times(facts.inside, inside.sure);
+        // Who has got it keeps it to the end, answered or not.
+        let done = own_whole + times(facts.inside, inside.done);
         if !again {
             let i = id.0 as usize;
             self.sums.visits[i] += weight;
             self.sums.busy[i] += times(weight, time);
             if self.is_sure(id) {
                 self.sums.sure_visits[i] += weight;
-                self.sums.sure_busy[i] += times(weight, sure);
+                self.sums.sure_busy[i] += times(weight, done);
             }
         }
         let fails = self.may_fail(id);
@@ -91,6 +93,7 @@ impl Walk<'_> {
             passes: (1.0 - facts.failure) * (1.0 - facts.inside * (1.0 - inside.passes)),
             after: inside.after.map(|a| times(facts.inside, a)),
             sure: sure.min(until),
+            done: done.min(until),
             spent: match fails {
                 true => 0.0,
                 false => own_sure + times(facts.inside, inside.spent),
