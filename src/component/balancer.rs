@@ -66,6 +66,16 @@ pub struct Plan {
     pub weights: Vec<u32>,
 }
 
+impl Plan {
+    /// The share of the calls that go to the replica with the largest weight, where nothing else decides.
+    pub fn heaviest(&self) -> Option<f64> {
+        let all: u64 = self.weights.iter().map(|w| u64::from(*w)).sum();
+        let most = self.weights.iter().max().filter(|_| all > 0)?;
+        let plain = self.policy == Policy::RoundRobin && self.max_fails == 0;
+        plain.then(|| f64::from(*most) / all as f64)
+    }
+}
+
 /// How a replica is chosen.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Policy {

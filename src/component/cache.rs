@@ -13,6 +13,8 @@
 //! Instead of real contents a `hit-ratio` may be given. Two caches that are asked for the same thing, as one in the
 //! process and one behind it, name it in their steps: `keyed-by = "product id"`.
 
+mod expected;
+
 use std::collections::BTreeMap;
 
 use super::cache_store::{Limits, Policy, Store};
@@ -252,21 +254,12 @@ impl Component for Cache {
         }
     }
 
-    /// With real contents the fewest misses that any policy could have: those of a cache that always holds the most
-    /// popular keys.
+    /// Without a rate of lookups everything has expired before it is asked for again.
     fn facts(plan: &Plan) -> Facts {
-        let misses = match &plan.keys {
-            None => 1.0 - plan.hit_ratio,
-            Some(keys) => keys.share_beyond(plan.limits.size),
-        };
-        let hit = plan
-            .hit_time
-            .as_ref()
-            .map_or(0.0, |l| l.mean().unwrap_or(f64::INFINITY));
         Facts {
-            inside: misses,
-            time: if misses < 1.0 { (1.0 - misses) * hit } else { 0.0 },
-            ..Facts::default()
+            // Who comes while a key is loaded waits for that, or its key is there when it comes.
+            unsure: plan.single_flight || plan.expires(),
+            ..plan.facts_at(0.0)
         }
     }
 

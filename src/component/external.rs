@@ -62,18 +62,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Mean seconds of a call that ends after `limit` seconds at the latest: the integral of what lasts longer, in steps of a
-    /// thousandth.
-    fn mean_until(&self, limit: f64) -> f64 {
-        const STEPS: u32 = 1000;
-        let failing = self.failure_time.as_ref().unwrap_or(&self.time);
-        let lasts = |at: f64| {
-            let rate = self.failure_rate;
-            (1.0 - rate) * (1.0 - self.time.cdf(at)) + rate * (1.0 - failing.cdf(at))
-        };
-        let step = limit / f64::from(STEPS);
-        let parts = (0..STEPS).map(|i| lasts(step * (f64::from(i) + 0.5)));
-        step * parts.sum::<f64>()
+    /// How long a call lasts that nobody gives up.
+    fn lasts(&self) -> Law {
+        match (&self.failure_time, self.failure_rate) {
+            (Some(failing), 1.0) => failing.clone(),
+            (Some(failing), share) if share > 0.0 => Law::Mixture {
+                parts: vec![(1.0 - share, self.time.clone()), (share, failing.clone())],
+            },
+            _ => self.time.clone(),
+        }
     }
 }
 
@@ -157,20 +154,15 @@ impl Component for External {
     }
 
     fn facts(plan: &Plan) -> Facts {
-        let mean = |law: &Law| law.mean().unwrap_or(f64::INFINITY);
-        let answer = mean(&plan.time);
-        let failure = plan.failure_time.as_ref().map_or(answer, mean);
+        let lasts = plan.lasts();
         Facts {
             unit: "calls",
-            time: match plan.failure_rate {
-                0.0 => answer,
-                1.0 => failure,
-                share => (1.0 - share) * answer + share * failure,
-            },
+            time: lasts.mean().unwrap_or(f64::INFINITY),
             until: match plan.timeout {
                 u64::MAX => f64::INFINITY,
-                timeout => plan.mean_until(timeout as f64 * 1e-9),
+                timeout => lasts.mean_until(timeout as f64 * 1e-9),
             },
+            law: Some(lasts),
             failure: plan.failure_rate,
             patience: (plan.timeout != u64::MAX).then(|| (SimDuration::from_nanos(plan.timeout), "timeout")),
             ..Facts::default()

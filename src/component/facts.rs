@@ -1,6 +1,7 @@
 //! What arithmetic may know about a kind before any run.
 
 use super::contract::ComponentId;
+use crate::distribution::Law;
 use crate::quantity::SimDuration;
 
 /// What a component does to the requests that visit it, as far as a sum can use it.
@@ -10,16 +11,22 @@ pub struct Facts {
     pub unit: &'static str,
     /// Mean time that a visit takes where the step does not say, in seconds.
     pub time: f64,
+    /// The law of that time, where there is one.
+    pub law: Option<Law>,
     /// Mean seconds after which the caller goes on, where that is earlier.
     pub until: f64,
     /// Work that one server does in a second, in seconds of demand.
     pub speed: f64,
     /// What its capacity is multiplied by when all of it is busy, as by hyper-threads.
     pub boost: f64,
+    /// What it is multiplied by at its best, with so many inside as suit it.
+    pub best: f64,
     /// Mean seconds that a visitor who waits for the outcome is there at least, where a step decides whether it does.
     pub outcome: f64,
     /// Share of the visits whose steps run, as a cache's misses.
     pub inside: f64,
+    /// Whether fewer of them may run than that, as of loads that others wait for.
+    pub unsure: bool,
     /// Share of the visits that fail by themselves.
     pub failure: f64,
     /// Most times that the steps of a visit run when they fail.
@@ -32,6 +39,16 @@ pub struct Facts {
     pub deadline: Option<(SimDuration, &'static str)>,
     /// Whether those who find no place are turned away, so that its queue cannot grow without bound.
     pub bounded: bool,
+    /// Visitors for whom one instance has room, in line or not.
+    pub places: f64,
+    /// Whether everybody comes to be served whoever else is there.
+    pub fair: bool,
+    /// Whether who has begun is served to the end, however many come after.
+    pub to_the_end: bool,
+    /// Whether visitors fail who wait for each other.
+    pub deadlocks: bool,
+    /// Unanswered requests of one producer at most, and the mean seconds until the answer, if each has one record.
+    pub link: Option<(f64, f64)>,
     /// Share of the visits that meet at the most popular of many keys, each of which is held by one at a time.
     pub hottest: Option<f64>,
     /// Most visits a second that one instance lets through.
@@ -68,17 +85,25 @@ impl Default for Facts {
         Facts {
             unit: "permits",
             time: 0.0,
+            law: None,
             until: f64::INFINITY,
             speed: 1.0,
             boost: 1.0,
+            best: 1.0,
             outcome: 0.0,
             inside: 1.0,
+            unsure: false,
             failure: 0.0,
             attempts: 1.0,
             waits: (0.0, 1.0, f64::INFINITY),
             patience: None,
             deadline: None,
             bounded: false,
+            places: f64::INFINITY,
+            fair: true,
+            to_the_end: true,
+            deadlocks: false,
+            link: None,
             hottest: None,
             rate: None,
             partitions: None,

@@ -252,6 +252,8 @@ impl Component for Host {
             unit: "cores",
             speed: plan.speed,
             boost: 1.0 + plan.contention.second_thread,
+            best: 1.0 + plan.contention.second_thread,
+            to_the_end: matches!(plan.discipline, Discipline::FirstCome),
             ..Facts::default()
         }
     }

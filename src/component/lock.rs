@@ -192,6 +192,7 @@ impl Component for Lock {
             unit: "holders",
             hottest: (plan.key.len() > 1).then(|| plan.key.hottest()),
             patience: finite.then(|| (SimDuration::from_nanos(plan.wait_timeout), "wait-timeout")),
+            deadlocks: plan.detects,
             ..Facts::default()
         }
     }

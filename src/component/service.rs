@@ -158,6 +158,7 @@ impl Component for Service {
     fn facts(_: &Plan) -> Facts {
         Facts {
             unit: "cores",
+            to_the_end: false,
             ..Facts::default()
         }
     }

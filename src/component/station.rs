@@ -89,6 +89,23 @@ impl Plan {
         }
     }
 
+    /// Speed of all servers together with the number inside that suits it, in servers of the first speed.
+    fn best(&self) -> f64 {
+        let Some(first) = self.speeds.first() else {
+            return 1.0;
+        };
+        let servers = f64::from(self.servers);
+        let last = self.speeds.len();
+        let all = self.speeds.iter().enumerate().map(|(i, speed)| {
+            let busy = match i + 1 == last {
+                true => servers,
+                false => servers.min((i + 1) as f64),
+            };
+            busy * speed / (servers * first)
+        });
+        all.fold(0.0, f64::max)
+    }
+
     /// Whether it can be held while other steps run: not if its visitors may be interrupted.
     fn serves_only(&self) -> bool {
         self.preemptive || !self.speeds.is_empty()
@@ -253,12 +270,19 @@ impl Component for Station {
         Facts {
             unit: "servers",
             bounded: plan.places < u64::MAX,
+            places: match plan.places {
+                u64::MAX => f64::INFINITY,
+                places => places as f64 + f64::from(plan.servers),
+            },
+            fair: !plan.preemptive && plan.discipline != Discipline::Lcfs,
+            to_the_end: !plan.preemptive,
             patience: plan.patience.map(|p| (p, "patience")),
             speed: plan.speeds.first().copied().unwrap_or(1.0),
             boost: match plan.speeds.as_slice() {
                 [first, .., last] => last / first,
                 _ => 1.0,
             },
+            best: plan.best(),
             ..Facts::default()
         }
     }

@@ -277,8 +277,13 @@ impl Component for ThreadPool {
     fn facts(plan: &Plan) -> Facts {
         Facts {
             unit: "threads",
-            // Tomcat's default is as good as none.
-            bounded: plan.threads.queue < UNBOUNDED,
+            // Java's default is as good as none.
+            bounded: plan.places() < UNBOUNDED,
+            places: match plan.places() {
+                UNBOUNDED.. => f64::INFINITY,
+                places => places as f64,
+            },
+            fair: !plan.threads.by_priority,
             ..Facts::default()
         }
     }

@@ -203,8 +203,13 @@ impl Component for Topic {
     fn facts(plan: &Plan) -> Facts {
         let sent = plan.send_time.as_ref();
         let outcome = sent.map_or(0.0, |law| law.mean().unwrap_or(f64::INFINITY));
+        let l = &plan.limits;
+        // A request takes the oldest batch of every partition along.
+        let single = l.request < 2 * l.record || (l.partitions == 1 && l.batch < 2 * l.record);
         Facts {
+            unit: "requests",
             time: if plan.sync { outcome } else { 0.0 },
+            link: (single && outcome > 0.0).then_some((f64::from(l.in_flight), outcome)),
             outcome,
             partitions: Some(u64::from(plan.partitions)),
             fullest: plan.fullest_partition(),

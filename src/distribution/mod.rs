@@ -17,6 +17,7 @@ mod special;
 #[cfg(test)]
 mod tests;
 mod text;
+mod until;
 mod ziggurat;
 
 pub use parse::LawUnit;

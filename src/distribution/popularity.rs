@@ -156,6 +156,11 @@ impl Popularity {
         }
     }
 
+    /// Whether keys stand in an order of their own, and not by how often they are asked for.
+    pub fn is_list(&self) -> bool {
+        matches!(self.law, PopularityLaw::List { .. })
+    }
+
     /// The share of requests that ask for key `i`; zero beyond the last key.
     pub fn probability(&self, i: u64) -> f64 {
         if i >= self.len() {

@@ -123,6 +123,13 @@ impl Component for Heap {
         settings::check(reader, names)
     }
 
+    fn facts(_: &Plan) -> Facts {
+        Facts {
+            unit: "JVMs",
+            ..Facts::default()
+        }
+    }
+
     fn build(plan: &Plan, build: &mut Build) -> Self {
         let cpus = build.processors().unwrap_or(1.0);
         let memory = plan.shape.as_ref().map(|d| Memory::new(d.shape(cpus)));

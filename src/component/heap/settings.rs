@@ -20,6 +20,33 @@ impl Plan {
             Pauses::Measured(_) | Pauses::Allocated(_) => None,
         }
     }
+
+    /// Bytes that are allocated between two collections at most, and the seconds for which one stops the process at least; `None`
+    /// if none does.
+    pub fn collected(&self) -> Option<(f64, f64)> {
+        let draft = self.shape.as_ref()?;
+        let of = |collector| {
+            memory::Memory::new(Shape {
+                collector,
+                ..draft.shape
+            })
+            .eden_capacity() as f64
+        };
+        let eden = match draft.collector {
+            Some(Collector::Zgc) => return None,
+            Some(collector) => of(collector),
+            // Which of them it is, the cores say.
+            None => of(Collector::G1).max(of(Collector::Serial)),
+        };
+        let pause = draft.shape.base_pause as f64 * 1e-9;
+        (eden > 0.0 && pause > 0.0).then_some((eden, pause))
+    }
+
+    /// Bytes of the heap, of what never dies, and the share of what a request allocates that it keeps.
+    pub fn sizes(&self) -> Option<(f64, f64, f64)> {
+        let shape = &self.shape.as_ref()?.shape;
+        Some((shape.size as f64, shape.live_set as f64, shape.retained))
+    }
 }
 
 /// A shape whose workers are not known before the host's cores are.

@@ -26,6 +26,23 @@ impl Plan {
         let limits = self.limits.as_ref()?;
         (limits.max_connections < UNBOUNDED).then_some(limits.max_connections)
     }
+
+    /// Visitors for whom there is room: at work and in the executor's queue; or, of Tomcat, with a connection or in the
+    /// kernel's queue for one.
+    pub(super) fn places(&self) -> u64 {
+        let inside = self.threads.max.saturating_add(self.threads.queue);
+        let connected = |l: &Limits| l.max_connections.saturating_add(l.backlog);
+        self.limits.as_ref().map_or(inside, connected).min(inside)
+    }
+
+    /// Connections that users may keep while they think: how many there are, for how many seconds an idle one lasts, and how many
+    /// requests one serves.
+    pub fn kept(&self) -> Option<(f64, f64, f64)> {
+        let limits = self.limits.as_ref().filter(|l| l.keep_alive)?;
+        let served = limits.max_keep_alive_requests as f64;
+        let timeout = limits.keep_alive_timeout as f64 * 1e-9;
+        (limits.max_connections < UNBOUNDED).then_some((limits.max_connections as f64, timeout, served))
+    }
 }
 
 #[derive(Clone, Debug)]

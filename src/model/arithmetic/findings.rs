@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::sums::Sums;
 use super::text::{rate, seconds, significant};
-use super::walk::{Crowd, Sums};
+use super::walk::Crowd;
 use super::{Calculation, Groups, Load, Stream};
 use crate::component::{ComponentId, counted};
 use crate::diagnostic::Severity;
 use crate::document::Value;
+use crate::model::Change;
 use crate::model::check::{quoted, words};
 use crate::model::workload::{Arrivals, WorkloadPlan};
 
@@ -42,13 +44,32 @@ impl Calculation<'_> {
             }
             let facts = &self.facts[i];
             let name = self.model.components[i].name.clone();
+            let senders = self.senders(i);
+            let limited = self.found.limited.contains(&load.component);
+            let full = facts.bounded && facts.places > load.capacity;
             let end = match (facts.patience, facts.bounded || facts.rate.is_some()) {
                 (_, _) if facts.feed.is_some() => format!("the lag of `{name}` grows {so}"),
+                (_, _) if facts.link.is_some() => {
+                    "records wait in the producer until `delivery-timeout` or `max-block` ends that"
+                        .to_owned()
+                }
+                (_, _) if self.collected(i).is_some() => "collections would take all of the time".to_owned(),
+                (None, _) if senders.is_some_and(|s| s <= facts.places) && !limited => format!(
+                    "the queue of `{name}` grows until all of the {} virtual users are in it, and then iterations are dropped",
+                    significant(senders.unwrap_or_default())
+                ),
                 (Some((p, _)), _) if p.nanos() == 0 => "the rest is turned away".to_owned(),
                 (Some((p, key)), _) => format!("whoever waits longer than `{key}` of {p} fails"),
-                (None, true) => "the rest is turned away".to_owned(),
-                (None, false) if self.found.limited.contains(&load.component) => {
+                (None, bounded) if limited && (!bounded || facts.places > 10.0 * load.capacity) => {
                     format!("the queue of `{name}` grows until the time limit around it ends the waits")
+                }
+                (None, true) if full => format!(
+                    "the queue of `{name}` grows until {} are inside, and the rest is turned away",
+                    significant(facts.places)
+                ),
+                (None, true) => "the rest is turned away".to_owned(),
+                (None, false) if self.found.ranked.contains(&load.component) => {
+                    format!("the queue of `{name}` grows {so}, that of the largest `priority` first")
                 }
                 (None, false) if facts.unit == "cores" => format!("work on `{name}` piles up {so}"),
                 (None, false) => format!("the queue of `{name}` grows {so}"),
@@ -67,8 +88,25 @@ impl Calculation<'_> {
         }
     }
 
+    /// How many virtual users send all that comes to a component, if there is a limit to their number.
+    fn senders(&self, i: usize) -> Option<f64> {
+        let all = self.model.workloads.iter().zip(&self.comes);
+        let here = all.filter(|(w, visited)| !w.is_closed() && visited[i]);
+        let all: Option<f64> = here.map(|(w, _)| w.users.map(|u| f64::from(u.max))).sum();
+        all.filter(|all| *all > 0.0)
+    }
+
+    /// Whether the timeline changes what was counted with.
+    fn changes_later(&self) -> bool {
+        let mut all = self.model.timeline.iter();
+        all.any(|h| matches!(h.what, Change::Adopt { .. }))
+    }
+
     /// A throughput that the objective wants and the workloads cannot give.
     pub fn wished(&mut self) {
+        if self.changes_later() {
+            return;
+        }
         let wishes: Vec<(f64, String, String)> = self
             .model
             .objectives
@@ -78,29 +116,36 @@ impl Calculation<'_> {
             .collect();
         for (wish, subject, text) in wishes {
             let flow = subject.strip_prefix("flow.");
-            let share = |name: &str| {
-                let w = self.model.workloads.iter().find(|w| w.name == name);
+            let share = |stream: &Stream| {
+                let w = self.model.workloads.iter().find(|w| w.name == stream.name);
                 w.map_or(0.0, |w| match flow {
                     None => 1.0,
                     Some(f) => {
                         let of = |m: &&(u16, f64)| self.model.flows[m.0 as usize].name == f;
-                        w.mix.iter().find(of).map_or(0.0, |m| m.1)
+                        let share = w.mix.iter().find(of).map_or(0.0, |m| m.1);
+                        // Those of other flows may fail, and leave more to this one.
+                        let closed = stream.users.is_some() || w.users.is_some();
+                        if stream.fails && closed && share > 0.0 {
+                            1.0
+                        } else {
+                            share
+                        }
                     }
                 })
             };
-            let reached: f64 = self.streams.iter().map(|s| s.rate * share(&s.name)).sum();
+            let reached: f64 = self.streams.iter().map(|s| s.most * share(s)).sum();
             if reached * (1.0 + 1e-9) >= wish {
                 continue;
             }
-            let notes: Vec<String> = self.streams.iter().filter(|s| share(&s.name) > 0.0).map(|s| match &s.users {
-                None => format!("workload `{}` offers {}", s.name, rate(s.rate)),
-                Some(u) if u.by_number <= s.rate => format!(
+            let notes: Vec<String> = self.streams.iter().filter(|s| share(s) > 0.0).map(|s| match &s.users {
+                None => format!("workload `{}` offers {}", s.name, rate(s.most)),
+                Some(u) if u.by_number <= s.most => format!(
                     "workload `{}`: a population of {} with think time {} sends at most {} / ({} + {}) = {}",
                     s.name, significant(u.number), seconds(u.think), significant(u.number),
-                    seconds(s.response), seconds(u.think), rate(u.by_number)),
+                    seconds(u.sure), seconds(u.think), rate(u.by_number)),
                 Some(u) => match u.by_capacity {
                     Some((id, most)) => format!("workload `{}`: {} carries at most {}", s.name, self.called(id), rate(most)),
-                    None => format!("workload `{}` reaches at most {}", s.name, rate(s.rate)),
+                    None => format!("workload `{}` reaches at most {}", s.name, rate(s.most)),
                 },
             }).collect();
             let span = match flow {
@@ -118,7 +163,8 @@ impl Calculation<'_> {
         let [
             Stream {
                 name,
-                rate: most,
+                most,
+                fails: false,
                 users: Some(users),
                 ..
             },
@@ -126,7 +172,8 @@ impl Calculation<'_> {
         else {
             return;
         };
-        if users.paced || *most <= 0.0 {
+        // Who fails, may do so at once, and the answers to the others come the sooner for it.
+        if users.paced || *most <= 0.0 || !users.steady || self.changes_later() {
             return;
         }
         let least = users.number / most - users.think;

@@ -84,7 +84,11 @@ fn who_finds_no_place_is_turned_away_waits_or_fails_when_its_patience_ends() {
             HOLD,
             "whoever waits longer than `max-wait-duration` of 2s fails",
         ),
-        ("[thread-pool.g]\nmax-threads = 10", HOLD, grows),
+        (
+            "[thread-pool.g]\nmax-threads = 10",
+            HOLD,
+            "grows until 8293 are inside, and the rest is turned away",
+        ),
         (
             "[thread-pool.g]\nmax-threads = 10\nmax-queue-capacity = 100",
             HOLD,

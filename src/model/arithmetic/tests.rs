@@ -1,7 +1,11 @@
+use super::text::significant;
 use super::*;
 use crate::diagnostic::{Severity, Sink, render};
 
 mod bounds;
+mod closed;
+mod shares;
+mod tries;
 
 pub fn model(source: &str) -> Model {
     let mut sink = Sink::default();

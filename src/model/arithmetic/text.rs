@@ -42,6 +42,19 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
+/// Bytes in the largest unit that leaves a number above one.
+pub fn bytes(b: f64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut scaled = b;
+    for unit in units {
+        if scaled < 1000.0 {
+            return format!("{} {unit}", significant(scaled));
+        }
+        scaled /= 1000.0;
+    }
+    format!("{} PB", significant(scaled))
+}
+
 pub fn percent(share: f64) -> String {
     let p = 100.0 * share;
     if p >= 10.0 || p == 0.0 {
@@ -54,7 +67,7 @@ pub fn percent(share: f64) -> String {
 impl Stream {
     fn told(&self, model: &Model) -> String {
         let least = if self.at_least { "at least " } else { "" };
-        let took = format!(
+        let mut took = format!(
             "a request takes {least}{} without waiting",
             seconds(self.response)
         );
@@ -65,44 +78,72 @@ impl Stream {
                 _ => false,
             });
             let peak = if peak { " at the peak" } else { "" };
-            return format!("{}: {}{peak}; {took}", self.name, rate(self.rate));
-        };
-        let cycle = match (users.paced, users.think) {
-            (_, 0.0) => seconds(self.response),
-            (true, think) => format!("max({}, {})", seconds(self.response), seconds(think)),
-            (false, think) => format!("({} + {})", seconds(self.response), seconds(think)),
-        };
-        let mut text = format!(
-            "{}: {} users; {took}\n  at most {} by their number: {} / {cycle}",
-            self.name,
-            significant(users.number),
-            rate(users.by_number),
-            significant(users.number),
-        );
-        if let Some((id, most)) = users.by_capacity {
-            let subject = model.components[id.0 as usize].subject();
-            text.push_str(&format!("\n  at most {} by {subject}", rate(most)));
-            let knee = match users.paced {
-                true => most * self.response.max(users.think),
-                false => most * (self.response + users.think),
+            let fewer = match self.rate < self.written {
+                true => format!(", of which its virtual users can send {}", rate(self.rate)),
+                false => String::new(),
             };
-            if knee.is_finite() && most > 0.0 {
+            return format!("{}: {}{peak}{fewer}; {took}", self.name, rate(self.written));
+        };
+        if users.sure < self.response * (1.0 - 1e-9) {
+            took.push_str(&format!(
+                ", and at least {} until it is answered or given up",
+                seconds(users.sure)
+            ));
+        }
+        let cycle = match (users.paced, users.think) {
+            (_, 0.0) => seconds(users.sure),
+            (true, think) => format!("max({}, {})", seconds(users.sure), seconds(think)),
+            (false, think) => format!("({} + {})", seconds(users.sure), seconds(think)),
+        };
+        let number = significant(users.number);
+        let mut text = format!("{}: {number} users; {took}", self.name);
+        if users.by_number.is_finite() {
+            let most = rate(users.by_number);
+            text.push_str(&format!("\n  at most {most} by their number: {number} / {cycle}"));
+        }
+        let subject = |id: crate::component::ComponentId| model.components[id.0 as usize].subject();
+        if let Some((id, most)) = users.by_capacity {
+            text.push_str(&format!("\n  at most {} by {}", rate(most), subject(id)));
+            let knee = match users.paced {
+                true => most * users.sure.max(users.think),
+                false => most * (users.sure + users.think),
+            };
+            if let Some((places, held)) = users.kept {
+                let places = significant(places);
+                let held = seconds(held);
+                text.push_str(&format!(
+                    ", whose connections users keep while they think: {places} / {held}"
+                ));
+            } else if knee.is_finite() && most > 0.0 && users.about.is_none() {
                 let users = crate::component::counted(&significant(knee.ceil()), "users");
-                text.push_str(&format!(", saturated from {users} on"));
+                text.push_str(&format!(", for which {users} are needed at least"));
             }
+        }
+        if let Some((id, most)) = users.about {
+            text.push_str(&format!(
+                "\n  about {}, or more, by {}: not all that is counted there has to be done for each answer",
+                rate(most),
+                subject(id)
+            ));
         }
         text
     }
 }
 
 /// That the timeline changes what was counted with.
-fn later(model: &Model) -> Option<String> {
+fn later(model: &Model) -> Vec<String> {
     let sets = |h: &&Happening| matches!(h.what, Change::Adopt { .. }) && h.at > 0;
-    let first = model.timeline.iter().filter(sets).map(|h| h.at).min()?;
-    Some(format!(
-        "The timeline sets keys from {} on; all of this is before then.",
-        seconds(first as f64 * 1e-9)
-    ))
+    let stops = |h: &&Happening| matches!(h.what, Change::Stop { .. });
+    let first = |which: &dyn Fn(&&Happening) -> bool| {
+        let found = model.timeline.iter().filter(which).map(|h| h.at).min()?;
+        Some(seconds(found as f64 * 1e-9))
+    };
+    let set =
+        first(&sets).map(|at| format!("The timeline sets keys from {at} on; all of this is before then."));
+    let stop = first(&stops).map(|at| {
+        format!("The timeline stops replicas from {at} on; all of this counts each of them as running.")
+    });
+    set.into_iter().chain(stop).collect()
 }
 
 impl Arithmetic {
@@ -115,6 +156,9 @@ impl Arithmetic {
             out.push('\n');
         }
         if self.loads.is_empty() {
+            for line in self.assumed.iter().cloned().chain(later(model)) {
+                out.push_str(&format!("\n{line}\n"));
+            }
             return out;
         }
         out.push('\n');
@@ -134,7 +178,10 @@ impl Arithmetic {
             ));
         }
         let last = self.last_line().into_iter();
-        let last = last.chain(self.scaling.iter().cloned()).chain(later(model));
+        let last = last
+            .chain(self.scaling.iter().cloned())
+            .chain(self.assumed.iter().cloned())
+            .chain(later(model));
         for line in last {
             out.push('\n');
             out.push_str(&line);
@@ -146,9 +193,15 @@ impl Arithmetic {
     /// The sums in one line: what limits the users of a closed workload, or what saturates first.
     pub fn headline(&self, model: &Model) -> String {
         let limits = self.streams.iter().filter_map(|s| {
-            let (id, most) = s.users.as_ref()?.by_capacity?;
-            let subject = model.components[id.0 as usize].subject();
-            Some(format!("{}: at most {} by {subject}", s.name, rate(most)))
+            let users = s.users.as_ref()?;
+            let subject = |id: crate::component::ComponentId| model.components[id.0 as usize].subject();
+            Some(match (users.about, users.by_capacity) {
+                (Some((id, most)), _) => {
+                    format!("{}: about {} or more by {}", s.name, rate(most), subject(id))
+                }
+                (None, Some((id, most))) => format!("{}: at most {} by {}", s.name, rate(most), subject(id)),
+                (None, None) => return None,
+            })
         });
         let limits: Vec<String> = limits.collect();
         match limits.is_empty() {
@@ -167,6 +220,18 @@ impl Arithmetic {
             return Some(format!("The least room is at {}.", first.subject));
         }
         let total: f64 = self.streams.iter().map(|s| s.rate).sum();
+        let written: f64 = self.streams.iter().map(|s| s.written).sum();
+        let load = match total < written {
+            true => format!("what can be sent of the {} written", rate(written)),
+            false => "this load".to_owned(),
+        };
+        if self.bends {
+            return Some(format!(
+                "{} has the least room, up to about {}: with more lookups a second fewer of them miss.",
+                first.subject,
+                rate(total * ratio)
+            ));
+        }
         if first.cancelled {
             return Some(format!(
                 "{} has the least room, up to {} or more: what is cut short takes less than counted here.",
@@ -176,17 +241,24 @@ impl Arithmetic {
         }
         Some(if ratio >= 1.0 {
             format!(
-                "{} saturates first, at {} at the latest: {} times this load.",
+                "{} saturates first, at {} at the latest: {} times {load}.",
                 first.subject,
                 rate(total * ratio),
                 significant(ratio)
             )
         } else {
+            let offered = match total < written {
+                true => format!(
+                    "{} that can be sent of the {} written",
+                    rate(total),
+                    rate(written)
+                ),
+                false => format!("{} offered", rate(total)),
+            };
             format!(
-                "{} is asked for more than it has: it saturates at {} of the {} offered.",
+                "{} is asked for more than it has: it saturates at {} of the {offered}.",
                 first.subject,
                 rate(total * ratio),
-                rate(total)
             )
         })
     }

@@ -1,64 +1,22 @@
 //! One way through a flow's steps with mean times: how often each component is visited and how long it is held,
 //! which waits and limits lie within which, and what is held while something else is acquired.
 
+mod branching;
+mod rounds;
+mod until;
+mod visit;
+mod waits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Model;
 use super::super::step::{Step, What};
-use crate::component::{ComponentId, Facts, Plan};
+use super::sums::{Passage, Sums};
+use crate::component::{ComponentId, Facts};
 use crate::diagnostic::Span;
 use crate::distribution::Law;
 use crate::kernel::Fault;
-
-/// Visits and server-seconds of each component, by id.
-#[derive(Clone, Debug)]
-pub struct Sums {
-    pub visits: Vec<f64>,
-    pub busy: Vec<f64>,
-}
-
-impl Sums {
-    pub fn none(components: usize) -> Self {
-        Sums {
-            visits: vec![0.0; components],
-            busy: vec![0.0; components],
-        }
-    }
-
-    /// What was added since `before` counts `factor` times.
-    fn scale_since(&mut self, before: &Sums, factor: f64) {
-        for (now, was) in [(&mut self.visits, &before.visits), (&mut self.busy, &before.busy)] {
-            for (now, was) in now.iter_mut().zip(was) {
-                if now != was {
-                    *now = was + (*now - was) * factor;
-                }
-            }
-        }
-    }
-
-    /// Adds `rate` times the other.
-    pub fn add(&mut self, other: &Sums, rate: f64) {
-        for (now, more) in [(&mut self.visits, &other.visits), (&mut self.busy, &other.busy)] {
-            for (now, more) in now.iter_mut().zip(more) {
-                if *more > 0.0 {
-                    *now += rate * more;
-                }
-            }
-        }
-    }
-}
-
-/// The mean time of steps, in seconds, and the share of requests that come out of them without a failure.
-#[derive(Copy, Clone, Debug)]
-pub struct Passage {
-    pub time: f64,
-    pub passes: f64,
-    /// What of `time` comes after the answer to the caller of the flow, if it is answered before the end.
-    pub after: Option<f64>,
-}
-
-/// Waits between two tries that are added up, at most.
-const MOST_WAITS: i32 = 1000;
+pub use until::Cut;
 
 /// A limit on the time of what lies inside it: who leaves, and when.
 #[derive(Clone, Debug)]
@@ -108,8 +66,43 @@ pub struct Findings {
     pub cancelled: BTreeSet<ComponentId>,
     /// Visited within a limit on the time of a scope.
     pub limited: BTreeSet<ComponentId>,
+    /// Visited in a branch of several at once, whose requests are nobody's own.
+    pub branched: BTreeSet<ComponentId>,
+    /// Visited with a priority of its own.
+    pub ranked: BTreeSet<ComponentId>,
+    /// Where the flows run that publish to a topic.
+    pub publishers: BTreeMap<ComponentId, BTreeSet<Option<ComponentId>>>,
     /// Whether somebody goes on with the first few of several branches, of whose times means do not tell.
     pub races: bool,
+}
+
+/// Nanoseconds that a run simulates where the model does not say.
+const USUAL_RUN: u64 = 600_000_000_000;
+/// What happens less often than this does not count.
+const RARE: f64 = 1e-12;
+
+/// Who else there is, and what the caller does.
+#[derive(Copy, Clone, Debug)]
+pub struct Around {
+    /// How many requests can be under way of all sources; infinite if nothing limits them.
+    pub everybody: f64,
+    /// No request is under way as long as this: whoever waits so long, never leaves. Seconds.
+    pub horizon: f64,
+    /// The caller may leave, and the work goes on.
+    pub orphans: bool,
+    /// Replicas come and go.
+    pub unsteady: bool,
+}
+
+/// What requests that fail by what they are about do in this walk.
+#[derive(Copy, Clone, Debug, PartialEq)]
+enum About {
+    /// They are among the others.
+    Mixed,
+    /// There are none.
+    Good,
+    /// All are of them, and this is their share.
+    Bad(f64),
 }
 
 /// A walk on behalf of one source of requests.
@@ -123,12 +116,17 @@ pub struct Walk<'a> {
     pub population: f64,
     /// Things handled in one go, for the steps of a component's own threads.
     pub batch: f64,
+    pub around: Around,
     services: Vec<ComponentId>,
     held: Vec<ComponentId>,
     limits: Vec<Limit>,
     /// Branches around this place that may be cancelled, and scopes with a limit.
     cancels: u32,
     deadlines: u32,
+    /// Scopes around this place whose work is not waited for, or not done for all who get as far; and branches of several at once.
+    apart: u32,
+    branches: u32,
+    about: About,
 }
 
 impl<'a> Walk<'a> {
@@ -147,11 +145,20 @@ impl<'a> Walk<'a> {
             source,
             population,
             batch: 1.0,
+            around: Around {
+                everybody: f64::INFINITY,
+                horizon: f64::INFINITY,
+                orphans: false,
+                unsteady: false,
+            },
             services: Vec::new(),
             held: Vec::new(),
             limits: Vec::new(),
             cancels: 0,
             deadlines: 0,
+            apart: 0,
+            branches: 0,
+            about: About::Mixed,
         }
     }
 
@@ -165,7 +172,27 @@ impl<'a> Walk<'a> {
         self.services.extend(service);
     }
 
-    pub fn flow(&mut self, index: usize, weight: f64) -> Passage {
+    /// Flows by share, one of which a request runs.
+    pub fn mix(&mut self, flows: &[(u16, f64)]) -> Passage {
+        let ways: Vec<(f64, usize)> = flows.iter().map(|f| (f.1, f.0 as usize)).collect();
+        self.alternatives(&ways, |walk, flow, share| walk.flow(*flow, share))
+    }
+
+    /// The time of a flow without waiting, ended after `limit` seconds.
+    pub fn flow_until(&mut self, index: usize, limit: f64) -> Option<Cut> {
+        let flow = &self.model.flow_plans[index];
+        if super::super::step::replies(&flow.steps) {
+            return None;
+        }
+        self.services.extend(flow.at);
+        let cut = self.until(&flow.steps, limit);
+        if flow.at.is_some() {
+            self.services.pop();
+        }
+        cut
+    }
+
+    fn flow(&mut self, index: usize, weight: f64) -> Passage {
         let model = self.model;
         let flow = &model.flow_plans[index];
         let balances = |b: &&ComponentId| flow.at.is_some_and(|s| model.layout.balances.get(*b) == Some(&s));
@@ -180,145 +207,132 @@ impl<'a> Walk<'a> {
         Passage {
             time: passage.time - passage.after.unwrap_or(0.0),
             after: None,
+            // The caller goes on when it is answered.
+            done: passage.sure,
+            fails: passage.fails || (flow.at.is_some() && self.around.unsteady),
             ..passage
         }
     }
 
     pub fn steps(&mut self, steps: &[Step], weight: f64) -> Passage {
-        let mut whole = Passage {
-            time: 0.0,
-            passes: 1.0,
-            after: None,
-        };
+        let mut whole = Passage::lasting(0.0);
+        let apart = self.apart;
         for step in steps {
             let part = self.step(step, weight * whole.passes);
             let time = times(whole.passes, part.time);
             whole.time += time;
+            whole.done += times(whole.passes, part.done);
+            if whole.after.is_none() {
+                whole.sure += times(whole.passes, part.sure);
+                if !whole.fails {
+                    whole.spent += times(whole.passes, part.spent);
+                }
+                // What follows the answer is nothing that its caller waits for.
+                self.apart += u32::from(part.after.is_some());
+            }
             whole.after = match (whole.after, part.after) {
                 (Some(after), _) => Some(after + time),
                 (None, after) => after.map(|a| times(whole.passes, a)),
             };
             whole.passes *= part.passes;
+            whole.fails |= part.fails;
+            whole.never = 1.0 - (1.0 - whole.never) * (1.0 - part.never);
         }
+        self.apart = apart;
         whole
     }
 
+    /// Mean seconds that a law says, and what of them a run sees: nothing that lasts longer comes to its end in it.
+    fn taken(&self, law: &Law) -> (f64, f64) {
+        let mean = mean_of(law);
+        let run = self.model.run.duration.unwrap_or(USUAL_RUN) as f64 * 1e-9;
+        let longer = mean.is_infinite() || 1.0 - law.cdf(run) > RARE;
+        (mean, if longer { law.mean_until(run) } else { mean })
+    }
+
     fn step(&mut self, step: &Step, weight: f64) -> Passage {
-        let certain = |time| Passage {
-            time,
-            passes: 1.0,
-            after: None,
-        };
         match &step.what {
             What::Use {
                 component,
                 time,
                 steps,
-                ..
+                options,
             } => {
-                let time = time.as_ref().map(mean_of);
-                self.visit(*component, time, steps, weight, &step.span)
+                let time = time.as_ref().map(|law| self.taken(law));
+                if options.contains_key("priority") {
+                    self.findings.ranked.insert(*component);
+                }
+                let shared = options.contains_key("keyed-by");
+                self.visit(*component, time, steps, weight, (&step.span, shared))
             }
-            What::Cpu { time, on, .. } => {
+            What::Cpu { time, on, allocates } => {
                 let host = on.or_else(|| self.host());
-                certain(self.compute(host, on.is_none(), mean_of(time), weight))
+                if let (Some(service), Some(law)) = (self.services.last(), allocates) {
+                    self.sums.bytes[service.0 as usize] += times(weight, mean_of(law));
+                }
+                let (time, sure) = self.compute(host, on.is_none(), self.taken(time), weight);
+                Passage {
+                    sure,
+                    done: sure,
+                    spent: if allocates.is_some() { 0.0 } else { sure },
+                    fails: allocates.is_some(),
+                    ..Passage::lasting(time)
+                }
             }
             What::Query { database, time, cpu } => {
-                let entry = &self.model.components[database.0 as usize];
-                let host = match &entry.plan {
-                    Plan::Database(p) if p.own_cores => self.host_called(&entry.name),
-                    Plan::Database(p) => p.host,
-                    _ => None,
+                let host = self.host_of_database(*database);
+                let (cpu, sure_cpu) = match cpu {
+                    Some(law) => self.compute(host, false, self.taken(law), weight),
+                    None => (0.0, 0.0),
                 };
-                let cpu = match cpu {
-                    Some(law) => self.compute(host, false, mean_of(law), weight),
-                    None => 0.0,
-                };
-                self.visit(*database, Some(mean(time) + cpu), &[], weight, &step.span)
+                let (time, sure) = time.as_ref().map_or((0.0, 0.0), |law| self.taken(law));
+                let own = (time + cpu, sure + sure_cpu);
+                self.visit(*database, Some(own), &[], weight, (&step.span, false))
             }
-            What::Delay(law) => certain(mean_of(law)),
+            What::Delay(law) => {
+                let (time, sure) = self.taken(law);
+                Passage {
+                    sure,
+                    done: sure,
+                    spent: sure,
+                    ..Passage::lasting(time)
+                }
+            }
             What::Call { flow } => match self.model.flow_plans.iter().position(|f| f.name == flow.value) {
                 Some(index) => self.flow(index, weight),
-                None => certain(0.0),
+                None => Passage::lasting(0.0),
             },
             What::Publish { to, options } => {
+                let at = self.services.last().copied();
+                self.findings.publishers.entry(*to).or_default().insert(at);
                 let waits = options.get("send").and_then(|item| item.as_str());
                 let time = waits.map(|how| match how {
                     "sync" => self.facts[to.0 as usize].outcome,
                     _ => 0.0,
                 });
-                self.visit(*to, time, &[], weight, &step.span)
+                let time = time.map(|t| (t, t));
+                self.visit(*to, time, &[], weight, (&step.span, false))
             }
-            What::Choose { branches, .. } => {
+            What::Choose { branches, by_request } => {
                 let total: f64 = branches.iter().map(|b| b.0).sum();
-                let mut whole = Passage {
-                    time: 0.0,
-                    passes: 0.0,
-                    after: None,
-                };
-                for (share, steps) in branches {
-                    let share = share / total;
-                    let part = self.steps(steps, weight * share);
-                    whole.time += times(share, part.time);
-                    whole.passes += share * part.passes;
-                    if let Some(after) = part.after {
-                        whole.after = Some(whole.after.unwrap_or(0.0) + times(share, after));
-                    }
+                let ways: Vec<(f64, &[Step])> =
+                    branches.iter().map(|b| (b.0 / total, b.1.as_slice())).collect();
+                let whole = self.alternatives(&ways, |walk, steps, share| walk.steps(steps, weight * share));
+                Passage {
+                    // Who is to take another branch the next time, may pass then.
+                    never: if *by_request { whole.never } else { 0.0 },
+                    ..whole
                 }
-                whole
             }
             What::Try { steps, instead, on } => {
-                let part = self.steps(steps, weight);
-                // Only what fails by itself is known before a run.
-                let caught = if on.contains(Fault::Failed) {
-                    1.0 - part.passes
-                } else {
-                    0.0
-                };
-                let other = self.steps(instead, weight * caught);
-                Passage {
-                    time: part.time + times(caught, other.time),
-                    passes: part.passes + caught * other.passes,
-                    after: part.after,
-                }
+                self.attempt(steps, instead, on.contains(Fault::Failed), weight)
             }
             What::Parallel {
                 branches,
                 quorum,
                 cancels,
-            } => {
-                let all = *quorum == 0 || *quorum as usize == branches.len();
-                self.findings.races |= !all;
-                self.cancels += u32::from(*cancels);
-                let mut longest = 0.0f64;
-                // Shares of requests by how many of their branches pass.
-                let mut passed = vec![1.0];
-                for steps in branches {
-                    let part = self.steps(steps, weight);
-                    longest = longest.max(part.time);
-                    passed.push(0.0);
-                    for n in (0..passed.len()).rev() {
-                        let one_fewer = if n > 0 { passed[n - 1] } else { 0.0 };
-                        passed[n] = passed[n] * (1.0 - part.passes) + one_fewer * part.passes;
-                    }
-                }
-                self.cancels -= u32::from(*cancels);
-                let needed = if *quorum == 0 {
-                    branches.len()
-                } else {
-                    *quorum as usize
-                };
-                Passage {
-                    // The mean of the longest is at least the longest of the means; of the first ones nothing is known.
-                    time: if all { longest } else { 0.0 },
-                    passes: passed[needed..].iter().sum(),
-                    after: None,
-                }
-            }
-            What::Repeat { times: rounds, steps } => {
-                let n = mean_of(rounds);
-                self.rounds(steps, weight, |p| geometric(p, n), |p| libm::pow(p, n))
-            }
+            } => self.parallel(branches, *quorum as usize, *cancels, weight),
+            What::Repeat { times: rounds, steps } => self.repeat(rounds, steps, weight),
             What::Each(steps) => {
                 let n = self.batch;
                 let one = self.steps(steps, weight * n);
@@ -326,237 +340,18 @@ impl<'a> Walk<'a> {
                     time: times(n, one.time),
                     passes: libm::pow(one.passes, n),
                     after: None,
+                    sure: 0.0,
+                    done: 0.0,
+                    spent: 0.0,
+                    ..one
                 }
             }
-            What::Fail { share, .. } => Passage {
-                time: 0.0,
-                passes: 1.0 - mean(share),
-                after: None,
-            },
+            What::Fail { share, by_request } => self.fail(mean(share), *by_request),
             What::Reply => Passage {
                 after: Some(0.0),
-                ..certain(0.0)
+                ..Passage::lasting(0.0)
             },
         }
-    }
-
-    /// Steps that run several times: `rounds` and `passes` of the share that comes through one round.
-    fn rounds(
-        &mut self,
-        steps: &[Step],
-        weight: f64,
-        rounds: impl FnOnce(f64) -> f64,
-        passes: impl Fn(f64) -> f64,
-    ) -> Passage {
-        let before = self.sums.clone();
-        let once = self.steps(steps, weight);
-        let n = rounds(once.passes);
-        self.sums.scale_since(&before, n);
-        Passage {
-            time: times(n, once.time),
-            passes: passes(once.passes),
-            // The caller is answered in the first round.
-            after: once.after.map(|a| a + times((n - 1.0).max(0.0), once.time)),
-        }
-    }
-
-    /// Steps that are tried again when they fail, `most` times at most, `wait` seconds after the first failure and so on.
-    pub fn tries(&mut self, steps: &[Step], weight: f64, most: f64, wait: impl Fn(i32) -> f64) -> Passage {
-        let mut fails = 0.0;
-        let mut whole = self.rounds(
-            steps,
-            weight,
-            |p| {
-                fails = 1.0 - p;
-                geometric(fails, most)
-            },
-            |p| 1.0 - libm::pow(1.0 - p, most),
-        );
-        let (mut share, mut n) = (fails, 0);
-        // What comes after so many failures in a row is too rare to count, or goes on as it is.
-        while share > 1e-9 && f64::from(n + 1) < most && n < MOST_WAITS {
-            whole.time += times(share, wait(n));
-            (share, n) = (share * fails, n + 1);
-        }
-        whole
-    }
-
-    fn visit(
-        &mut self,
-        id: ComponentId,
-        own: Option<f64>,
-        steps: &[Step],
-        weight: f64,
-        span: &Span,
-    ) -> Passage {
-        let facts = &self.facts[id.0 as usize];
-        self.seen(id);
-        self.waits(id, span);
-        let holds = self.model.components[id.0 as usize].plan.capacity().is_some() || facts.hottest.is_some();
-        // Who holds a lock has it already.
-        let again = facts.hottest.is_none()
-            && self.model.components[id.0 as usize].kind == "lock"
-            && self.held.contains(&id);
-        if holds && !again {
-            self.acquires(id, span);
-        }
-        if holds && !steps.is_empty() {
-            self.held.push(id);
-        }
-        let limit = facts.deadline.map(|(d, _)| d.as_secs_f64());
-        if let Some(seconds) = limit {
-            let who = self.subject(id);
-            self.limits.push(Limit { who, seconds });
-            self.deadlines += 1;
-        }
-        let (first, longer, longest) = facts.waits;
-        let wait = |n: i32| (first * libm::pow(longer, f64::from(n))).min(longest);
-        let mut inside = self.tries(steps, weight * facts.inside, facts.attempts, wait);
-        if let Some(seconds) = limit {
-            self.limits.pop();
-            self.deadlines -= 1;
-            inside.time = inside.time.min(seconds);
-        }
-        if holds && !steps.is_empty() {
-            self.held.pop();
-        }
-        let time = own.unwrap_or(facts.time) / facts.speed + times(facts.inside, inside.time);
-        if !again {
-            self.sums.visits[id.0 as usize] += weight;
-            self.sums.busy[id.0 as usize] += times(weight, time);
-        }
-        Passage {
-            time: if own.is_none() {
-                time.min(facts.until)
-            } else {
-                time
-            },
-            passes: (1.0 - facts.failure) * (1.0 - facts.inside * (1.0 - inside.passes)),
-            after: inside.after.map(|a| times(facts.inside, a)),
-        }
-    }
-
-    /// Notes what may cut a visit short.
-    fn seen(&mut self, id: ComponentId) {
-        if self.cancels > 0 {
-            self.findings.cancelled.insert(id);
-        }
-        if self.deadlines > 0 {
-            self.findings.limited.insert(id);
-        }
-    }
-
-    fn compute(&mut self, host: Option<ComponentId>, own: bool, demand: f64, weight: f64) -> f64 {
-        let Some(host) = host else { return demand };
-        self.seen(host);
-        let time = demand / self.facts[host.0 as usize].speed;
-        self.sums.visits[host.0 as usize] += weight;
-        self.sums.busy[host.0 as usize] += times(weight, time);
-        if let Some(service) = self.services.last().copied().filter(|_| own) {
-            self.sums.visits[service.0 as usize] += weight;
-            self.sums.busy[service.0 as usize] += times(weight, time);
-        }
-        time
-    }
-
-    /// The host of the service where the walk stands.
-    fn host(&self) -> Option<ComponentId> {
-        let service = &self.model.components[self.services.last()?.0 as usize];
-        match &service.plan {
-            Plan::Service(p) if p.own_cores => self.host_called(&service.name),
-            Plan::Service(p) => p.host,
-            _ => None,
-        }
-    }
-
-    fn host_called(&self, name: &str) -> Option<ComponentId> {
-        let mut all = self.model.components.iter();
-        let own = all.position(|c| c.kind == "host" && c.name == name)?;
-        Some(ComponentId(own as u32))
-    }
-
-    fn subject(&self, id: ComponentId) -> String {
-        let entry = &self.model.components[id.0 as usize];
-        format!("{} `{}`", super::super::check::words(entry.kind), entry.name)
-    }
-
-    /// Notes limits that are shorter than what the component may wait.
-    fn waits(&mut self, id: ComponentId, span: &Span) {
-        let facts = &self.facts[id.0 as usize];
-        let own = [facts.patience, facts.deadline];
-        for (length, key) in own.into_iter().flatten() {
-            let seconds = length.as_secs_f64();
-            let shortest = self.limits.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds));
-            if let Some(outer) = shortest.filter(|l| l.seconds < seconds) {
-                let outer = outer.clone();
-                self.inverted(id, key, seconds, outer, false, span);
-            }
-            // Those who queue for what is held meanwhile.
-            let impatient = self.held.iter().filter(|h| **h != id).filter_map(|h| {
-                let (p, _) = self.facts[h.0 as usize].patience?;
-                Some((p.as_secs_f64(), *h))
-            });
-            let first = impatient.min_by(|a, b| a.0.total_cmp(&b.0));
-            if let Some((patience, holder)) = first.filter(|f| f.0 < seconds && f.0 > 0.0) {
-                let outer = Limit {
-                    who: self.subject(holder),
-                    seconds: patience,
-                };
-                self.inverted(id, key, seconds, outer, true, span);
-            }
-        }
-    }
-
-    fn inverted(
-        &mut self,
-        component: ComponentId,
-        key: &'static str,
-        seconds: f64,
-        outer: Limit,
-        held: bool,
-        span: &Span,
-    ) {
-        let all = &mut self.findings.inversions;
-        let known = |i: &Inversion| i.component == component && i.key == key && i.outer.who == outer.who;
-        if !all.iter().any(known) {
-            all.push(Inversion {
-                component,
-                key,
-                seconds,
-                outer,
-                held,
-                span: span.clone(),
-            });
-        }
-    }
-
-    /// Notes what is held while this is acquired.
-    fn acquires(&mut self, id: ComponentId, span: &Span) {
-        for held in &self.held {
-            if *held != id {
-                let order = &mut self.findings.order;
-                order.entry((*held, id)).or_insert_with(|| span.clone());
-            }
-        }
-        let Some(first) = self.held.iter().position(|h| *h == id) else {
-            return;
-        };
-        let depth = self.held.iter().filter(|h| **h == id).count() as u32 + 1;
-        let outside = self.held[..first].iter().filter_map(|h| {
-            let capacity = self.model.components[h.0 as usize].plan.capacity()?;
-            Some((capacity, Crowd::Component(h.0)))
-        });
-        let all = outside.chain([(self.population, Crowd::Source(self.source))]);
-        let (size, crowd) = all
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-            .unwrap_or((f64::INFINITY, Crowd::Source(self.source)));
-        let nested = self.findings.nested.entry(id).or_insert_with(|| Nested {
-            depth,
-            crowds: BTreeMap::new(),
-            span: span.clone(),
-        });
-        nested.depth = nested.depth.max(depth);
-        nested.crowds.insert(crowd, size);
     }
 }
 
@@ -572,13 +367,4 @@ fn mean(law: &Option<Law>) -> f64 {
 /// A product in which nothing of an infinite time is nothing.
 pub fn times(weight: f64, time: f64) -> f64 {
     if weight == 0.0 { 0.0 } else { weight * time }
-}
-
-/// 1 + p + p² + … , `n` terms, also for a mean number of terms that is no whole number.
-fn geometric(p: f64, n: f64) -> f64 {
-    if p >= 1.0 {
-        n
-    } else {
-        (1.0 - libm::pow(p, n)) / (1.0 - p)
-    }
 }
