@@ -278,18 +278,20 @@ mod tests {
             percent: 50,
             request: 500,
         };
-        // Measured, how many are not ready and not known, and how many there are said to be.
-        let cases: [(Goal, &[u64], usize, usize, u32, u32); 7] = [
+        /// Measured, and how many are not ready and not known.
+        type Seen<'a> = (&'a [u64], usize, usize);
+        // How many there are and are wanted.
+        let cases: [(Goal, Seen, u32, u32); 7] = [
             // Three would do for both, which is no reason to go down from six.
-            (calls, &[300], 1, 0, 6, 6),
-            (calls, &[160], 3, 2, 6, 6),
-            (calls, &[70; 4], 2, 1, 1, 1),
-            (calls, &[140; 3], 0, 1, 4, 4),
-            (half, &[380], 0, 0, 4, 2),
-            (half, &[160], 2, 3, 6, 6),
-            (half, &[250], 0, 2, 3, 3),
+            (calls, (&[300], 1, 0), 6, 6),
+            (calls, (&[160], 3, 2), 6, 6),
+            (calls, (&[70; 4], 2, 1), 1, 1),
+            (calls, (&[140; 3], 0, 1), 4, 4),
+            (half, (&[380], 0, 0), 4, 2),
+            (half, (&[160], 2, 3), 6, 6),
+            (half, (&[250], 0, 2), 3, 3),
         ];
-        for (goal, measured, unready, missing, current, wanted) in cases {
+        for (goal, (measured, unready, missing), current, wanted) in cases {
             let mut samples: Vec<Sample> = measured.iter().map(|m| Sample::Measured(*m)).collect();
             samples.extend(vec![Sample::Unready; unready]);
             samples.extend(vec![Sample::Missing; missing]);
