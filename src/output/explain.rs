@@ -51,7 +51,7 @@ pub fn cost_of_a_request(results: &Results) -> Option<String> {
 pub(super) fn changes(from: &Point, to: &Point) -> Vec<String> {
     let mut found: Vec<(f64, String)> = Vec::new();
     for before in &from.metrics {
-        let idle = ["utilisation", "failure_share"].contains(&before.name.as_str());
+        let idle = before.name.ends_with("utilisation") || before.name == "failure_share";
         if before.unit != Unit::Share || idle || reading::is_flow(&before.subject) {
             continue;
         }
